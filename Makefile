@@ -1,0 +1,47 @@
+# Each target is one command on a fresh machine with Python >= 3.11.
+PYTHON ?= python3
+UV_PYTHON_DOWNLOADS := never
+export UV_PYTHON_DOWNLOADS
+BIN := .venv/bin
+
+.PHONY: setup demo test check format lint types imports chaos bench lock
+
+setup: .venv/.ready
+
+.venv/.ready: pyproject.toml requirements.lock
+	@command -v $(PYTHON) >/dev/null || { echo "headrace needs Python 3.11 or newer; none was found as $(PYTHON)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+demo: setup
+	$(BIN)/headrace demo --once
+
+test: setup
+	$(BIN)/pytest
+
+check: setup format lint types imports test
+
+format: setup
+	$(BIN)/ruff format --check .
+
+lint: setup
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/mypy
+
+imports: setup
+	$(BIN)/lint-imports
+
+chaos: setup
+	$(BIN)/python -m pytest tests/chaos --chaos-long
+
+bench: setup
+	$(BIN)/headrace bench
+
+lock:
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --all-extras --group dev pyproject.toml -o requirements.lock
