@@ -1,13 +1,14 @@
 """Inserting in a transaction of the caller's: one statement with one text parameter."""
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from headrace.errors import UsageError
+from headrace.ledger.rows import Row
 from headrace.ledger.statements import statement
 from headrace.model.job import Inserted
 
@@ -44,12 +45,12 @@ async def _insert_in_session(session: Any, document: str) -> list[Inserted]:  # 
     return in_order(result.mappings().all())
 
 
-def in_order(rows: Iterable[Mapping[str, Any]]) -> list[Inserted]:
+def in_order(rows: Iterable[Row]) -> list[Inserted]:
     """The rows of insert_docs.sql, in the order in which the jobs were given."""
     ordered = sorted(rows, key=_place)
     return [Inserted(UUID(str(row["job_id"])), duplicate=row["duplicate"]) for row in ordered]
 
 
-def _place(row: Mapping[str, Any]) -> int:
+def _place(row: Row) -> int:
     place: int = row["place"]
     return place

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
@@ -11,7 +11,12 @@ import msgspec
 from headrace.model.job import Delivery, Job, NewJob
 from headrace.model.state import derive_state
 
-Row = Mapping[str, Any]
+
+class Row(Protocol):
+    """A row of any driver: columns by name."""
+
+    def __getitem__(self, key: str, /) -> Any:  # noqa: ANN401 - a column of any type
+        """The value of a column."""
 
 
 def insert_columns(jobs: Sequence[NewJob], queue_ids: Mapping[str, int]) -> tuple[list[Any], ...]:

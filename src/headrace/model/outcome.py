@@ -5,7 +5,7 @@ from datetime import timedelta
 from headrace.model.duration import Duration, parse_duration
 
 
-class Outcome(Exception):  # noqa: N818 - an outcome is raised to steer, most are no errors
+class Outcome(Exception):
     """Base of the outcomes a handler may return or raise."""
 
 

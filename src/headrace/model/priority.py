@@ -1,8 +1,8 @@
 """Priorities, and how levels share the takes.
 
 Levels share by stride scheduling (Waldspurger and Weihl, 1995): each level has a pass; a take
-serves the lowest pass and moves it on by the level's stride, 1 / weight. So every level gets at least
-its share of any run of takes while it has work, and none starves.
+serves the lowest pass and moves it on by the level's stride, 1 / weight. So every level gets at least its
+share of any run of takes while it has work, and none starves.
 """
 
 from collections.abc import Iterable
@@ -34,6 +34,7 @@ class Priority(IntEnum):
 
 LEVELS: tuple[int, ...] = tuple(range(1, 11))
 WEIGHTS: dict[int, float] = {1: 16, 2: 11, 3: 8, 4: 6, 5: 4, 6: 3, 7: 2, 8: 1.6, 9: 1.3, 10: 1}
+STRIDES: list[float] = [1 / WEIGHTS[level] for level in LEVELS]
 
 _ALIASES = {"urgent": 1, "critical": 1, "high": 3, "medium": 5, "normal": 5, "low": 7}
 _ALIASES["background"] = 10

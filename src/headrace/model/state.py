@@ -43,7 +43,7 @@ _AS_STORED = {
 def derive_state(
     stored: int, *, run_at: datetime, now: datetime, failures: int, running: bool
 ) -> State:
-    """The state of a job; `now` is the ledger's clock, `running` whether it is leased and started."""
+    """The state of a job; `now` is the ledger's clock, `running`: it is leased and started."""
     if stored != Stored.LIVE:
         return _AS_STORED[Stored(stored)]
     if running:
