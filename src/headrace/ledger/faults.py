@@ -8,6 +8,7 @@ import asyncpg
 from headrace.errors import (
     BadPayload,
     HeadraceError,
+    LedgerBusy,
     LedgerError,
     LedgerUnavailable,
     SchemaError,
@@ -35,6 +36,7 @@ def translated() -> Iterator[None]:
         LedgerUnavailable: the connection is gone or was refused; the statement may have run.
         SchemaError: a table is missing.
         UsageError: the statement was refused for what it was given.
+        LedgerBusy: a lock could not be had in time.
         LedgerError: anything else that PostgreSQL refused.
     """
     try:
@@ -59,4 +61,6 @@ def _translate(exc: asyncpg.PostgresError) -> HeadraceError:
         return SchemaError(f"the schema of headrace is not there ({exc}); run `headrace migrate`")
     if code.startswith(_AWAY_CLASSES):
         return LedgerUnavailable(f"PostgreSQL is away: {exc}")
+    if code == "55P03":
+        return LedgerBusy(f"a lock could not be had in time ({exc}); try again")
     return LedgerError(f"PostgreSQL refused a statement ({code}): {exc}")
