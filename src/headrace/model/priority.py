@@ -1,8 +1,8 @@
 """Priorities, and how levels share the takes.
 
 Levels share by stride scheduling (Waldspurger and Weihl, 1995): each level has a pass; a take
-serves the lowest pass and moves it on by the level's stride, 1 / weight. So every level gets at least its
-share of any run of takes while it has work, and none starves.
+serves the lowest pass and moves it on by the level's stride, 1 / weight. So every level gets at
+least its share of any run of takes while it has work, and none starves.
 """
 
 from collections.abc import Iterable
