@@ -79,6 +79,7 @@ def steered(delivery: Delivery, outcome: Outcome, ran: float, delay: timedelta) 
             error = describe("Cancel", outcome.reason)
             return given_up(delivery, Stored.CANCELLED, error, ran)
         case Dead():
-            return given_up(delivery, Stored.DEAD, describe("Dead", outcome.reason), ran)
+            error = describe("Dead", outcome.reason)
+            return given_up(delivery, Stored.DEAD, error, ran, failed=True)
         case _:
             raise TypeError(f"{type(outcome).__name__} is no outcome of an attempt")

@@ -29,7 +29,7 @@ class Heartbeat:
             names the culprit.
     """
 
-    def __init__(  # noqa: PLR0913 - what a thread may touch is passed one by one
+    def __init__(
         self,
         *,
         engine: Callable[[], Engine],
