@@ -16,6 +16,7 @@ from headrace.model.job import Delivery, Settlement
 from headrace.model.outcome import Complete, Outcome
 from headrace.model.state import Stored
 from headrace.model.verdict import completed, describe, failed, given_up, steered
+from headrace.ports.engine import Engine
 from headrace.task import Task
 from headrace.worker.context import AttemptContext
 from headrace.worker.deadlines import Deadlines, Watch
@@ -43,7 +44,7 @@ class Attempt:
     Args:
         delivery: the job.
         task: its task.
-        context: what the handler may ask for.
+        engine: where the job lives.
         deadlines: the wheel of this worker.
         on_stuck: called with this attempt when it outlives its second timeout.
     """
@@ -52,26 +53,26 @@ class Attempt:
         self,
         delivery: Delivery,
         task: Task[Any, Any],
-        context: AttemptContext,
+        engine: Engine,
         deadlines: Deadlines,
         on_stuck: "Callable[[Attempt], None]",
     ) -> None:
         self.delivery = delivery
         self._task = task
-        self._context = context
+        self.context = AttemptContext(engine, delivery, self._prolong)
         self._deadlines = deadlines
         self._on_stuck = on_stuck
         self._runner: asyncio.Task[Any] | None = None
         self._watch: Watch | None = None
         self._began = time.monotonic()
+        self._stuck_at = self._began + 2 * task.timeout.total_seconds()
         self._expired = False
         self._interrupted = False
 
     @property
     def stuck(self) -> bool:
         """Whether it has outlived its second timeout (readable from any thread)."""
-        limit = 2 * self._task.timeout + self._context.allowance
-        return time.monotonic() - self._began > limit.total_seconds()
+        return time.monotonic() > self._stuck_at
 
     async def run(self, threads: ThreadPoolExecutor | None) -> Settlement:
         """Run the handler; never raises, except when this very worker is torn down."""
@@ -80,7 +81,7 @@ class Attempt:
         except BadArguments as exc:
             return self._give_up(exc)
         self._runner = asyncio.current_task()
-        _current.set(self._context)
+        _current.set(self.context)
         self._watch = self._deadlines.watch(self._task.timeout.total_seconds(), self._expire)
         try:
             value = await self._call(arguments, threads)
@@ -105,19 +106,20 @@ class Attempt:
 
     async def _call(self, arguments: dict[str, Any], threads: ThreadPoolExecutor | None) -> object:
         if self._task.is_async:
-            return await self._task.call(self._context, arguments)
+            return await self._task.call(self.context, arguments)
         here = contextvars.copy_context()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            threads, here.run, self._task.call, self._context, arguments
+            threads, here.run, self._task.call, self.context, arguments
         )
 
+    def _prolong(self, longer: timedelta) -> None:
+        if self._watch is not None and not self._expired:
+            self._watch.cancel()
+            self._watch = self._deadlines.watch(longer.total_seconds(), self._expire)
+            self._stuck_at = time.monotonic() + (longer + self._task.timeout).total_seconds()
+
     def _expire(self) -> None:
-        assert self._watch is not None
-        allowance, self._context.allowance = self._context.allowance, timedelta(0)
-        if allowance and not self._expired:
-            self._watch = self._deadlines.watch(allowance.total_seconds(), self._expire)
-            return
         if self._expired:
             self._on_stuck(self)
             return

@@ -1,7 +1,7 @@
 """What a handler is told about its attempt, and what it can ask for."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -18,16 +18,20 @@ _log = logging.getLogger("headrace.worker")
 class AttemptContext:
     """The context of one attempt.
 
-    Attributes:
-        allowance: by how much the handler has prolonged its own deadline.
+    Args:
+        engine: where the job lives.
+        delivery: the job.
+        prolong: moves the attempt's deadline to that long from now.
     """
 
-    def __init__(self, engine: Engine, delivery: Delivery) -> None:
+    def __init__(
+        self, engine: Engine, delivery: Delivery, prolong: Callable[[timedelta], None]
+    ) -> None:
         self._engine = engine
         self._delivery = delivery
+        self._prolong = prolong
         self._stack = AsyncExitStack()
         self._transaction: Transaction | None = None
-        self.allowance = timedelta(0)
 
     @property
     def job_id(self) -> UUID:
@@ -64,15 +68,15 @@ class AttemptContext:
         _log.info("job %s: %.0f %% %s", self.job_id, fraction * 100, message)
 
     async def extend(self, duration: Duration) -> None:
-        """Move this attempt's deadline by a duration.
+        """Move this attempt's deadline to a duration from now.
 
         Raises:
             StaleAttempt: another attempt owns the job.
         """
-        allowance = parse_duration(duration, "duration")
+        longer = parse_duration(duration, "duration")
         if not await self._engine.extend([self._delivery]):
             raise self._stale()
-        self.allowance += allowance
+        self._prolong(longer)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:

@@ -14,7 +14,6 @@ from headrace.model.verdict import describe, failed, given_up
 from headrace.ports.engine import Engine
 from headrace.task import Task
 from headrace.worker.attempt import Attempt
-from headrace.worker.context import AttemptContext
 from headrace.worker.deadlines import Deadlines
 from headrace.worker.hand import Hand
 from headrace.worker.settler import Settler
@@ -131,12 +130,12 @@ class Executor:
             error = describe("UnknownTask", message)
             self._settler.add(hand.worker, delivery, given_up(delivery, Stored.DEAD, error, 0.0))
             return
-        context = AttemptContext(self._engine, delivery)
-        attempt = Attempt(delivery, task, context, self._deadlines, self._stuck)
+        attempt = Attempt(delivery, task, self._engine, self._deadlines, self._stuck)
         self.attempts[here] = attempt
         try:
-            settlement = await attempt.run(self._threads_for(task))
-            settlement = await self._conclude(hand, context, delivery, settlement)
+            settlement = await self._conclude(
+                hand, attempt, await attempt.run(self._threads_for(task))
+            )
         finally:
             del self.attempts[here]
         if settlement is None:
@@ -145,13 +144,13 @@ class Executor:
             self._settler.add(hand.worker, delivery, settlement)
 
     async def _conclude(
-        self, hand: Hand, context: AttemptContext, delivery: Delivery, settlement: Settlement
+        self, hand: Hand, attempt: Attempt, settlement: Settlement
     ) -> Settlement | None:
         """Commit the handler's transaction with its completion; None when that settled it."""
+        context, delivery = attempt.context, attempt.delivery
         try:
-            if settlement.state is Stored.COMPLETED and await context.commit(
-                hand.worker, settlement
-            ):
+            done = settlement.state is Stored.COMPLETED
+            if done and await context.commit(hand.worker, settlement):
                 return None
             await context.close()
         except StaleAttempt as exc:
