@@ -18,7 +18,7 @@ _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 _encoder = msgspec.json.Encoder()
 
 
-class TornHistoryError(Exception):
+class TornHistory(Exception):
     """A history file holds a line that is not an event, and it is not a torn last one."""
 
 
@@ -63,7 +63,7 @@ def read_history(folder: Path) -> list[AnyEvent]:
     """Return the events of all processes in the order of their times.
 
     Raises:
-        TornHistoryError: a line other than an unfinished last one is not an event.
+        TornHistory: a line other than an unfinished last one is not an event.
     """
     events = [event for path in sorted(folder.glob("*.jsonl")) for event in _read_file(path)]
     return sorted(events, key=lambda event: event.at)
@@ -79,7 +79,7 @@ def _read_line(path: Path, number: int, line: bytes) -> AnyEvent:
     try:
         return _decoder.decode(line)
     except msgspec.DecodeError as error:
-        raise TornHistoryError(
+        raise TornHistory(
             f"line {number} of {path} is not an event ({error}); a history file is written by one"
             " process only"
         ) from error

@@ -104,8 +104,8 @@ def _counts(summary: Summary) -> list[str]:
         _line("faults", summary.faults),
         _line("crash points", summary.crash_points),
         _line("leases lost", summary.leases_lost),
-        f"reruns: {summary.reruns}, killed runs: {summary.killed_runs},"
-        f" zombie overlaps: {summary.zombie_overlaps}, refused settles: {summary.refused_settles}",
+        f"reruns: {summary.reruns}, killed runs: {summary.killed_runs}",
+        f"zombie overlaps: {summary.zombie_overlaps}, refused settles: {summary.refused_settles}",
     ]
     if summary.recoveries:
         lines.append(

@@ -20,7 +20,7 @@ from chaos.events import (
     SettleSent,
     StartChecked,
 )
-from chaos.history import History, TornHistoryError, read_history
+from chaos.history import History, TornHistory, read_history
 
 BUSY_WRITER = """
 import sys
@@ -81,13 +81,13 @@ def test_a_torn_line_within_a_file_is_an_error(tmp_path: Path) -> None:
         history.append(EnqueueCalled(job="whole"))
     (file,) = tmp_path.iterdir()
     file.write_bytes(b'{"event":"enqueue_cal\n' + file.read_bytes())
-    with pytest.raises(TornHistoryError, match="line 1 of"):
+    with pytest.raises(TornHistory, match="line 1 of"):
         read_history(tmp_path)
 
 
 def test_an_unknown_event_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "1-1.jsonl").write_text('{"event":"misspelt","at":1,"pid":1}\n')
-    with pytest.raises(TornHistoryError, match="misspelt"):
+    with pytest.raises(TornHistory, match="misspelt"):
         read_history(tmp_path)
 
 
