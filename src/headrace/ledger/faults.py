@@ -1,0 +1,62 @@
+"""PostgreSQL's errors as ours: which mean that it is away, which that a call was refused."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from headrace.errors import (
+    BadPayload,
+    HeadraceError,
+    LedgerError,
+    LedgerUnavailable,
+    SchemaError,
+    UnknownQueue,
+    UnknownTask,
+    UsageError,
+)
+
+# The codes that migrations/0002_enqueue.sql raises.
+_OURS: dict[str, type[HeadraceError]] = {
+    "HR001": UnknownTask,
+    "HR002": UnknownQueue,
+    "HR003": BadPayload,
+    "HR004": UsageError,
+}
+_SCHEMA_MISSING = {"3F000", "42P01", "42883"}
+_AWAY_CLASSES = ("08", "57P", "53300")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into ours.
+
+    Raises:
+        LedgerUnavailable: the connection is gone or was refused; the statement may have run.
+        SchemaError: a table is missing.
+        UsageError: the statement was refused for what it was given.
+        LedgerError: anything else that PostgreSQL refused.
+    """
+    try:
+        yield
+    except asyncpg.PostgresError as exc:
+        raise _translate(exc) from exc
+    except asyncpg.InternalClientError as exc:
+        raise LedgerUnavailable(f"the connection to PostgreSQL broke: {exc}") from exc
+    except asyncpg.InterfaceError as exc:
+        if isinstance(exc, asyncpg.DataError):
+            raise LedgerError(f"PostgreSQL cannot take a value: {exc}") from exc
+        raise LedgerUnavailable(f"the connection to PostgreSQL is closed: {exc}") from exc
+    except (OSError, TimeoutError) as exc:
+        raise LedgerUnavailable(f"PostgreSQL does not answer: {str(exc) or 'timeout'}") from exc
+
+
+def _translate(exc: asyncpg.PostgresError) -> HeadraceError:
+    code = exc.sqlstate or ""
+    if code in _OURS:
+        return _OURS[code](str(exc))
+    if code in _SCHEMA_MISSING:
+        return SchemaError(f"the schema of headrace is not there ({exc}); run `headrace migrate`")
+    if code.startswith(_AWAY_CLASSES):
+        return LedgerUnavailable(f"PostgreSQL is away: {exc}")
+    return LedgerError(f"PostgreSQL refused a statement ({code}): {exc}")

@@ -1,0 +1,56 @@
+"""Inserting in a transaction of the caller's: one statement with one text parameter."""
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from headrace.errors import UsageError
+from headrace.ledger.rows import Row
+from headrace.ledger.statements import statement
+from headrace.model.job import Inserted
+
+
+async def insert_in(tx: object, document: str) -> list[Inserted]:
+    """Insert the jobs of a document in `tx`, an asyncpg connection or a session of SQLAlchemy.
+
+    Raises:
+        UsageError: `tx` is something else, or no transaction is open in it.
+    """
+    if isinstance(tx, asyncpg.Connection | asyncpg.pool.PoolConnectionProxy):
+        if not tx.is_in_transaction():
+            raise UsageError(
+                "tx has no open transaction, so the job would commit by itself; "
+                "use `async with connection.transaction():`"
+            )
+        return in_order(await tx.fetch(statement("insert_docs"), document))
+    if type(tx).__module__.partition(".")[0] == "sqlalchemy":
+        return await _insert_in_session(tx, document)
+    raise UsageError(
+        f"tx is a {type(tx).__module__}.{type(tx).__qualname__}; "
+        "give an asyncpg connection, or a Session, AsyncSession or connection of SQLAlchemy"
+    )
+
+
+async def _insert_in_session(session: Any, document: str) -> list[Inserted]:  # noqa: ANN401
+    """SQLAlchemy is optional, so its types are not named; a session begins by itself when asked."""
+    from sqlalchemy import text  # noqa: PLC0415 - as above
+
+    sql = statement("insert_docs").replace("$1", ":document")
+    result = session.execute(text(sql), {"document": document})
+    if inspect.isawaitable(result):
+        result = await result
+    return in_order(result.mappings().all())
+
+
+def in_order(rows: Iterable[Row]) -> list[Inserted]:
+    """The rows of insert_docs.sql, in the order in which the jobs were given."""
+    ordered = sorted(rows, key=_place)
+    return [Inserted(UUID(str(row["job_id"])), duplicate=row["duplicate"]) for row in ordered]
+
+
+def _place(row: Row) -> int:
+    place: int = row["place"]
+    return place

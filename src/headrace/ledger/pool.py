@@ -1,0 +1,89 @@
+"""Connections to PostgreSQL, and clear words where there are none."""
+
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from headrace.errors import ConfigError, LedgerUnavailable
+
+MINIMUM_VERSION = 140000
+
+# Every statement of ours is a walk of an index from a few keys. These keep a plan that was cached
+# while a table was small from scanning it when it is large, until autovacuum has looked.
+_PLANS = {
+    "application_name": "headrace",
+    "jit": "off",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+
+
+async def open_pool(url: str, *, size: int) -> "asyncpg.Pool[asyncpg.Record]":
+    """Connect to PostgreSQL.
+
+    Args:
+        url: postgresql://user:password@host:port/database
+        size: connections at most.
+
+    Raises:
+        ConfigError: the URL is none of PostgreSQL.
+        LedgerUnavailable: refused, wrong password, unknown database, no answer, or too old.
+    """
+    check_url(url)
+    where = _where(url)
+    try:
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=size,
+            timeout=10,
+            command_timeout=60,
+            server_settings=_PLANS,
+            reset=_keep,
+        )
+    except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as exc:
+        raise LedgerUnavailable(
+            f"PostgreSQL at {where} refused the user or password; check the URL"
+        ) from exc
+    except asyncpg.InvalidCatalogNameError as exc:
+        raise LedgerUnavailable(f"PostgreSQL at {where} has no such database; create it") from exc
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+        raise LedgerUnavailable(
+            f"PostgreSQL at {where} cannot be reached ({str(exc) or 'no answer'}); "
+            "check that it runs and the URL"
+        ) from exc
+    await _check_version(pool, where)
+    return pool
+
+
+def check_url(url: str) -> None:
+    """Refuse what is no URL of PostgreSQL.
+
+    Raises:
+        ConfigError: the scheme is another one.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme not in ("postgresql", "postgres"):
+        raise ConfigError(
+            f"the database URL begins with {scheme or url[:20]!r}; "
+            "write postgresql://user:password@host:5432/database"
+        )
+
+
+def _where(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+
+
+async def _check_version(pool: "asyncpg.Pool[asyncpg.Record]", where: str) -> None:
+    version = await pool.fetchval("SELECT current_setting('server_version_num')::int")
+    if version < MINIMUM_VERSION:
+        await pool.close()
+        raise LedgerUnavailable(
+            f"PostgreSQL at {where} is version {version // 10000}; headrace needs 14 or newer"
+        )
+
+
+async def _keep(_connection: object) -> None:
+    """Our statements leave no session state behind, so a reset would be a wasted round trip."""

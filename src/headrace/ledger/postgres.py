@@ -1,0 +1,244 @@
+"""The ledger on PostgreSQL: one method a statement of sql/."""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import asyncpg
+
+from headrace.errors import UnknownQueue, UsageError
+from headrace.ledger import foreign, ids, migrate
+from headrace.ledger.faults import translated
+from headrace.ledger.pool import open_pool
+from headrace.ledger.rows import Row, as_delivery, as_job, insert_columns, insert_document
+from headrace.ledger.statements import statement
+from headrace.ledger.transaction import LedgerTransaction, open_transaction
+from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement
+from headrace.model.priority import LEVELS
+from headrace.model.state import Stored
+from headrace.model.task import Declaration
+
+
+class PostgresLedger:
+    """The durable record in one PostgreSQL database.
+
+    Args:
+        url: postgresql://user:password@host:port/database
+        size: connections at most.
+    """
+
+    def __init__(self, url: str, *, size: int = 8) -> None:
+        self._url = url
+        self._size = size
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._queue_ids: dict[str, int] = {}
+        self._ids = ids.Ids()
+
+    async def open(self) -> None:
+        """Connect, check the schema, learn the clock and the queues.
+
+        Raises:
+            LedgerUnavailable: PostgreSQL cannot be reached.
+            SchemaError: the schema is missing, older or newer than the code.
+        """
+        self._pool = await open_pool(self._url, size=self._size)
+        with translated():
+            async with self._pool.acquire() as connection:
+                await migrate.check(connection)
+                await self._ids.learn(connection)
+        await self.declare((), ())
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    def new_id(self) -> UUID:
+        """A UUIDv7 on the ledger's clock."""
+        return self._ids.new()
+
+    async def declare(self, tasks: Sequence[Declaration], queues: Sequence[str]) -> None:
+        """Make queues and tasks known, and learn the ids of all queues."""
+        names = [*queues, *(task.queue for task in tasks)]
+        rows = await self._fetch("declare_queues", sorted(set(names)))
+        self._queue_ids = {row["name"]: row["id"] for row in rows}
+        if tasks:
+            await self._fetch(
+                "declare_tasks",
+                [task.name for task in tasks],
+                [self._queue_ids[task.queue] for task in tasks],
+                [task.priority for task in tasks],
+                [task.max_attempts for task in tasks],
+                [task.rerun_on_crash for task in tasks],
+            )
+
+    async def insert(self, jobs: Sequence[NewJob]) -> list[Inserted]:
+        """Insert and commit, all or none. Repeating a call changes nothing.
+
+        Raises:
+            UnknownQueue: a queue is unknown.
+            UsageError: an id is over one hour off the ledger's clock.
+        """
+        if any(job.idempotency_key is not None for job in jobs):
+            rows = await self._fetch("insert_docs", insert_document(jobs))
+            return foreign.in_order(rows)
+        await self._know_queues(jobs)
+        rows = await self._fetch("insert", *insert_columns(jobs, self._queue_ids))
+        if rows[0]["count"] < len(jobs):
+            await self._refuse_missing(jobs)
+        return [Inserted(job.id) for job in jobs]
+
+    async def insert_in(self, tx: object, jobs: Sequence[NewJob]) -> list[Inserted]:
+        """Insert in a transaction of the caller's: asyncpg, or a session of SQLAlchemy."""
+        with translated():
+            return await foreign.insert_in(tx, insert_document(jobs))
+
+    async def claim(
+        self, worker: UUID, queue: str, call: int, n: int, shares: tuple[list[float], list[float]]
+    ) -> list[Delivery]:
+        """Claim up to `n` due jobs of a queue, shared among the levels by stride scheduling."""
+        rows = await self._fetch(
+            "claim", self._queue_ids[queue], n, worker, call, list(LEVELS), *shares
+        )
+        return [as_delivery(row, queue, call) for row in rows]
+
+    async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[UUID]:
+        """Write outcomes, fenced; what this worker settled by an earlier sending counts too."""
+        completed = [one for one in settlements if one.state is Stored.COMPLETED]
+        others = [one for one in settlements if one.state is not Stored.COMPLETED]
+        accepted: set[UUID] = set()
+        if completed:
+            accepted |= await self._settle_completed(worker, completed)
+        if others:
+            accepted |= await self._settle_others(worker, others)
+        refused = [one for one in settlements if one.id not in accepted]
+        if refused:
+            accepted |= await self._settled_before(worker, refused)
+        return accepted
+
+    async def _settle_completed(self, worker: UUID, batch: Sequence[Settlement]) -> set[UUID]:
+        batch = sorted(batch, key=_by_id)
+        rows = await self._fetch(
+            "settle_completed",
+            worker,
+            [one.id for one in batch],
+            [one.gen for one in batch],
+            [one.ran for one in batch],
+            [one.result for one in batch],
+        )
+        return {row["id"] for row in rows}
+
+    async def _settle_others(self, worker: UUID, batch: Sequence[Settlement]) -> set[UUID]:
+        rows = await self._fetch("settle", worker, *settle_columns(sorted(batch, key=_by_id)))
+        return {row["id"] for row in rows}
+
+    async def _settled_before(self, worker: UUID, batch: Sequence[Settlement]) -> set[UUID]:
+        rows = await self._fetch(
+            "settled_before", worker, [one.id for one in batch], [one.gen for one in batch]
+        )
+        return {row["id"] for row in rows}
+
+    async def release(self, worker: UUID, attempts: Sequence[Delivery]) -> None:
+        """Give back what was claimed and has not started; costs no attempt."""
+        await self._fetch("release", worker, *_tokens(attempts))
+
+    async def extend(self, attempts: Sequence[Delivery]) -> set[UUID]:
+        """The ids of the attempts that still count."""
+        return {row["id"] for row in await self._fetch("extend", *_tokens(attempts))}
+
+    async def register(self, worker: UUID, host: str, pid: int, queues: Sequence[str]) -> None:
+        """Begin a worker's lease."""
+        await self._fetch("register", worker, host, pid, json.dumps(list(queues)))
+
+    async def beat(self, worker: UUID, hand: Sequence[Delivery], answered: int) -> Beat:
+        """Prolong a worker's lease; refused once it was reaped."""
+        rows = await self._fetch("beat", worker, *_tokens(hand), answered)
+        if not rows:
+            return Beat(alive=False)
+        lost = ((row["lost_id"], row["lost_gen"]) for row in rows if row["lost_id"] is not None)
+        return Beat(alive=True, lost=frozenset(lost))
+
+    async def leave(self, worker: UUID) -> None:
+        """End a worker's lease."""
+        await self._fetch("leave", worker)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[LedgerTransaction]:
+        """A transaction that ends in a fenced completion."""
+        async with open_transaction(self._require_pool()) as transaction:
+            yield transaction
+
+    async def get(self, ids: Sequence[UUID]) -> list[Job]:
+        """Jobs as they are; unknown ids are left out."""
+        return [as_job(row) for row in await self._fetch("get", list(ids))]
+
+    async def outcomes(self, ids: Sequence[UUID]) -> list[Job]:
+        """The jobs among these that are over."""
+        return [as_job(row) for row in await self._fetch("outcomes", list(ids))]
+
+    async def watch(self) -> Mapping[UUID, int]:
+        """The beats of every living worker."""
+        return {row["id"]: row["beats"] for row in await self._fetch("watch")}
+
+    async def judge(self, worker: UUID, beats: int) -> bool:
+        """Void a worker that has been silent since that beat."""
+        return bool(await self._fetch("judge", worker, beats))
+
+    async def reap(self, n: int) -> int:
+        """Take up to `n` jobs from voided workers; returns how many were taken."""
+        return len(await self._fetch("reap", n))
+
+    async def _know_queues(self, jobs: Sequence[NewJob]) -> None:
+        unknown = {job.queue for job in jobs} - self._queue_ids.keys()
+        if unknown:
+            await self.declare((), ())  # another process may have made it known since
+            unknown -= self._queue_ids.keys()
+        if unknown:
+            raise UnknownQueue(
+                f'queue "{min(unknown)}" is unknown; declare it with a task or create it with '
+                f"`headrace queues create {min(unknown)}`"
+            )
+
+    async def _refuse_missing(self, jobs: Sequence[NewJob]) -> None:
+        """Fewer new rows than jobs: repeated ids are fine, refused ones are not."""
+        missing = await self._fetch("missing", [job.id for job in jobs])
+        if missing:
+            raise UsageError(
+                f"job id {missing[0]['id']} is over one hour off the clock of PostgreSQL; "
+                "let headrace make the ids"
+            )
+
+    async def _fetch(self, name: str, *parameters: object) -> Sequence[Row]:
+        with translated():
+            return await self._require_pool().fetch(statement(name), *parameters)
+
+    def _require_pool(self) -> "asyncpg.Pool[asyncpg.Record]":
+        if self._pool is None:
+            raise UsageError("the application is not started; use `async with app:` around it")
+        return self._pool
+
+
+def settle_columns(batch: Sequence[Settlement]) -> tuple[list[object], ...]:
+    """The parameters of settle.sql after the worker."""
+    return (
+        [one.id for one in batch],
+        [one.gen for one in batch],
+        [int(one.state) for one in batch],
+        [one.failed for one in batch],
+        [one.snoozed for one in batch],
+        [one.delay for one in batch],
+        [one.ran for one in batch],
+        [one.result for one in batch],
+        [one.error for one in batch],
+    )
+
+
+def _tokens(attempts: Sequence[Delivery]) -> tuple[list[UUID], list[int]]:
+    return [one.id for one in attempts], [one.gen for one in attempts]
+
+
+def _by_id(settlement: Settlement) -> int:
+    # One order for all batches, so that two of them wait for each other and never deadlock.
+    return settlement.id.int

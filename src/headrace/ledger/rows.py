@@ -1,0 +1,116 @@
+"""Rows of the ledger as values, and values as columns."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+from headrace.model.job import Delivery, Job, NewJob
+from headrace.model.state import derive_state
+
+
+class Row(Protocol):
+    """A row of any driver: columns by name."""
+
+    def __getitem__(self, key: str, /) -> Any:  # noqa: ANN401 - a column of any type
+        """The value of a column."""
+
+
+def insert_columns(jobs: Sequence[NewJob], queue_ids: Mapping[str, int]) -> tuple[list[Any], ...]:
+    """The parameters of insert.sql."""
+    return (
+        [job.id for job in jobs],
+        [queue_ids[job.queue] for job in jobs],
+        [job.task for job in jobs],
+        [job.priority for job in jobs],
+        [job.max_attempts for job in jobs],
+        [None if job.delay is None else job.delay.total_seconds() for job in jobs],
+        [job.run_at for job in jobs],
+        [job.payload.decode() for job in jobs],
+        [job.tenant for job in jobs],
+        [job.rerun_on_crash for job in jobs],
+    )
+
+
+def insert_document(jobs: Sequence[NewJob]) -> str:
+    """The parameter of insert_docs.sql."""
+    return json.dumps([_document(job) for job in jobs])
+
+
+def _document(job: NewJob) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "id": str(job.id),
+        "task": job.task,
+        "queue": job.queue,
+        "priority": job.priority,
+        "max_attempts": job.max_attempts,
+        "rerun_on_crash": job.rerun_on_crash,
+        "tenant": job.tenant,
+        "args": json.loads(job.payload),
+    }
+    if job.delay is not None:
+        document["delay"] = job.delay.total_seconds()
+    if job.run_at is not None:
+        document["run_at"] = job.run_at.isoformat()
+    if job.idempotency_key is not None:
+        document["idempotency_key"] = job.idempotency_key
+        document["idempotency_for"] = job.idempotency_for.total_seconds()
+    return document
+
+
+def as_delivery(row: Row, queue: str, call: int) -> Delivery:
+    """A claimed row in a worker's hands."""
+    return Delivery(
+        id=row["id"],
+        gen=row["gen"],
+        queue=queue,
+        task=row["task"],
+        payload=row["payload"].encode(),
+        priority=row["priority"],
+        failures=row["failures"],
+        crashes=row["crashes"],
+        max_attempts=row["max_attempts"],
+        tenant=row["tenant"],
+        call=call,
+    )
+
+
+def as_job(row: Row) -> Job:
+    """A row as people see it."""
+    runs = row["failures"] + row["crashes"]
+    running = row["state"] == 0 and row["owner"] is not None
+    return Job(
+        id=row["id"],
+        task=row["task"],
+        queue=row["queue"],
+        state=derive_state(
+            row["state"],
+            run_at=row["run_at"],
+            now=row["now"],
+            failures=row["failures"],
+            running=running,
+        ),
+        priority=row["priority"],
+        gen=row["gen"],
+        attempt=runs + (1 if running or row["state"] == 2 else 0),
+        failures=row["failures"],
+        crashes=row["crashes"],
+        snoozes=row["snoozes"],
+        max_attempts=row["max_attempts"],
+        created_at=created_at(row["id"]),
+        run_at=row["run_at"],
+        started_at=row["started_at"],
+        settled_at=row["settled_at"],
+        tenant=row["tenant"],
+        payload=msgspec.Raw(row["payload"].encode()),
+        result=None if row["result"] is None else msgspec.Raw(row["result"].encode()),
+        error=None if row["error"] is None else json.loads(row["error"]),
+    )
+
+
+def created_at(job_id: UUID) -> datetime:
+    """When a job was made: the first 48 bits of its id are milliseconds (RFC 9562, UUIDv7)."""
+    return datetime.fromtimestamp((job_id.int >> 80) / 1000, UTC)

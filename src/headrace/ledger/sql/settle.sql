@@ -1,0 +1,37 @@
+-- settle: outcomes of any kind, fenced by generation (R2, A7).
+-- $1 worker, $2 ids, $3 gens, $4 states to store, $5 failed, $6 snoozed, $7 delays in seconds,
+-- $8 seconds each ran, $9 results (JSON) or null, $10 errors (JSON) or null.
+-- A row that stays live gets a new generation and a new xid: its next run is another one.
+WITH verdict AS (
+    SELECT *
+    FROM unnest($2::uuid[], $3::int[], $4::smallint[], $5::boolean[], $6::boolean[], $7::float8[],
+                $8::float8[], $9::text[], $10::text[])
+      AS v (id, gen, state, failed, snoozed, delay, ran, result, error)
+), settled AS (
+    UPDATE headrace.job j
+    SET state = v.state, owner = NULL, settled_by = $1, settled_gen = v.gen,
+        gen = j.gen + (v.state = 0)::int,
+        xid = CASE WHEN v.state = 0 THEN pg_current_xact_id() ELSE j.xid END,
+        failures = j.failures + v.failed::int, snoozes = j.snoozes + v.snoozed::int,
+        run_at = CASE WHEN v.state = 0 THEN now() + v.delay * interval '1 second' ELSE j.run_at END,
+        started_at = now() - v.ran * interval '1 second',
+        settled_at = now(),
+        result = v.result::jsonb, error = v.error::jsonb
+    FROM verdict v
+    WHERE j.id = v.id AND j.gen = v.gen AND j.state = 0
+    RETURNING j.id, j.queue_id, v.gen, v.state, v.failed, v.snoozed, v.error
+), tally AS (
+    INSERT INTO headrace.counter_delta (queue_id, state, n)
+    SELECT queue_id, moved.state, sum(moved.n)
+    FROM settled, LATERAL (VALUES (0::smallint, -1), (settled.state, 1)) AS moved (state, n)
+    WHERE settled.state <> 0
+    GROUP BY queue_id, moved.state
+), history AS (
+    INSERT INTO headrace.job_event (job_id, gen, kind, actor, data)
+    SELECT id, gen,
+           CASE WHEN state = 3 THEN 'dead' WHEN state = 4 THEN 'cancelled'
+                WHEN failed THEN 'retry' ELSE 'snooze' END,
+           'worker:' || $1::uuid, error::jsonb
+    FROM settled WHERE state <> 2
+)
+SELECT id FROM settled

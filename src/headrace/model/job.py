@@ -1,0 +1,132 @@
+"""The values that travel: jobs to insert, to run and to show, and the outcomes to write."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from headrace.model.state import State, Stored
+
+
+class NewJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A job before it is inserted; `payload` is its arguments as a JSON object.
+
+    Attributes:
+        id: UUIDv7 on the ledger's clock, made by the client so that a lost reply can be repeated.
+        delay: from the ledger's now; excludes `run_at`.
+        run_at: not before; a past time runs now.
+        rerun_on_crash: a run cut short by its worker's death does not count as an attempt.
+    """
+
+    id: UUID
+    task: str
+    queue: str
+    payload: bytes
+    priority: int = 5
+    max_attempts: int = 3
+    delay: timedelta | None = None
+    run_at: datetime | None = None
+    idempotency_key: str | None = None
+    idempotency_for: timedelta = timedelta(hours=24)
+    tenant: str = ""
+    rerun_on_crash: bool = False
+
+
+class Inserted(msgspec.Struct, frozen=True, gc=False):
+    """What became of a `NewJob`: its id, or that of the job which had its idempotency key."""
+
+    id: UUID
+    duplicate: bool = False
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A job in a worker's hands: the job, its fencing token `gen`, and the call that gave it.
+
+    Attributes:
+        call: the number of the worker's claim or take that gave it.
+        flagged: the ledger must be asked before it runs (protocol rule R4).
+        owned: claimed in the ledger itself, not leased from a lane.
+    """
+
+    id: UUID
+    gen: int
+    queue: str
+    task: str
+    payload: bytes
+    priority: int
+    failures: int
+    crashes: int
+    max_attempts: int
+    call: int = 0
+    flagged: bool = False
+    owned: bool = True
+    tenant: str = ""
+
+    @property
+    def token(self) -> tuple[UUID, int]:
+        """What names this attempt and no other: (id, gen)."""
+        return (self.id, self.gen)
+
+    @property
+    def attempt(self) -> int:
+        """The number of this run, from 1."""
+        return self.failures + self.crashes + 1
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What to write for one attempt, fenced by (id, gen).
+
+    Attributes:
+        state: LIVE runs again (`delay` from now), else the final state.
+        failed: the attempt counts as a failure.
+        snoozed: it ended in Snooze.
+        ran: how long the handler ran, in seconds.
+        result: JSON, or None.
+        error: JSON object with `type` and `message`, or None.
+    """
+
+    id: UUID
+    gen: int
+    state: Stored
+    failed: bool = False
+    snoozed: bool = False
+    delay: float = 0.0
+    ran: float = 0.0
+    result: str | None = None
+    error: str | None = None
+
+
+class Beat(msgspec.Struct, frozen=True, kw_only=True):
+    """The reply to a heartbeat.
+
+    Attributes:
+        alive: False when the worker has been reaped: all it holds is void.
+        lost: attempts in hand, as (id, gen), that were given to somebody else or ended.
+    """
+
+    alive: bool
+    lost: frozenset[tuple[UUID, int]] = frozenset()
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as the ledger shows it."""
+
+    id: UUID
+    task: str
+    queue: str
+    state: State
+    priority: int
+    gen: int
+    attempt: int
+    failures: int
+    crashes: int
+    snoozes: int
+    max_attempts: int
+    created_at: datetime
+    run_at: datetime
+    started_at: datetime | None
+    settled_at: datetime | None
+    tenant: str
+    payload: msgspec.Raw
+    result: msgspec.Raw | None
+    error: dict[str, object] | None

@@ -1,0 +1,50 @@
+"""What an attempt ends in. A handler may return an outcome or raise it."""
+
+from datetime import timedelta
+
+from headrace.model.duration import Duration, parse_duration
+
+
+class Outcome(Exception):
+    """Base of the outcomes a handler may return or raise."""
+
+
+class Complete(Outcome):
+    """The job is done; its result is kept with it."""
+
+    def __init__(self, result: object = None) -> None:
+        super().__init__(result)
+        self.result = result
+
+
+class Retry(Outcome):
+    """Run again: counts as a failure. `after` overrides the retry policy's delay."""
+
+    def __init__(self, error: str = "", *, after: Duration | None = None) -> None:
+        super().__init__(error)
+        self.error = error
+        self.after = None if after is None else parse_duration(after, "after")
+
+
+class Snooze(Outcome):
+    """Run again later: not a failure, uses no attempt."""
+
+    def __init__(self, delay: Duration) -> None:
+        super().__init__(delay)
+        self.delay: timedelta = parse_duration(delay, "delay")
+
+
+class Cancel(Outcome):
+    """Give the job up as no longer wanted."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Dead(Outcome):
+    """Give the job up as failed: a dead letter, to be replayed by an operator."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason

@@ -1,0 +1,53 @@
+"""The states of a job: five are stored, the others follow from run_at, failures and the lease."""
+
+from datetime import datetime
+from enum import IntEnum, StrEnum
+
+
+class Stored(IntEnum):
+    """What the ledger's `state` column holds."""
+
+    LIVE = 0
+    BLOCKED = 1
+    COMPLETED = 2
+    DEAD = 3
+    CANCELLED = 4
+
+
+class State(StrEnum):
+    """The states that people see."""
+
+    SCHEDULED = "scheduled"
+    RETRYABLE = "retryable"
+    AVAILABLE = "available"
+    RUNNING = "running"
+    BLOCKED = "blocked"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    DEAD = "dead"
+
+    @property
+    def final(self) -> bool:
+        """Whether the job is over (a dead one until somebody replays it)."""
+        return self in (State.COMPLETED, State.CANCELLED, State.DEAD)
+
+
+_AS_STORED = {
+    Stored.BLOCKED: State.BLOCKED,
+    Stored.COMPLETED: State.COMPLETED,
+    Stored.DEAD: State.DEAD,
+    Stored.CANCELLED: State.CANCELLED,
+}
+
+
+def derive_state(
+    stored: int, *, run_at: datetime, now: datetime, failures: int, running: bool
+) -> State:
+    """The state of a job; `now` is the ledger's clock, `running`: it is leased and started."""
+    if stored != Stored.LIVE:
+        return _AS_STORED[Stored(stored)]
+    if running:
+        return State.RUNNING
+    if run_at <= now:
+        return State.AVAILABLE
+    return State.RETRYABLE if failures else State.SCHEDULED

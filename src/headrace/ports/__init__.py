@@ -1,0 +1,1 @@
+"""The protocols between the parts, one a file."""

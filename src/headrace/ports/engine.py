@@ -1,0 +1,88 @@
+"""What the application and the worker know of storage."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+from uuid import UUID
+
+from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement
+from headrace.model.task import Declaration
+
+
+class Engine(Protocol):
+    """Where jobs are kept and handed out. One engine belongs to one running event loop."""
+
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            LedgerUnavailable: it cannot be reached.
+            SchemaError: the schema is missing, older or newer than the code.
+        """
+
+    async def stop(self) -> None:
+        """Disconnect; nothing may be in flight."""
+
+    async def declare(self, tasks: Sequence[Declaration], queues: Sequence[str] = ()) -> None:
+        """Make tasks and queues known."""
+
+    def new_id(self) -> UUID:
+        """An id for a job, ordered by time on the ledger's clock."""
+
+    async def insert(self, jobs: Sequence[NewJob], tx: object = None) -> list[Inserted]:
+        """Insert jobs: committed when it returns, or in the caller's transaction `tx`.
+
+        Returns:
+            One entry a job, in order.
+
+        Raises:
+            UnknownQueue: nothing was inserted.
+            LedgerUnavailable: nothing was inserted, as far as can be known.
+        """
+
+    async def register(self, worker: UUID, host: str, pid: int, queues: Sequence[str]) -> None:
+        """Begin a worker's lease."""
+
+    async def take(self, worker: UUID, queue: str, call: int, n: int) -> list[Delivery]:
+        """Up to `n` due jobs for a worker; each counts as started from then on.
+
+        `call` numbers the worker's takes; it comes back in the deliveries.
+        """
+
+    async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[UUID]:
+        """Write outcomes, fenced by (id, gen); returns the ids that were accepted."""
+
+    async def release(self, worker: UUID, deliveries: Sequence[Delivery]) -> None:
+        """Give back jobs that have not started; costs no attempt."""
+
+    async def extend(self, deliveries: Sequence[Delivery]) -> set[UUID]:
+        """The ids among these that are still the worker's own, so may go on."""
+
+    async def beat(self, worker: UUID, hand: Sequence[Delivery], answered: int) -> Beat:
+        """Prolong the worker's lease, and compare what it holds with what it is known to hold.
+
+        `answered` is the last call number up to which every take was answered or given up.
+        """
+
+    async def leave(self, worker: UUID) -> None:
+        """End a worker's lease."""
+
+    def transaction(self) -> AbstractAsyncContextManager["Transaction"]:
+        """A transaction in which a handler's writes and its completion commit together."""
+
+    async def outcomes(self, ids: Sequence[UUID]) -> list[Job]:
+        """The jobs among these that are over."""
+
+    async def get(self, ids: Sequence[UUID]) -> list[Job]:
+        """Jobs as they are now, in no order; unknown ids are left out."""
+
+
+class Transaction(Protocol):
+    """An open transaction of the ledger. Closing it without `commit` rolls it back."""
+
+    @property
+    def connection(self) -> Any:  # noqa: ANN401 - the driver's own connection, for the handler's SQL
+        """The driver's connection."""
+
+    async def commit(self, worker: UUID, settlement: Settlement) -> bool:
+        """Settle and commit as one; False, and rolled back, if the attempt is stale."""

@@ -1,0 +1,73 @@
+"""The durable record, as the engine knows it."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+from uuid import UUID
+
+from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement
+from headrace.model.task import Declaration
+from headrace.ports.engine import Transaction
+
+
+class Ledger(Protocol):
+    """Every verb is one statement. All raise `LedgerUnavailable` where PostgreSQL is away."""
+
+    async def open(self) -> None:
+        """Connect and check the schema."""
+
+    async def close(self) -> None:
+        """Disconnect."""
+
+    def new_id(self) -> UUID:
+        """A UUIDv7 on the ledger's clock."""
+
+    async def declare(self, tasks: Sequence[Declaration], queues: Sequence[str]) -> None:
+        """Make tasks and queues known."""
+
+    async def insert(self, jobs: Sequence[NewJob]) -> list[Inserted]:
+        """Insert and commit."""
+
+    async def insert_in(self, tx: object, jobs: Sequence[NewJob]) -> list[Inserted]:
+        """Insert in a transaction of the caller's."""
+
+    async def claim(
+        self, worker: UUID, queue: str, call: int, n: int, shares: tuple[list[float], list[float]]
+    ) -> list[Delivery]:
+        """Claim due jobs; `shares` are the passes and strides of the levels."""
+
+    async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[UUID]:
+        """Write outcomes; returns the accepted ids."""
+
+    async def release(self, worker: UUID, attempts: Sequence[Delivery]) -> None:
+        """Give back what was claimed and has not started."""
+
+    async def extend(self, attempts: Sequence[Delivery]) -> set[UUID]:
+        """The ids of the attempts that still count."""
+
+    async def register(self, worker: UUID, host: str, pid: int, queues: Sequence[str]) -> None:
+        """Begin a worker's lease."""
+
+    async def beat(self, worker: UUID, hand: Sequence[Delivery], answered: int) -> Beat:
+        """Prolong a worker's lease."""
+
+    async def leave(self, worker: UUID) -> None:
+        """End a worker's lease."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction that ends in a fenced completion."""
+
+    async def get(self, ids: Sequence[UUID]) -> list[Job]:
+        """Jobs as they are."""
+
+    async def outcomes(self, ids: Sequence[UUID]) -> list[Job]:
+        """Those that are over."""
+
+    async def watch(self) -> Mapping[UUID, int]:
+        """The beats of every living worker."""
+
+    async def judge(self, worker: UUID, beats: int) -> bool:
+        """Void a worker silent since that beat."""
+
+    async def reap(self, n: int) -> int:
+        """Take jobs from voided workers; returns how many."""
