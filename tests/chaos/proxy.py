@@ -9,11 +9,21 @@ import struct
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
-from enum import Enum
 from types import TracebackType
 from typing import Self, TypeVar, assert_never
 
 from chaos.dialects import Dialect
+from chaos.network import (
+    BOTH,
+    Delay,
+    Direction,
+    Drop,
+    Hold,
+    NetworkFault,
+    Pass,
+    Slow,
+    Trap,
+)
 
 CHUNK = 64 * 1024
 HOST = "127.0.0.1"
@@ -21,71 +31,6 @@ COMMAND_TIMEOUT = 10.0
 SLOW_PIECES_PER_SECOND = 20
 T = TypeVar("T")
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-
-
-class Direction(Enum):
-    """Which way bytes go."""
-
-    REQUESTS = "client to server"
-    REPLIES = "server to client"
-
-
-BOTH = frozenset(Direction)
-
-
-@dataclass(frozen=True)
-class Pass:
-    """Carry bytes at once."""
-
-
-@dataclass(frozen=True)
-class Delay:
-    """Carry bytes after some seconds."""
-
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Slow:
-    """Carry so many bytes a second on each connection."""
-
-    bytes_per_second: int
-
-
-@dataclass(frozen=True)
-class Hold:
-    """Carry nothing until healed, then everything: a partition that TCP survives."""
-
-
-@dataclass(frozen=True)
-class Drop:
-    """Lose bytes and closings: half-open. Healing resets the connections that lost something."""
-
-
-Fault = Pass | Delay | Slow | Hold | Drop
-
-
-class Trap:
-    """Waits for one request; what it then does to the connection is the proxy's to say."""
-
-    def __init__(self, pattern: bytes, *, forward: bool) -> None:
-        self.pattern = pattern
-        self.forward = forward
-        self._sprung = threading.Event()
-
-    @property
-    def sprung(self) -> bool:
-        """Whether the connection has been reset."""
-        return self._sprung.is_set()
-
-    def wait(self, timeout: float = 10.0) -> None:
-        """Block until the connection has been reset; raises TimeoutError after so many seconds."""
-        if not self._sprung.wait(timeout):
-            raise TimeoutError(f"no request with {self.pattern!r} passed within {timeout:g} s")
-
-    def spring(self) -> None:
-        """Record that the connection has been reset."""
-        self._sprung.set()
 
 
 @dataclass(eq=False)
@@ -105,7 +50,7 @@ class _Link:
         if broken:
             self.reset()
         for outcome in await asyncio.gather(*self.pumps, return_exceptions=True):
-            if isinstance(outcome, Exception) and not isinstance(outcome, ConnectionError):
+            if isinstance(outcome, Exception) and not isinstance(outcome, OSError):
                 raise outcome
         for writer in (self.client, self.server):
             writer.close()
@@ -134,7 +79,7 @@ class Proxy:
         self.port = 0
         self._target = (target_host, target_port)
         self._dialect = dialect
-        self._faults: dict[Direction, Fault] = dict.fromkeys(Direction, Pass())
+        self._faults: dict[Direction, NetworkFault] = dict.fromkeys(Direction, Pass())
         self._changed = asyncio.Event()
         self._links: set[_Link] = set()
         self._traps: list[Trap] = []
@@ -142,6 +87,7 @@ class Proxy:
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._listener: asyncio.Server | None = None
         self._serving: set[asyncio.Task[None]] = set()
+        self._failures: list[Exception] = []
         self._reserved = socket.socket()
 
     def __enter__(self) -> Self:
@@ -164,13 +110,15 @@ class Proxy:
         self._thread.join(COMMAND_TIMEOUT)
         self._loop.close()
         self._reserved.close()
+        if self._failures and error is None:
+            raise ExceptionGroup("the proxy could not carry some connections", self._failures)
 
     @property
     def connections(self) -> int:
         """How many connections run through it now."""
         return len(self._links)
 
-    def inject(self, fault: Fault, *directions: Direction) -> None:
+    def inject(self, fault: NetworkFault, *directions: Direction) -> None:
         """Put a fault in force, one way or both, on connections present and to come."""
         self._command(self._inject(fault, directions or BOTH))
 
@@ -222,7 +170,7 @@ class Proxy:
             self._listener.close()
             self._listener = None
 
-    async def _inject(self, fault: Fault, directions: Iterable[Direction]) -> None:
+    async def _inject(self, fault: NetworkFault, directions: Iterable[Direction]) -> None:
         self._faults.update(dict.fromkeys(directions, fault))
         self._changed.set()
         self._changed = asyncio.Event()
@@ -247,6 +195,12 @@ class Proxy:
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
         try:
+            await self._link(reader, client)
+        except Exception as error:  # noqa: BLE001  raised when the proxy is left
+            self._failures.append(error)
+
+    async def _link(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        try:
             answers, server = await asyncio.open_connection(*self._target)
         except OSError:
             _reset(client)
@@ -257,8 +211,10 @@ class Proxy:
             asyncio.create_task(self._pump(link, Direction.REPLIES, answers, client)),
         ]
         self._links.add(link)
-        await link.run()
-        self._links.discard(link)
+        try:
+            await link.run()
+        finally:
+            self._links.discard(link)
 
     async def _pump(
         self,
@@ -271,7 +227,7 @@ class Proxy:
             while data := await source.read(CHUNK):
                 if self._may_pass(link, direction, data):
                     await self._carry(link, direction, data, sink)
-        except ConnectionError:
+        except OSError:
             await self._closing_may_pass(link, direction)
             raise
         await self._closing_may_pass(link, direction)

@@ -78,6 +78,6 @@ def _run(start: StartChecked, ends: deque[int], died: Mapping[int, Sequence[int]
     death = times[after] if after < len(times) else NEVER
     while ends and ends[0] < start.at:
         ends.popleft()
-    if ends and ends[0] <= death:
+    if ends:
         return Run(start, ends.popleft(), killed=False)
     return Run(start, death, killed=death != NEVER)

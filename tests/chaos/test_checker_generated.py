@@ -15,7 +15,7 @@ Run = tuple[list[AnyEvent], list[LedgerJob]]
 
 
 @given(correct_runs())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_correct_run_is_never_accused(run: Run) -> None:
     history, ledger = run
     assert check(history, ledger) == []
@@ -110,7 +110,7 @@ def test_every_rule_has_a_defect() -> None:
 
 
 @given(correct_runs())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_defect_put_into_a_correct_run_is_found(run: Run) -> None:
     history, ledger = run
     assume(has_completion(history))

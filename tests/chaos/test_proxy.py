@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from chaos.dialects import PostgresDialect, RedisDialect
-from chaos.proxy import Delay, Direction, Drop, Hold, Proxy, Slow
+from chaos.network import Delay, Direction, Drop, Hold, Slow
+from chaos.proxy import Proxy
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -193,11 +194,32 @@ async def test_refuse_turns_away_new_connections_only(proxy: Proxy, connection: 
 
 
 async def test_an_absent_server_looks_like_a_reset() -> None:
-    with Proxy("127.0.0.1", 1) as proxy:
+    async def use(proxy: Proxy) -> None:
         reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
-        with pytest.raises(ConnectionResetError):
+        try:
             await reader.read(1)
-        writer.close()
+        finally:
+            writer.close()
+
+    with Proxy("127.0.0.1", 1) as proxy, pytest.raises(ConnectionResetError):
+        await use(proxy)
+
+
+async def test_a_dialect_that_fails_resets_the_connection_and_fails_the_proxy(echo: Echo) -> None:
+    class Baffled(LineDialect):
+        def requests(self, data: bytes) -> list[bytes]:
+            raise ValueError(f"cannot read {data!r}")
+
+    async def use() -> None:
+        with Proxy("127.0.0.1", echo.port, Baffled) as proxy:
+            reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
+            writer.write(b"what\n")
+            with pytest.raises(ConnectionResetError):
+                await reader.read(1)
+            writer.close()
+
+    with pytest.RaisesGroup(pytest.RaisesExc(ValueError, match="cannot read b'what")):
+        await use()
 
 
 async def test_the_reply_after_a_request_is_lost_though_the_server_acted(

@@ -12,7 +12,8 @@ import redis.asyncio
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from chaos.dialects import PostgresDialect, RedisDialect
-from chaos.proxy import Hold, Proxy
+from chaos.network import Hold
+from chaos.proxy import Proxy
 from headrace.embedded import EmbeddedPostgres, EmbeddedValkey
 
 Postgres: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
