@@ -1,8 +1,8 @@
 """Tells bounces, automatic mail and list mail from mail that a person expects an answer to.
 
 A bounce is a delivery status notification: a multipart/report of that type (RFC 3464), also inside
-another multipart, as gateways wrap it; or a message from the mail system itself, which is
-MAILER-DAEMON, or postmaster with the empty return path.
+another multipart, as gateways wrap it; or a message from the mail system itself: its author or
+return path is MAILER-DAEMON, or its author postmaster and the return path empty.
 Automatic mail says so (RFC 3834: Auto-Submitted), is any other report, or has the empty return
 path. List mail has a List- field (RFC 2369, RFC 2919) or a Precedence that asks for silence.
 """
@@ -31,10 +31,13 @@ _ADDRESS = re.compile(
     r"@(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*",
     re.IGNORECASE | re.ASCII,
 )
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_COMMENT = re.compile(r"\([^()]*\)")
+_DEEPEST_COMMENT = 20
 # Role addresses that nobody reads, or that a program reads (RFC 3834, section 2).
 _NOBODY = re.compile(
     r"(?:mailer-daemon|postmaster|no[-_.]?reply|do[-_.]?not[-_.]?reply|bounces?"
-    r"|listserv|majordomo|mailman|owner-.*|.*-(?:request|owner|admin|bounces?|noreply))(?:\+.*)?",
+    r"|listserv|majordomo|mailman|owner-.*|.*-(?:request|owner|bounces?|noreply))(?:\+.*)?",
     re.IGNORECASE,
 )
 
@@ -69,14 +72,13 @@ def classify(message: ParsedMessage) -> Kind:
 def acknowledgement_recipient(message: ParsedMessage) -> str | None:
     """Give the address to acknowledge a message to, or None if it gets no acknowledgement.
 
-    It is the return path, else the first Reply-To address, else the first author (RFC 3834, 4).
-    An address that nobody reads, or that is no plain ASCII address, gets none.
+    It is the return path, else the address in Reply-To, else the one in From (RFC 3834, 4). An
+    address that nobody reads, or that is no plain ASCII address, gets none: none is guessed.
     """
     if classify(message) is not Kind.PERSONAL:
         return None
-    return_path = _return_path(message)
-    candidates = (return_path,) if return_path is not None else message.reply_to or message.from_
-    address = next(iter(candidates), "")
+    names = ("Return-Path", "Reply-To", "From")
+    address = next((each for name in names if (each := _address(message, name)) is not None), "")
     if len(address) > 254 or not _ADDRESS.fullmatch(address) or _NOBODY.fullmatch(_local(address)):
         return None
     return address
@@ -112,13 +114,16 @@ def _is_bounce(message: ParsedMessage) -> bool:
 
 
 def _is_from_mail_system(message: ParsedMessage) -> bool:
-    author = _local(next(iter(message.from_), "")).lower()
-    return author == "mailer-daemon" or (author == "postmaster" and _return_path(message) == "")
+    author = _local(_address(message, "From") or "").lower()
+    return_path = _address(message, "Return-Path")
+    if author == "postmaster" and return_path == "":
+        return True
+    return "mailer-daemon" in {author, _local(return_path or "").lower()}
 
 
 def _is_automatic(message: ParsedMessage) -> bool:
-    submitted = _keyword(message.header("Auto-Submitted") or "no")
-    return submitted != "no" or bool(message.report_types) or _return_path(message) == ""
+    submitted = _keyword(message.header("Auto-Submitted") or "")
+    return submitted != "no" or bool(message.report_types) or _address(message, "Return-Path") == ""
 
 
 def _is_list(message: ParsedMessage) -> bool:
@@ -128,17 +133,31 @@ def _is_list(message: ParsedMessage) -> bool:
 
 
 def _keyword(value: str) -> str:
-    """Give the first word of a field, without the parameters and comments behind it."""
-    return re.split(r"[;(\s]", value.strip(), maxsplit=1)[0].lower()
+    """Give the first word of a field, without comments and parameters."""
+    words = _without_comments(value).replace(";", " ").split()
+    return words[0].lower() if words else "no"
 
 
-def _return_path(message: ParsedMessage) -> str | None:
-    """Give the address in Return-Path: "" for the empty one, None without the field."""
-    value = message.header("Return-Path")
+def _address(message: ParsedMessage, name: str) -> str | None:
+    """Give the address in a field: in its first angle brackets, else all up to the first comma.
+
+    Returns:
+        "" for the empty address, <>; None without the field.
+    """
+    value = message.header(name)
     if value is None:
         return None
-    in_brackets = re.search(r"<([^<>]*)>", value)
-    return (in_brackets[1] if in_brackets else value).strip()
+    plain = _without_comments(_QUOTED.sub(" ", value))
+    in_brackets = re.search(r"<([^<>]*)>", plain)
+    return (in_brackets[1] if in_brackets else plain.partition(",")[0]).strip()
+
+
+def _without_comments(value: str) -> str:
+    for _ in range(_DEEPEST_COMMENT):
+        value, removed = _COMMENT.subn(" ", value)
+        if not removed:
+            break
+    return value
 
 
 def _local(address: str) -> str:

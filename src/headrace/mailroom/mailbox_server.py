@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from threading import Lock
 from types import TracebackType
@@ -92,8 +92,7 @@ class _Clerk:
     def __init__(self, greylist: int) -> None:
         self._lock = Lock()
         self._to_greylist = greylist
-        self._seen: set[str] = set()
-        self._deferred = 0
+        self._deferred: set[str] = set()
         self._deliveries: list[Delivery] = []
 
     def deliveries(self) -> list[Delivery]:
@@ -102,7 +101,7 @@ class _Clerk:
 
     def deferred(self) -> int:
         with self._lock:
-            return self._deferred
+            return len(self._deferred)
 
     async def handle_RCPT(  # noqa: N802 (the name is aiosmtpd's)
         self,
@@ -132,10 +131,9 @@ class _Clerk:
 
     def _defers(self, address: str) -> bool:
         with self._lock:
-            if address in self._seen or self._deferred >= self._to_greylist:
+            if address in self._deferred or len(self._deferred) >= self._to_greylist:
                 return False
-            self._seen.add(address)
-            self._deferred += 1
+            self._deferred.add(address)
             return True
 
 
@@ -146,6 +144,6 @@ class _Controller(Controller):
         super().__init__(handler, hostname=_LOOPBACK, port=listener.getsockname()[1])
         self._listener = listener
 
-    def _create_server(self) -> asyncio.Server:
+    def _create_server(self) -> Awaitable[asyncio.AbstractServer]:
         factory: Callable[[], asyncio.Protocol] = self._factory_invoker
         return self.loop.create_server(factory, sock=self._listener)

@@ -29,7 +29,6 @@ class ParsedMessage:
         headers: of the message itself, in order, unfolded but not decoded.
         message_id: with its angle brackets.
         from_: the addresses of the authors, without their names.
-        reply_to: where the authors want answers, if they say so.
         to: the addresses in To.
         date: aware, in UTC; None where it is missing or makes no sense.
         in_reply_to: the first message id in In-Reply-To, with its angle brackets.
@@ -46,7 +45,6 @@ class ParsedMessage:
     message_id: str | None
     subject: str
     from_: tuple[str, ...]
-    reply_to: tuple[str, ...]
     to: tuple[str, ...]
     date: datetime | None
     in_reply_to: str | None

@@ -21,8 +21,9 @@ _PARSER: "BytesParser[EmailMessage]" = BytesParser(
 _AS_WRITTEN = VerbatimPolicy()
 _BODY_TYPES = frozenset({"text/plain", "text/html"})
 _MESSAGE_ID = re.compile(r"<[^<>\s]+>")
-_TYPE = re.compile(r"[\w!#$%&'*+.^`{|}~-]+/[\w!#$%&'*+.^`{|}~-]+", re.ASCII)
-_DEFECTIVE_HEADERS = ("From", "Reply-To", "To", "Subject", "Date", "Message-ID", "Content-Type")
+_ATOM = r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+"
+_TYPE = re.compile(rf"\s*({_ATOM}/{_ATOM})(?=[;(\s]|$)")
+_DEFECTIVE_HEADERS = ("From", "To", "Subject", "Date", "Message-ID", "Content-Type")
 
 
 def parse(content: bytes) -> ParsedMessage:
@@ -74,8 +75,12 @@ def _containers(part: MIMEPart) -> Iterator[MIMEPart]:
 
 def _content_type(part: MIMEPart) -> str:
     """Give the type and subtype; one that is malformed means text/plain (RFC 2045, 5.2)."""
-    declared = _TYPE.match(part.get_content_type().strip())
-    return declared[0].lower() if declared else "text/plain"
+    names = (value for name, value in part.raw_items() if name.lower() == "content-type")
+    declared = next(names, None)
+    if declared is None:
+        return part.get_default_type()
+    found = _TYPE.match(unfold(str(declared)))
+    return found[1].lower() if found else "text/plain"
 
 
 def _attached_content(part: MIMEPart) -> bytes:
@@ -167,7 +172,6 @@ class _Reading:
             message_id=next(iter(message_ids.get("message-id", ())), None),
             subject=subject,
             from_=self._addresses("From"),
-            reply_to=self._addresses("Reply-To"),
             to=self._addresses("To"),
             date=self._date(),
             in_reply_to=next(iter(message_ids.get("in-reply-to", ())), None),
