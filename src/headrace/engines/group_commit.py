@@ -38,7 +38,7 @@ class GroupCommit:
         if any(job.idempotency_key is not None for job in jobs):
             # A key may wait for another transaction; nobody else shall wait with it.
             return await self._insert_patiently(jobs)
-        waiter = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[list[Inserted]] = asyncio.get_running_loop().create_future()
         self._waiting.append((jobs, waiter))
         self._depart()
         return await waiter
@@ -55,7 +55,8 @@ class GroupCommit:
             flight.add_done_callback(self._land)
 
     def _board(self) -> list[_Waiter]:
-        batch, size = [], 0
+        batch: list[_Waiter] = []
+        size = 0
         while self._waiting and (not batch or size + len(self._waiting[0][0]) <= _BATCH):
             batch.append(self._waiting.popleft())
             size += len(batch[-1][0])

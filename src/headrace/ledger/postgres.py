@@ -157,7 +157,8 @@ class PostgresLedger:
         rows = await self._fetch("beat", worker, *_tokens(hand), answered)
         if not rows:
             return Beat(alive=False)
-        return Beat(alive=True, lost=frozenset(rows[0]["lost"] or ()))
+        lost = ((row["lost_id"], row["lost_gen"]) for row in rows if row["lost_id"] is not None)
+        return Beat(alive=True, lost=frozenset(lost))
 
     async def leave(self, worker: UUID) -> None:
         """End a worker's lease."""

@@ -63,6 +63,11 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tenant: str = ""
 
     @property
+    def token(self) -> tuple[UUID, int]:
+        """What names this attempt and no other: (id, gen)."""
+        return (self.id, self.gen)
+
+    @property
     def attempt(self) -> int:
         """The number of this run, from 1."""
         return self.failures + self.crashes + 1
@@ -96,11 +101,11 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         alive: False when the worker has been reaped: all it holds is void.
-        lost: ids in hand that the ledger has given to somebody else or ended.
+        lost: attempts in hand, as (id, gen), that were given to somebody else or ended.
     """
 
     alive: bool
-    lost: frozenset[UUID] = frozenset()
+    lost: frozenset[tuple[UUID, int]] = frozenset()
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

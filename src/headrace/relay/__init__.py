@@ -1,0 +1,1 @@
+"""Services that repair and maintain: any number of each is correct."""

@@ -1,0 +1,65 @@
+"""The reaper: takes jobs from workers that are silent for a whole lease (protocol A4)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from headrace.ports.clock import boottime
+from headrace.ports.ledger import Ledger
+from headrace.service import Loop
+
+LEASE = 15.0
+_POLL = 1.0
+_LONGEST_GAP = 5.0
+_BATCH = 500
+
+
+@dataclass(slots=True)
+class _Sight:
+    """The last beat seen of a worker, and when it was first seen, on our clock."""
+
+    beats: int
+    since: float
+
+
+class Reaper:
+    """Watches the beats of all workers and voids the silent.
+
+    Silence is measured on this process's own clock between its own polls, never by comparing wall
+    clocks. Whoever could not poll for five seconds has not watched: it starts over. So the first
+    reaper back after an outage of the database, or after a SIGSTOP, reaps nobody who had no
+    chance to beat (tests/model/direct.py, twin `judge_without_watching`).
+    """
+
+    def __init__(
+        self, ledger: Ledger, *, lease: float = LEASE, clock: Callable[[], float] = boottime
+    ) -> None:
+        self._ledger = ledger
+        self._lease = lease
+        self._clock = clock
+        self._sights: dict[UUID, _Sight] = {}
+        self._polled = -_LONGEST_GAP
+        self.loop = Loop("reaper", self.poll)
+
+    async def poll(self) -> float:
+        """Watch, judge, reap."""
+        asked = self._clock()
+        beats = await self._ledger.watch()
+        self._look(beats, asked)
+        for worker, sight in list(self._sights.items()):
+            if self._polled - sight.since >= self._lease:
+                await self._ledger.judge(worker, sight.beats)
+                del self._sights[worker]
+        taken = await self._ledger.reap(_BATCH)
+        return 0.0 if taken == _BATCH else min(_POLL, self._lease / 5)
+
+    def _look(self, beats: Mapping[UUID, int], asked: float) -> None:
+        if asked - self._polled > min(_LONGEST_GAP, self._lease / 2):
+            self._sights.clear()
+        for worker in self._sights.keys() - beats.keys():
+            del self._sights[worker]
+        for worker, count in beats.items():
+            seen = self._sights.get(worker)
+            if seen is None or seen.beats != count:
+                self._sights[worker] = _Sight(count, self._clock())
+        self._polled = asked

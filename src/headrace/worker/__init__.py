@@ -1,0 +1,1 @@
+"""The worker: take, run, settle."""

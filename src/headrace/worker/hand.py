@@ -1,0 +1,121 @@
+"""What a worker holds, the numbers of its takes, and whether it may still start anything.
+
+Shared by the event loop and the beat's thread. Its lock is the one of protocol A1: the beat reads
+names and numbers under the lock that the loop holds to book a reply or to start a handler.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from uuid import UUID
+
+from headrace.model.job import Beat, Delivery
+from headrace.ports.clock import boottime
+
+LEASE = 15.0
+MARGIN = 3.0
+
+
+class Hand:
+    """The deliveries of one worker identity.
+
+    Args:
+        worker: the identity; once reaped it is void and a new hand replaces this one.
+        registered: when the registration was sent, on `clock`.
+    """
+
+    def __init__(
+        self,
+        worker: UUID,
+        registered: float,
+        *,
+        lease: float = LEASE,
+        clock: Callable[[], float] = boottime,
+    ) -> None:
+        self.worker = worker
+        self._clock = clock
+        self._patience = lease - min(MARGIN, lease / 5)
+        self._beaten = registered
+        self._lock = threading.Lock()
+        self._held: dict[tuple[UUID, int], Delivery] = {}
+        self._started: set[tuple[UUID, int]] = set()
+        self._last_call = 0
+        self._open_calls: set[int] = set()
+        self._void = False
+
+    def open_call(self) -> int:
+        """The number of a take that is about to be sent."""
+        with self._lock:
+            self._last_call += 1
+            self._open_calls.add(self._last_call)
+            return self._last_call
+
+    def book(self, call: int, deliveries: Iterable[Delivery]) -> None:
+        """Take the reply of a call into the hand."""
+        with self._lock:
+            self._open_calls.discard(call)
+            if not self._void:
+                self._held.update((delivery.token, delivery) for delivery in deliveries)
+
+    def give_up(self, call: int) -> None:
+        """The reply of a call is lost; what it gave is returned by a beat."""
+        with self._lock:
+            self._open_calls.discard(call)
+
+    def start(self, delivery: Delivery) -> bool:
+        """The fence check: may this handler start now?
+
+        No, if the lease may be over or the delivery was voided: somebody else may run it (the
+        models' twin `no_self_fence` runs a completed job without this).
+        """
+        with self._lock:
+            if delivery.token not in self._held or self._silent_at(self._clock()):
+                return False
+            self._started.add(delivery.token)
+            return True
+
+    def close(self, delivery: Delivery) -> None:
+        """The delivery is settled, released or void."""
+        with self._lock:
+            self._held.pop(delivery.token, None)
+            self._started.discard(delivery.token)
+
+    def names(self) -> tuple[list[Delivery], int]:
+        """What is held, and the last call up to which all calls are answered or given up."""
+        with self._lock:
+            answered = min(self._open_calls) - 1 if self._open_calls else self._last_call
+            return list(self._held.values()), answered
+
+    def beaten(self, beat: Beat, sent: float) -> None:
+        """Book the reply to a beat that was sent at `sent`.
+
+        A refused beat, and a good one that came too late after the one before, void what has not
+        started. Lost deliveries that run already are left to the fence of the settle.
+        """
+        with self._lock:
+            if not beat.alive:
+                self._void = True
+                self._drop(set(self._held) - self._started)
+                return
+            if self._silent_at(sent):
+                self._drop(set(self._held) - self._started)
+            self._drop(beat.lost - self._started)
+            self._beaten = sent
+
+    def unstarted(self) -> Sequence[Delivery]:
+        """Take out what has not started, to release it."""
+        with self._lock:
+            waiting = [one for token, one in self._held.items() if token not in self._started]
+            self._drop([one.token for one in waiting])
+            return waiting
+
+    @property
+    def void(self) -> bool:
+        """Whether the identity was reaped."""
+        return self._void
+
+    def _silent_at(self, now: float) -> bool:
+        return self._void or now - self._beaten > self._patience
+
+    def _drop(self, tokens: Iterable[tuple[UUID, int]]) -> None:
+        for token in tokens:
+            self._held.pop(token, None)
