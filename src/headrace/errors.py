@@ -9,7 +9,7 @@
     │   └── UnknownQueue
     ├── LedgerError              PostgreSQL
     │   ├── LedgerUnavailable    it cannot be reached, or it refused us
-    │   ├── LedgerBusy           a lock could not be had in the time allowed
+    │   │   └── LedgerBusy       a lock could not be had in the time allowed
     │   ├── OutcomeUnknown       the reply to a COMMIT was lost and could not be found out
     │   └── SchemaError          the schema is missing, older or newer than the code
     ├── LaneError                Redis or Valkey
@@ -70,7 +70,7 @@ class LedgerUnavailable(LedgerError):
     """The ledger cannot be reached, or it refused the connection."""
 
 
-class LedgerBusy(LedgerError):
+class LedgerBusy(LedgerUnavailable):
     """A lock could not be had in the time allowed; nothing was done."""
 
 

@@ -60,7 +60,9 @@ class LedgerInspector:
         """
         rows = await self._queries.fetch("get", [job_id])
         if not rows:
-            raise JobNotFound(f"there is no job {job_id}; it was deleted, retired or never committed")
+            raise JobNotFound(
+                f"there is no job {job_id}; it was deleted, retired or never committed"
+            )
         return as_job(rows[0])
 
     async def history(self, job_id: UUID) -> list[JobEvent]:

@@ -14,7 +14,7 @@ from headrace.ledger.pool import open_pool
 from headrace.ledger.rows import Row
 from headrace.ledger.statements import statement
 
-Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+Connection = asyncpg.pool.PoolConnectionProxy
 
 
 class Queries:
@@ -65,7 +65,7 @@ class Queries:
             return await connection.fetch(statement(name), *parameters)
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    async def connection(self) -> AsyncIterator["Connection[asyncpg.Record]"]:
         """A connection of the pool; the driver's errors become ours.
 
         Raises:
@@ -79,7 +79,7 @@ class Queries:
                 yield connection
 
     @asynccontextmanager
-    async def transaction(self, **settings: str) -> AsyncIterator[Connection]:
+    async def transaction(self, **settings: str) -> AsyncIterator["Connection[asyncpg.Record]"]:
         """A transaction; `settings` of PostgreSQL, such as lock_timeout="200ms", hold in it."""
         async with self.connection() as connection, connection.transaction():
             for name, value in settings.items():

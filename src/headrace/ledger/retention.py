@@ -147,6 +147,6 @@ class LedgerKeeper:
         return dropped
 
 
-async def _alone(connection: Connection) -> bool:
+async def _alone(connection: "Connection[asyncpg.Record]") -> bool:
     alone: bool = await connection.fetchval(statement("lock_upkeep"))
     return alone
