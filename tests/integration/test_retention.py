@@ -61,7 +61,8 @@ async def age(
     if settled:
         await execute(
             queries,
-            "UPDATE headrace.job SET settled_at = $2 WHERE id = ANY ($1) AND settled_at IS NOT NULL",
+            "UPDATE headrace.job SET settled_at = $2 "
+            "WHERE id = ANY ($1) AND settled_at IS NOT NULL",
             aged,
             when,
         )
