@@ -78,11 +78,11 @@ class EmbeddedServer(ABC):
             EmbeddedError: The port is taken.
             ServerFailed: The program ended, or was not ready within a minute.
         """
-        with self._directory.claim() as lock:
+        with self._directory.claim() as claim:
             account = self._directory.prepare()
             self._password = self._directory.password()
             self._port = self._free_port()
-            self._start(Place(self.data_dir, account, lock, self._directory.log))
+            self._start(Place(self.data_dir, account, claim, self._directory.log))
 
     def stop(self) -> None:
         """Ends the server in good order; nothing happens where it does not run."""
@@ -141,6 +141,7 @@ class EmbeddedServer(ABC):
         """Starts the server's process and returns when it is ready."""
         log_begins = self._log_size()
         process = self._process = spawn(command, place, death_signal=self.stop_signal, text=text)
+        place.claim.record(process.pid)
         try:
             self._wait_until_ready(process, log_begins)
         except BaseException:

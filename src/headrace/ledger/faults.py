@@ -24,7 +24,9 @@ _OURS: dict[str, type[HeadraceError]] = {
     "HR004": UsageError,
 }
 _SCHEMA_MISSING = {"3F000", "42P01", "42883"}
-_AWAY_CLASSES = ("08", "57P", "53300")
+# Connection lost, shutting down, out of disk, memory or connections, deadlock, lock timeout: the
+# statement did nothing, or will be found to have been done, and may be repeated.
+_AWAY_CLASSES = ("08", "57P", "53", "40", "55P03")
 
 
 @contextmanager

@@ -1,0 +1,35 @@
+"""The standard library's mail policies, for messages that break its header parser and writer."""
+
+from email.policy import Compat32, EmailPolicy
+from typing import Any
+
+# The structured parser's time grows with the square of the length: half a second at 8 kB.
+LONGEST_PARSED_HEADER = 8_192
+
+
+class TolerantPolicy(EmailPolicy):
+    """Gives a header that cannot be parsed as the text it was, instead of raising."""
+
+    def header_fetch_parse(self, name: str, value: str) -> Any:  # noqa: ANN401 (as its parent)
+        """Parse one header; one that breaks the parser or is too long stays plain text."""
+        if len(value) > LONGEST_PARSED_HEADER:
+            return unfold(value)
+        try:
+            return super().header_fetch_parse(name, value)
+        except Exception:  # noqa: BLE001 (hostile input makes the parser raise anything at all)
+            return unfold(value)
+
+
+class VerbatimPolicy(Compat32):
+    """Writes headers back as they were read, even where they are malformed."""
+
+    verify_generated_headers = False
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        """Write one header without folding it anew."""
+        return f"{name}: {value}\n".encode("ascii", "surrogateescape")
+
+
+def unfold(value: str) -> str:
+    """Remove the line breaks of a folded header (RFC 5322, 2.2.3)."""
+    return value.replace("\r", "").replace("\n", "")
