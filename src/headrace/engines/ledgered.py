@@ -78,9 +78,9 @@ class LedgeredEngine:
         """End the worker's lease."""
         await self.ledger.leave(worker)
 
-    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+    def transaction(self, session: object) -> AbstractAsyncContextManager[Transaction]:
         """A transaction in which a handler's writes and its completion commit together."""
-        return self.ledger.transaction()
+        return self.ledger.transaction(session)
 
     async def outcomes(self, ids: Sequence[UUID]) -> list[Job]:
         """The jobs among these that are over."""

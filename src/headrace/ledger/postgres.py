@@ -1,8 +1,8 @@
 """The ledger on PostgreSQL: one method a statement of sql/."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
 import asyncpg
@@ -12,12 +12,14 @@ from headrace.ledger import foreign, ids, migrate
 from headrace.ledger.faults import translated
 from headrace.ledger.pool import open_pool
 from headrace.ledger.rows import Row, as_delivery, as_job, insert_columns, insert_document
+from headrace.ledger.session import join_session
 from headrace.ledger.statements import statement
-from headrace.ledger.transaction import LedgerTransaction, open_transaction
+from headrace.ledger.transaction import open_transaction
 from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement
 from headrace.model.priority import LEVELS
 from headrace.model.state import Stored
 from headrace.model.task import Declaration
+from headrace.ports.engine import Transaction
 
 
 class PostgresLedger:
@@ -164,11 +166,11 @@ class PostgresLedger:
         """End a worker's lease."""
         await self._fetch("leave", worker)
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[LedgerTransaction]:
-        """A transaction that ends in a fenced completion."""
-        async with open_transaction(self._require_pool()) as transaction:
-            yield transaction
+    def transaction(self, session: object) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction that ends in a fenced completion, on a connection of ours or a session."""
+        if session is None:
+            return open_transaction(self._require_pool())
+        return join_session(session)
 
     async def get(self, ids: Sequence[UUID]) -> list[Job]:
         """Jobs as they are; unknown ids are left out."""
