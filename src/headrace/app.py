@@ -170,6 +170,12 @@ class Headrace:
         """
         return self._here().results
 
+    async def declare(self) -> None:
+        """Make known to the ledger what was registered since the start."""
+        here = self._here()
+        if here.declared != self._declarable:
+            await self._declare(here)
+
     async def enqueue_many(
         self, jobs: Iterable[JobSpec[R]], *, tx: object = None
     ) -> list[JobHandle[R]]:
@@ -187,9 +193,8 @@ class Headrace:
             LedgerUnavailable: the ledger is away; nothing was inserted.
             OutcomeUnknown: the ledger went away meanwhile; the jobs may be there.
         """
+        await self.declare()
         here = self._here()
-        if here.declared != self._declarable:
-            await self._declare(here)
         specs = list(jobs)
         new = [_new_job(here.engine.new_id(), spec) for spec in specs]
         inserted = await here.engine.insert(new, tx)

@@ -1,7 +1,7 @@
 """The ledger on PostgreSQL: one method a statement of sql/."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
@@ -86,7 +86,7 @@ class PostgresLedger:
         if any(job.idempotency_key is not None for job in jobs):
             rows = await self._fetch("insert_docs", insert_document(jobs))
             return foreign.in_order(rows)
-        await self._know_queues(jobs)
+        await self._know_queues(job.queue for job in jobs)
         rows = await self._fetch("insert", *insert_columns(jobs, self._queue_ids))
         if rows[0]["count"] < len(jobs):
             await self._refuse_missing(jobs)
@@ -101,6 +101,7 @@ class PostgresLedger:
         self, worker: UUID, queue: str, call: int, n: int, shares: tuple[list[float], list[float]]
     ) -> list[Delivery]:
         """Claim up to `n` due jobs of a queue, shared among the levels by stride scheduling."""
+        await self._know_queues([queue])
         rows = await self._fetch(
             "claim", self._queue_ids[queue], n, worker, call, list(LEVELS), *shares
         )
@@ -192,8 +193,8 @@ class PostgresLedger:
         """Take up to `n` jobs from voided workers; returns how many were taken."""
         return len(await self._fetch("reap", n))
 
-    async def _know_queues(self, jobs: Sequence[NewJob]) -> None:
-        unknown = {job.queue for job in jobs} - self._queue_ids.keys()
+    async def _know_queues(self, queues: Iterable[str]) -> None:
+        unknown = set(queues) - self._queue_ids.keys()
         if unknown:
             await self.declare((), ())  # another process may have made it known since
             unknown -= self._queue_ids.keys()

@@ -85,6 +85,7 @@ class Worker:
     async def start(self) -> None:
         """Register and begin to take jobs."""
         self._loop = asyncio.get_running_loop()
+        await self._app.declare()
         await self._register()
         self._heartbeat.start()
         for queue in self._queues:
