@@ -18,7 +18,7 @@ from headrace.config import Settings, SettingsArguments, check_names, read_setti
 from headrace.connect import connect
 from headrace.errors import UsageError
 from headrace.handle import JobHandle
-from headrace.model.job import Inserted, Job, NewJob
+from headrace.model.job import Delivery, Inserted, Job, NewJob
 from headrace.model.names import check_name
 from headrace.model.state import State
 from headrace.options import TaskOptions
@@ -169,6 +169,14 @@ class Headrace:
             UsageError: the application is not started in this process and event loop.
         """
         return self._here().results
+
+    def make_engine(self) -> Engine:
+        """Another engine, not started: a worker's heartbeat has a thread and loop of its own."""
+        return connect(self.settings)
+
+    def settled(self, delivery: Delivery) -> None:
+        """Told by a worker of this process; who waits for the job learns it at once."""
+        self._here().results.poke((delivery.id,))
 
     async def enqueue_many(
         self, jobs: Iterable[JobSpec[R]], *, tx: object = None
