@@ -1,6 +1,7 @@
 """Job ids: UUIDv7 (RFC 9562) on the ledger's clock."""
 
 import time
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -24,3 +25,8 @@ class Ids:
     def new(self) -> UUID:
         """The next id."""
         return uuid7(nanoseconds=int((time.monotonic() + self._offset) * 1e9))
+
+
+def first_id(instant: datetime) -> UUID:
+    """The smallest id of an instant: ids from it on were made then or later."""
+    return UUID(int=max(0, int(instant.timestamp() * 1000)) << 80)
