@@ -1,9 +1,11 @@
-"""The states of direct mode, the faults it suffers, the rules it keeps."""
+"""The states of direct mode, the faults it suffers, and its broken twins."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from model.ledger import COMPLETE, DEAD, NOBODY, LedgerRules, Row
+from model.explorer import Step
+from model.ledger import COMPLETE, DEAD, NOBODY, Ledger, LedgerTwin, Row
 
 HELD, RUNNING = "held", "running"
 
@@ -40,6 +42,7 @@ class Statement(NamedTuple):
     gen: int = 0
     call: int = 0  # claim: its number; beat: the last call whose reply was received
     outcome: str = ""
+    named: tuple[int, ...] = ()  # beat: what was in hand
 
 
 class Budget(NamedTuple):
@@ -48,7 +51,7 @@ class Budget(NamedTuple):
     crashes: int = 1
     expiries: int = 1  # live workers judged dead
     losses: int = 1  # statements whose sender loses the connection
-    drains: int = 1
+    drains: int = 1  # releases by a worker that stops, and its leaving
     snoozes: int = 1
 
 
@@ -60,7 +63,8 @@ class State(NamedTuple):
     budget: Budget
     inserted: bool = False  # the producer was told that its job is committed
     registered: int = 0  # identities given so far; none is given twice
-    reaped: frozenset[int] = frozenset()  # identities judged dead
+    reaped: frozenset[int] = frozenset()  # identities judged dead, or gone
+    left: frozenset[int] = frozenset()  # those that went by themselves, with nothing running
     wire: tuple[Statement, ...] = ()
 
     def spend(self, fault: str) -> "State":
@@ -89,22 +93,59 @@ def tidied(state: State, *, blame: bool) -> State:
     )
     busy.update(worker.id for worker in state.workers)
     busy.update(delivery.worker for delivery in hands)
-    return state._replace(row=row, workers=workers, reaped=state.reaped & busy)
+    return state._replace(
+        row=row, workers=workers, reaped=state.reaped & busy, left=state.left & busy
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Rules(LedgerRules):
-    """What processes and reaper must do; with one switched off direct mode is a broken twin."""
+class DirectTwin(LedgerTwin):
+    """What a broken twin of the worker or of the reaper does wrong; the code does none of it."""
 
-    start_tests_fence: bool = True
-    fence_is_the_deliverys: bool = True
-    refusal_voids: bool = True
-    beat_releases: bool = True
-    beat_spares_unreceived: bool = True
-    beat_names_unsettled: bool = True
-    reaper_runs: bool = True
-    reap_repeats: bool = True
-    silence_is_judged: bool = True
-    release_drops_first: bool = True
-    release_spares_started: bool = True
-    effects_join_the_settle: bool = True
+    no_self_fence: bool = False
+    fence_of_the_process: bool = False
+    refusal_voids_nothing: bool = False
+    beat_releases_nothing: bool = False
+    beat_releases_unreceived: bool = False
+    beat_forgets_unsettled: bool = False
+    no_reaper: bool = False
+    reap_once: bool = False
+    judge_without_watching: bool = False
+    release_by_silence: bool = False
+    release_keeps_in_hand: bool = False
+    release_what_runs: bool = False
+    leaving_counts_as_crash: bool = False
+    effects_outside_the_settle: bool = False
+    commit_without_fence: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The size of the model, the faults it suffers and the twin it is, if any."""
+
+    budget: Budget = field(default_factory=Budget)
+    twin: DirectTwin = field(default_factory=DirectTwin)
+    workers: int = 2
+    max_attempts: int = 2
+    transaction: bool = False  # the handler writes its effects through ctx.transaction()
+    blame: bool = False  # whether a crash may be counted only after a start
+    wire: int = 1  # statements that may be on the wire at once
+    ledger: Ledger = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the ledger."""
+        object.__setattr__(self, "ledger", Ledger(self.max_attempts, self.twin))
+
+    def settle(self, row: Row, worker: int, gen: int, outcome: str) -> Row:
+        """Settle; a transactional handler's effects commit with it, or not at all."""
+        after = self.ledger.settle(row, worker, gen, outcome)
+        if not self.transaction or outcome != COMPLETE or self.twin.effects_outside_the_settle:
+            return after
+        committed = after.completions > row.completions or self.twin.commit_without_fence
+        return after._replace(effects=row.effects + committed)
+
+    def lose(self, state: State, statement: Statement, actor: str) -> Iterator[Step[State]]:
+        """Leave a statement on the wire: its sender will not learn whether it committed."""
+        if state.budget.losses and len(state.wire) < self.wire:
+            after = state.spend("losses")._replace(wire=(*state.wire, statement))
+            yield Step(statement.action, actor, after, "connection lost", fault=True)

@@ -15,6 +15,8 @@ EFFECTS = "effects exactly once per completed job"
 BLAME = "no crash is counted against a handler that never started"
 TOLD = "no worker is told that its accepted settle was refused"
 
+REFUSED_THOUGH_ACCEPTED = "refused though accepted"  # the note of a step that breaks TOLD
+
 
 def of_the_row(row: Row, max_attempts: int) -> Iterator[str]:
     """Return the properties that a row breaks by itself."""
@@ -24,7 +26,7 @@ def of_the_row(row: Row, max_attempts: int) -> Iterator[str]:
         yield ONE_COMPLETION
     if row.starts > max_attempts:
         yield ATTEMPTS
-    if row.open != (row.state == LIVE and row.owner != NOBODY):
+    if row.open != (row.owner != NOBODY):
         yield ACCOUNTED
 
 
