@@ -211,6 +211,10 @@ class Headrace:
         await handle.refresh()
         return handle
 
+    async def get_many(self, ids: Iterable[UUID]) -> list[Job]:
+        """Jobs as they are now, in no order; unknown ids are left out."""
+        return await self.engine.get(list(ids))
+
     def decode_result(self, job: Job) -> Any:  # noqa: ANN401 - what the task returns
         """What a job's task returned; plain JSON where the task is not known here."""
         result = b"null" if job.result is None else bytes(job.result)

@@ -21,19 +21,22 @@ from headrace.model.state import Stored
 from headrace.model.task import Declaration
 from headrace.ports.engine import Transaction
 
+_HANDLERS = 50
+
 
 class PostgresLedger:
     """The durable record in one PostgreSQL database.
 
     Args:
         url: postgresql://user:password@host:port/database
-        size: connections at most.
+        size: connections at most, besides those that hold the transactions of handlers.
     """
 
     def __init__(self, url: str, *, size: int = 8) -> None:
         self._url = url
         self._size = size
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._handlers: asyncpg.Pool[asyncpg.Record] | None = None
         self._queue_ids: dict[str, int] = {}
         self._ids = ids.Ids()
 
@@ -45,6 +48,9 @@ class PostgresLedger:
             SchemaError: the schema is missing, older or newer than the code.
         """
         self._pool = await open_pool(self._url, size=self._size)
+        # Handlers hold their transactions for as long as they run; were they to take them from
+        # the same pool, claims, settles and their own enqueues would wait for them for ever.
+        self._handlers = await open_pool(self._url, size=_HANDLERS, least=0)
         with translated():
             async with self._pool.acquire() as connection:
                 await migrate.check(connection)
@@ -53,9 +59,10 @@ class PostgresLedger:
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._pool is not None:
-            await self._pool.close()
-            self._pool = None
+        for pool in (self._handlers, self._pool):
+            if pool is not None:
+                await pool.close()
+        self._handlers = self._pool = None
 
     def new_id(self) -> UUID:
         """A UUIDv7 on the ledger's clock."""
@@ -169,9 +176,11 @@ class PostgresLedger:
 
     def transaction(self, session: object) -> AbstractAsyncContextManager[Transaction]:
         """A transaction that ends in a fenced completion, on a connection of ours or a session."""
-        if session is None:
-            return open_transaction(self._require_pool())
-        return join_session(session)
+        if session is not None:
+            return join_session(session)
+        if self._handlers is None:
+            raise _not_started()
+        return open_transaction(self._handlers)
 
     async def get(self, ids: Sequence[UUID]) -> list[Job]:
         """Jobs as they are; unknown ids are left out."""
@@ -219,8 +228,12 @@ class PostgresLedger:
 
     def _require_pool(self) -> "asyncpg.Pool[asyncpg.Record]":
         if self._pool is None:
-            raise UsageError("the application is not started; use `async with app:` around it")
+            raise _not_started()
         return self._pool
+
+
+def _not_started() -> UsageError:
+    return UsageError("the application is not started; use `async with app:` around it")
 
 
 def settle_columns(batch: Sequence[Settlement]) -> tuple[list[object], ...]:
