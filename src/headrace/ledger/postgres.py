@@ -92,6 +92,7 @@ class PostgresLedger:
 
     async def insert_in(self, tx: object, jobs: Sequence[NewJob]) -> list[Inserted]:
         """Insert in a transaction of the caller's: asyncpg, or a session of SQLAlchemy."""
+        await self._know_queues(jobs)  # a refusal by PostgreSQL would spoil the transaction
         with translated():
             return await foreign.insert_in(tx, insert_document(jobs))
 
@@ -197,8 +198,8 @@ class PostgresLedger:
             unknown -= self._queue_ids.keys()
         if unknown:
             raise UnknownQueue(
-                f'queue "{min(unknown)}" is unknown; declare it with a task or create it with '
-                f"`headrace queues create {min(unknown)}`"
+                f'queue "{min(unknown)}" is unknown; declare it with a task or with '
+                f'app.queue("{min(unknown)}")'
             )
 
     async def _refuse_missing(self, jobs: Sequence[NewJob]) -> None:
