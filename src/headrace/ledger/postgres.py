@@ -100,6 +100,8 @@ class PostgresLedger:
 
     async def insert_in(self, tx: object, jobs: Sequence[NewJob]) -> list[Inserted]:
         """Insert in a transaction of the caller's: asyncpg, or a session of SQLAlchemy."""
+        # A refusal by PostgreSQL itself would spoil the transaction.
+        await self._know_queues(job.queue for job in jobs)
         with translated():
             return await foreign.insert_in(tx, insert_document(jobs))
 
@@ -212,8 +214,8 @@ class PostgresLedger:
             unknown -= self._queue_ids.keys()
         if unknown:
             raise UnknownQueue(
-                f'queue "{min(unknown)}" is unknown; declare it with a task or create it with '
-                f"`headrace queues create {min(unknown)}`"
+                f'queue "{min(unknown)}" is unknown; declare it with a task or with '
+                f'app.queue("{min(unknown)}")'
             )
 
     async def _refuse_missing(self, jobs: Sequence[NewJob]) -> None:
