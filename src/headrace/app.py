@@ -71,6 +71,11 @@ class Headrace:
         """The tasks by name."""
         return MappingProxyType(self._tasks)
 
+    @property
+    def queues(self) -> frozenset[str]:
+        """The queues that tasks or the application itself declare."""
+        return frozenset(self._queues) | {task.queue for task in self._tasks.values()}
+
     def task(self, **options: Unpack[TaskOptions]) -> TaskDecorator:
         """Register a function as a task: `@app.task(queue="emails")`.
 

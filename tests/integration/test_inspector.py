@@ -11,8 +11,8 @@ from headrace.ledger import inspector as module
 from headrace.ledger.bulk import change_matching, matching
 from headrace.ledger.inspector import LedgerInspector
 from headrace.ledger.queries import Queries
-from headrace.model.inspection import BOUND, WAITING, Answer, JobFilter, QueueCounts
-from headrace.model.state import State, Stored
+from headrace.model.inspection import BOUND, Answer, JobFilter, QueueCounts
+from headrace.model.state import WAITING, State, Stored
 from jobsmith import HOUR, Jobsmith, smith_at
 
 ACTOR = "cli:tester"

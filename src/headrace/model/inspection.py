@@ -13,12 +13,6 @@ from headrace.model.state import State
 BOUND = 10_000
 """How far the states of live jobs are counted in a queue; beyond it they are "10,000+"."""
 
-WAITING = (State.SCHEDULED, State.RETRYABLE, State.AVAILABLE, State.BLOCKED)
-"""The states of jobs that are not over and that no worker has."""
-
-FINAL = (State.COMPLETED, State.CANCELLED, State.DEAD)
-"""The states of jobs that are over."""
-
 
 class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which jobs; everything given must hold.
