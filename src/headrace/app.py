@@ -197,7 +197,7 @@ class Headrace:
         """
         here = self._here()
         if here.declared != self._declarable:
-            await self._declare(here)
+            await self._declare_anew(here)
         specs = list(jobs)
         new = [_new_job(here.engine.new_id(), spec) for spec in specs]
         inserted = await here.engine.insert(new, tx)
@@ -244,6 +244,12 @@ class Headrace:
             self._started.pop(asyncio.get_running_loop(), None)
             await here.engine.stop()
             raise
+
+    async def _declare_anew(self, here: "_Started") -> None:
+        """A task or queue was added after the start; the first caller declares it for all."""
+        async with here.lock:
+            if here.declared != self._declarable:
+                await self._declare(here)
 
     async def _declare(self, here: "_Started") -> None:
         declared = self._declarable
