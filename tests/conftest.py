@@ -15,13 +15,23 @@ from servers import QUICK, fresh_database, postgres_from, postgres_template
 # Where the processes of one test run keep their servers. Not below pytest's folder, which only its
 # owner may enter: PostgreSQL before 16 cannot live there when root runs the tests.
 _SHARED = "HEADRACE_TEST_SERVERS"
+_ROOM = 4 << 30  # bytes
 _MADE_HERE = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if _SHARED not in os.environ:
-        os.environ[_SHARED] = config.stash[_MADE_HERE] = tempfile.mkdtemp(prefix="headrace-")
+        folder = tempfile.mkdtemp(prefix="headrace-", dir=_fastest_folder())
+        os.environ[_SHARED] = config.stash[_MADE_HERE] = folder
         Path(os.environ[_SHARED]).chmod(0o711)
+
+
+def _fastest_folder() -> str | None:
+    """Memory, where a copy of a server takes a tenth of the time and kill -9 loses no more."""
+    memory = Path("/dev/shm")
+    if memory.is_dir() and shutil.disk_usage(memory).free > _ROOM:
+        return str(memory)
+    return None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

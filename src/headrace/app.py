@@ -18,7 +18,7 @@ from headrace.config import Settings, SettingsArguments, check_names, read_setti
 from headrace.connect import connect
 from headrace.errors import UsageError
 from headrace.handle import JobHandle
-from headrace.model.job import Delivery, Inserted, Job, NewJob
+from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
 from headrace.model.state import State
 from headrace.options import TaskOptions
@@ -170,13 +170,14 @@ class Headrace:
         """
         return self._here().results
 
-    def make_engine(self) -> Engine:
-        """Another engine, not started: a worker's heartbeat has a thread and loop of its own."""
-        return connect(self.settings)
-
-    def settled(self, delivery: Delivery) -> None:
-        """Told by a worker of this process; who waits for the job learns it at once."""
-        self._here().results.poke((delivery.id,))
+    async def declare(self) -> None:
+        """Make known to the ledger what was registered since the start."""
+        here = self._here()
+        if here.declared == self._declarable:
+            return
+        async with here.lock:  # the first caller declares for all who wait
+            if here.declared != self._declarable:
+                await self._declare(here)
 
     async def enqueue_many(
         self, jobs: Iterable[JobSpec[R]], *, tx: object = None
@@ -195,9 +196,8 @@ class Headrace:
             LedgerUnavailable: the ledger is away; nothing was inserted.
             OutcomeUnknown: the ledger went away meanwhile; the jobs may be there.
         """
+        await self.declare()
         here = self._here()
-        if here.declared != self._declarable:
-            await self._declare_anew(here)
         specs = list(jobs)
         new = [_new_job(here.engine.new_id(), spec) for spec in specs]
         inserted = await here.engine.insert(new, tx)
@@ -213,6 +213,10 @@ class Headrace:
         handle = JobHandle[Any](self, _as_id(job_id))
         await handle.refresh()
         return handle
+
+    async def get_many(self, ids: Iterable[UUID]) -> list[Job]:
+        """Jobs as they are now, in no order; unknown ids are left out."""
+        return await self.engine.get(list(ids))
 
     def decode_result(self, job: Job) -> Any:  # noqa: ANN401 - what the task returns
         """What a job's task returned; plain JSON where the task is not known here."""
@@ -244,12 +248,6 @@ class Headrace:
             self._started.pop(asyncio.get_running_loop(), None)
             await here.engine.stop()
             raise
-
-    async def _declare_anew(self, here: "_Started") -> None:
-        """A task or queue was added after the start; the first caller declares it for all."""
-        async with here.lock:
-            if here.declared != self._declarable:
-                await self._declare(here)
 
     async def _declare(self, here: "_Started") -> None:
         declared = self._declarable

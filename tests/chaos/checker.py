@@ -81,6 +81,7 @@ class _Job:
     runs: list[Run] = field(default_factory=list)
     sent: list[SettleSent] = field(default_factory=list)
     accepted: list[Settled] = field(default_factory=list)
+    refused: list[Settled] = field(default_factory=list)
 
     @property
     def ended(self) -> list[Settled]:
@@ -114,6 +115,8 @@ def _by_job(history: Sequence[AnyEvent]) -> Mapping[str, _Job]:
                 jobs[event.job].sent.append(event)
             case Settled(accepted=True):
                 jobs[event.job].accepted.append(event)
+            case Settled():
+                jobs[event.job].refused.append(event)
             case _:
                 pass
     for job, runs in runs_by_job(history).items():
@@ -207,17 +210,22 @@ def _explains(sent: SettleSent, row: LedgerJob) -> bool:
 
 
 def _too_many_starts(told: _Job, row: LedgerJob, losses: Sequence[LeaseLost]) -> Iterator[Finding]:
-    snoozed = {sent.gen for sent in told.sent if sent.outcome is Outcome.SNOOZE}
-    runs = [run for run in told.runs if run.start.gen not in snoozed]
-    counted = len(runs) - sum(_excused(runs, row, losses))
+    counted = len(told.runs) - sum(_excused(told.runs, row, losses)) - len(_snoozed_gens(told))
     if counted > row.max_attempts:
         yield Rule.TOO_MANY_STARTS, f"{counted} starts, max_attempts {row.max_attempts}"
-    for run in runs:
+    for run in told.runs:
         if run.start.attempt > row.max_attempts:
             yield (
                 Rule.TOO_MANY_STARTS,
                 f"{_named(run.start)} is attempt {run.start.attempt} of {row.max_attempts}",
             )
+
+
+def _snoozed_gens(told: _Job) -> set[int]:
+    # One whose reply was lost may be in: it counts as in unless the ledger refused it.
+    sent = {(sent.gen, sent.worker) for sent in told.sent if sent.outcome is Outcome.SNOOZE}
+    refused = {(refused.gen, refused.worker) for refused in told.refused}
+    return {gen for gen, _ in sent - refused}
 
 
 def _excused(runs: Sequence[Run], row: LedgerJob, losses: Sequence[LeaseLost]) -> Iterator[bool]:

@@ -193,6 +193,35 @@ def test_a_snooze_is_no_attempt() -> None:
     assert broken(history, replace(COMPLETED, max_attempts=1, settled_gen=2)) == []
 
 
+def test_a_snooze_that_was_refused_excuses_no_start() -> None:
+    history = [
+        started(10),
+        ended(12),
+        started(20, gen=2, worker="w2"),
+        *settled(24, outcome=Outcome.SNOOZE, accepted=False),
+        ended(28, gen=2, worker="w2"),
+        *settled(30, gen=2, worker="w2"),
+    ]
+    row = replace(COMPLETED, max_attempts=1, settled_gen=2)
+    assert broken(history, row) == [Rule.TOO_MANY_STARTS]
+
+
+def test_a_token_that_started_again_after_a_flush_and_snoozed_is_no_attempt() -> None:
+    history = [
+        started(10),
+        LeaseLost(at=11, cause="flush"),
+        started(12, worker="w2"),
+        ended(14, worker="w2"),
+        *settled(15, worker="w2", outcome=Outcome.SNOOZE),
+        *settled(20, outcome=Outcome.SNOOZE, accepted=False),
+        started(30, gen=2, worker="w3"),
+        started(40, gen=3, worker="w4", attempt=2),
+        *settled(50, gen=3, worker="w4"),
+    ]
+    row = replace(COMPLETED, max_attempts=2, settled_gen=3)
+    assert broken(history, row) == []
+
+
 def test_a_token_may_start_again_only_where_its_lease_was_lost_between() -> None:
     twice = [started(10), ended(12), started(20, worker="w2"), ended(22, worker="w2")]
     lost = LeaseLost(at=15, cause="flush")

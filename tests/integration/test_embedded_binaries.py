@@ -50,6 +50,8 @@ def test_missing_binaries_name_the_extra_to_install(
 
 
 def test_wheels_come_before_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HEADRACE_POSTGRES_BIN", raising=False)
+    monkeypatch.delenv("HEADRACE_VALKEY_SERVER", raising=False)
     put_postgres(tmp_path)
     put_program(tmp_path / "valkey-server")
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -113,5 +115,5 @@ def test_program_that_is_no_postgres_is_told(tmp_path: Path) -> None:
         EmbeddedPostgres(tmp_path / "data", bin_dir=tmp_path / "fake").start()
 
 
-def test_packages_of_the_wheels_are_never_imported(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-c", STARTS_BOTH, tmp_path], check=True)
+def test_packages_of_the_wheels_are_never_imported(server_directory: Path) -> None:
+    subprocess.run([sys.executable, "-c", STARTS_BOTH, server_directory], check=True)

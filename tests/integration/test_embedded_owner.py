@@ -15,6 +15,7 @@ import redis
 
 from headrace.embedded import EmbeddedPostgres, EmbeddedValkey, Stack
 from headrace.embedded.directory import DataDirectory
+from headrace.errors import BinariesMissing
 from servers import copy_postgres, postgres_template
 
 pytestmark = pytest.mark.skipif(
@@ -97,6 +98,14 @@ def test_everything_killed_at_once_starts_again(
         assert connection.execute("SELECT n FROM kept").fetchone() == (7,)
 
 
+def test_uncollected_server_does_not_block_the_next(postgres: EmbeddedPostgres) -> None:
+    assert postgres.pid is not None
+    os.kill(postgres.pid, signal.SIGKILL)  # and nobody waits for it: its number stays in use
+    DataDirectory(postgres.data_dir).wait_until_free()
+    with EmbeddedPostgres(postgres.data_dir) as heir:
+        psycopg.connect(heir.url).close()
+
+
 def test_server_outlives_the_thread_that_started_it(server_directory: Path) -> None:
     server = EmbeddedValkey(server_directory / "valkey")
     thread = threading.Thread(target=server.start)
@@ -116,6 +125,17 @@ def test_stop_ends_every_process_of_the_server(postgres: EmbeddedPostgres) -> No
         postgres.stop()
         with pytest.raises(ProcessLookupError):
             os.kill(backend, 0)
+
+
+def test_stack_starts_both_or_neither(
+    shared_directory: Path, server_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_postgres(postgres_template(shared_directory), server_directory)
+    monkeypatch.setenv("HEADRACE_VALKEY_SERVER", str(server_directory / "none"))
+    stack = Stack(server_directory)
+    with pytest.raises(BinariesMissing):
+        stack.start()
+    assert stack.postgres.pid is None
 
 
 def test_stack_keeps_itself_out_of_git(

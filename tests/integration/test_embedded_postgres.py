@@ -26,10 +26,10 @@ async def test_new_directory_serves_role_and_database_named_headrace(
     with EmbeddedPostgres(server_directory / "postgres") as server:
         connection = await asyncpg.connect(server.url)
         row = await connection.fetchrow(
-            "SELECT current_user, current_database(), current_setting('fsync'), lower('Ä')"
+            "SELECT current_user, current_database(), current_setting('fsync')"
         )
         await connection.close()
-    assert tuple(row or ()) == ("headrace", "headrace", "on", "ä")
+    assert tuple(row or ()) == ("headrace", "headrace", "on")
 
 
 def test_wrong_password_is_refused(postgres: EmbeddedPostgres) -> None:
@@ -117,8 +117,8 @@ def test_second_start_is_refused_in_one_sentence(postgres: EmbeddedPostgres) -> 
 
 def test_other_major_version_is_refused_with_recipe(postgres: EmbeddedPostgres) -> None:
     postgres.stop()
-    (postgres.data_dir / "PG_VERSION").write_text("17\n")
-    with pytest.raises(DataVersionMismatch, match=r"written by PostgreSQL 17 .* pg_dump .*restore"):
+    (postgres.data_dir / "PG_VERSION").write_text("12\n")
+    with pytest.raises(DataVersionMismatch, match=r"written by PostgreSQL 12 .* pg_dump .*restore"):
         postgres.start()
 
 

@@ -50,7 +50,11 @@ def test_listens_on_loopback_only(valkey: EmbeddedValkey) -> None:
     assert addresses_listening(valkey.port) == {LOOPBACK}
 
 
-def test_second_start_is_refused(valkey: EmbeddedValkey) -> None:
+def test_second_start_is_refused_by_whatever_path(valkey: EmbeddedValkey) -> None:
+    link = valkey.data_dir.with_name("link")
+    link.symlink_to(valkey.data_dir)
+    with pytest.raises(DataDirectoryInUse, match=str(valkey.data_dir)):
+        EmbeddedValkey(link).start()
     with pytest.raises(DataDirectoryInUse, match=str(valkey.data_dir)):
         EmbeddedValkey(valkey.data_dir).start()
     with redis.Redis.from_url(valkey.url) as client:

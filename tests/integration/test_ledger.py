@@ -253,15 +253,15 @@ async def test_a_transaction_commits_with_its_completion_or_not_at_all(
     await add(ledger, 2)
     worker = await hire(ledger)
     good, stale = await claim(ledger, worker, 2)
-    async with ledger.transaction() as transaction:
-        await transaction.connection.execute("INSERT INTO effect VALUES ($1)", good.id)
+    async with ledger.transaction(None) as transaction:
+        await transaction.handle.execute("INSERT INTO effect VALUES ($1)", good.id)
         assert await transaction.commit(worker, settlement(good)) is True
     await ledger.release(worker, [stale])
-    async with ledger.transaction() as transaction:
-        await transaction.connection.execute("INSERT INTO effect VALUES ($1)", stale.id)
+    async with ledger.transaction(None) as transaction:
+        await transaction.handle.execute("INSERT INTO effect VALUES ($1)", stale.id)
         assert await transaction.commit(worker, settlement(stale)) is False
-    async with ledger.transaction() as transaction:
-        await transaction.connection.execute("INSERT INTO effect VALUES ($1)", stale.id)
+    async with ledger.transaction(None) as transaction:
+        await transaction.handle.execute("INSERT INTO effect VALUES ($1)", stale.id)
     assert [row["id"] for row in await sql.fetch("SELECT id FROM effect")] == [good.id]
 
 

@@ -139,7 +139,7 @@ class EmbeddedPostgres(EmbeddedServer):
 
 
 def _initdb_options(major: int) -> list[str]:
-    options = [f"--username={_ROLE}", "--encoding=UTF8", "--locale=C"]
+    options = [f"--username={_ROLE}", "--no-instructions", "--encoding=UTF8", "--locale=C"]
     if major >= 17:
         # Sorts as C does and folds the case of every letter, whatever the system's libraries.
         options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]

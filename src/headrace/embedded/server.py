@@ -32,14 +32,14 @@ class EmbeddedServer(ABC):
         self, data_dir: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None
     ) -> None:
         self.settings = dict(settings or {})
-        self._directory = DataDirectory(Path(data_dir).absolute())
+        self._directory = DataDirectory(Path(data_dir).resolve())
         self._port = port
         self._password: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def data_dir(self) -> Path:
-        """Absolute path of the data."""
+        """Path of the data, absolute and without links, so that all agree on one lock."""
         return self._directory.path
 
     @property

@@ -4,7 +4,8 @@ The 12 bits after the milliseconds are their fraction (RFC 9562, section 6.2, me
 two ids of a process share them, so that jobs of one statement keep the order they were given in.
 """
 
-from random import getrandbits
+from datetime import datetime
+from secrets import randbits
 from uuid import UUID
 
 import asyncpg
@@ -34,4 +35,9 @@ class Ids:
         """The next id."""
         self._last = max(self._last + 1, int((boottime() + self._offset) * _TICKS))
         milliseconds, fraction = divmod(self._last, 4096)
-        return UUID(int=milliseconds << 80 | _VERSION | fraction << 64 | _VARIANT | getrandbits(62))
+        return UUID(int=milliseconds << 80 | _VERSION | fraction << 64 | _VARIANT | randbits(62))
+
+
+def first_id(instant: datetime) -> UUID:
+    """The smallest id of an instant: ids from it on were made then or later."""
+    return UUID(int=max(0, int(instant.timestamp() * 1000)) << 80)

@@ -19,12 +19,13 @@ _PLANS = {
 }
 
 
-async def open_pool(url: str, *, size: int) -> "asyncpg.Pool[asyncpg.Record]":
+async def open_pool(url: str, *, size: int, least: int = 1) -> "asyncpg.Pool[asyncpg.Record]":
     """Connect to PostgreSQL.
 
     Args:
         url: postgresql://user:password@host:port/database
         size: connections at most.
+        least: connections to open at once.
 
     Raises:
         ConfigError: the URL is none of PostgreSQL.
@@ -35,7 +36,7 @@ async def open_pool(url: str, *, size: int) -> "asyncpg.Pool[asyncpg.Record]":
     try:
         pool = await asyncpg.create_pool(
             url,
-            min_size=1,
+            min_size=least,
             max_size=size,
             timeout=10,
             command_timeout=60,
@@ -53,7 +54,8 @@ async def open_pool(url: str, *, size: int) -> "asyncpg.Pool[asyncpg.Record]":
             f"PostgreSQL at {where} cannot be reached ({str(exc) or 'no answer'}); "
             "check that it runs and the URL"
         ) from exc
-    await _check_version(pool, where)
+    if least:
+        await _check_version(pool, where)
     return pool
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesParser
 from email.policy import Compat32
+from urllib.parse import unquote
 
 DEEPEST_NESTING = 100
 _WORD = r"[^\x00-\x20\x7f-\U0010ffff()<>@,;:\\\"/\[\]?=]+"
 _TYPE = re.compile(rf"({_WORD}/{_WORD})(?![^;\s])")
-_PARAMETER = re.compile(rf';\s*({_WORD})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;"\s]+))', re.DOTALL)
+_PARAMETER = re.compile(rf';\s*({_WORD})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))', re.DOTALL)
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _PLAIN_ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@{_LABEL}(?:\.{_LABEL})*")
@@ -114,17 +115,21 @@ def _media_type(field: str) -> tuple[str, dict[str, str]]:
     if found:
         return found[1].lower(), _parameters(plain)
     kind = plain.partition(";")[0].lower()
-    if kind.startswith("multipart/") and kind.count("/") == 1 and "(" not in kind:
-        return "multipart/mixed", _parameters(plain)
-    return "text/plain", {}
+    is_multipart = kind.startswith("multipart/") and kind.count("/") == 1 and "(" not in kind
+    return "multipart/mixed" if is_multipart else "text/plain", _parameters(plain)
 
 
 def _parameters(field: str) -> dict[str, str]:
-    """Read the parameters of a field, of RFC 2231's forms the first piece."""
+    """Read the parameters of a field, with the pieces and percents of RFC 2231."""
     parameters: dict[str, str] = {}
     for name, quoted, bare in _PARAMETER.findall(field):
-        name_itself = re.sub(r"\*0?\*?$", "", name.lower())
-        parameters.setdefault(name_itself, re.sub(r"\\(.)", r"\1", quoted) or bare)
+        itself, _, piece = name.lower().partition("*")
+        value = re.sub(r"\\(.)", r"\1", quoted) or bare
+        if name.endswith("*"):
+            value = unquote(value.rpartition("'")[2])
+        if piece and piece.rstrip("*") != "0":
+            value = parameters.pop(itself, "") + value
+        parameters.setdefault(itself, value)
     return parameters
 
 
@@ -137,7 +142,7 @@ def _is_attachment(part: Message) -> bool:
     disposition = _without_comments(fields.get("content-disposition", ""))
     return (
         disposition.partition(";")[0].strip().lower() == "attachment"
-        or bool(_parameters(disposition).get("filename"))
+        or bool(_parameters(";" + disposition).get("filename"))
         or bool(_media_type(fields.get("content-type", ""))[1].get("name"))
     )
 

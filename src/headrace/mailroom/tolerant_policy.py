@@ -1,5 +1,6 @@
 """The standard library's mail policies, for messages that break its header parser and writer."""
 
+import re
 from email.policy import Compat32, EmailPolicy
 from typing import Any
 
@@ -7,17 +8,33 @@ from typing import Any
 LONGEST_PARSED_HEADER = 8_192
 
 
+_MIME_FIELDS = frozenset({"content-type", "content-disposition", "content-transfer-encoding"})
+_QUOTED_OR_COMMENT = re.compile(r'("(?:[^"\\]|\\.)*")[^;]*|(?:^|(?<=\s))\([^()"]*\)')
+_NEEDLESS_QUOTED_PAIR = re.compile(r'\\([^"\\])')
+
+
 class TolerantPolicy(EmailPolicy):
-    """Gives a header that cannot be parsed as the text it was, instead of raising."""
+    """Reads headers as senders mean them, and never raises.
+
+    The structured parser cuts an unquoted parameter at "=" or "/", and so loses every part of a
+    message with such a boundary: MIME fields stay text, whose parameters are read piece by piece.
+    """
 
     def header_fetch_parse(self, name: str, value: str) -> Any:  # noqa: ANN401 (as its parent)
         """Parse one header; one that breaks the parser or is too long stays plain text."""
+        if name.lower() in _MIME_FIELDS:
+            return _QUOTED_OR_COMMENT.sub(_simplified, unfold(value))
         if len(value) > LONGEST_PARSED_HEADER:
             return unfold(value)
         try:
             return super().header_fetch_parse(name, value)
         except Exception:  # noqa: BLE001 (hostile input makes the parser raise anything at all)
             return unfold(value)
+
+
+def _simplified(found: re.Match[str]) -> str:
+    """Drop comments, what follows a quoted string, and in it backslashes that quote nothing."""
+    return _NEEDLESS_QUOTED_PAIR.sub(r"\1", found[1]) if found[1] else ""
 
 
 class VerbatimPolicy(Compat32):

@@ -110,7 +110,7 @@ class Attempt:
         here = contextvars.copy_context()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            threads, here.run, self._task.call, self.context, arguments
+            threads, lambda: here.run(self._task.call, self.context, arguments)
         )
 
     def _prolong(self, longer: timedelta) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from headrace.errors import StaleAttempt
+from headrace.errors import StaleAttempt, UsageError
 from headrace.model.duration import Duration, parse_duration
 from headrace.model.job import Delivery, Settlement
 from headrace.ports.engine import Engine, Transaction
@@ -79,17 +79,27 @@ class AttemptContext:
         self._prolong(longer)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Any]:
+    async def transaction(self, session: object = None) -> AsyncIterator[Any]:
         """A connection whose writes commit together with the completion of this job.
 
         They commit when the handler returns and this attempt still owns the job. If it raises,
         returns `Retry`, `Snooze`, `Cancel` or `Dead`, or is stale, they are undone. A block that
         raises is undone by itself; several blocks share one commit.
+
+        Args:
+            session: an AsyncSession of SQLAlchemy to use instead; it is closed at the end.
+
+        Raises:
+            UsageError: another session than before, or none of SQLAlchemy.
         """
         if self._transaction is None:
-            self._transaction = await self._stack.enter_async_context(self._engine.transaction())
-        async with self._transaction.connection.transaction():
-            yield self._transaction.connection
+            self._transaction = await self._stack.enter_async_context(
+                self._engine.transaction(session)
+            )
+        elif session is not None and session is not self._transaction.handle:
+            raise UsageError("a handler commits in one transaction; use one session in all blocks")
+        async with self._transaction.block():
+            yield self._transaction.handle
 
     async def commit(self, worker: UUID, settlement: Settlement) -> bool:
         """Settle in the handler's transaction; False where it opened none."""

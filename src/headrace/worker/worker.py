@@ -13,12 +13,11 @@ import os
 import socket
 import uuid
 from collections.abc import Mapping
-from typing import Any, Protocol
 
+from headrace.app import Headrace
+from headrace.connect import connect
 from headrace.model.job import Delivery
 from headrace.ports.clock import boottime
-from headrace.ports.engine import Engine
-from headrace.task import Task
 from headrace.worker.attempt import Attempt
 from headrace.worker.deadlines import Deadlines
 from headrace.worker.executor import Executor
@@ -31,24 +30,6 @@ _log = logging.getLogger("headrace.worker")
 CONCURRENCY = 10
 GRACE = 30.0
 EX_SOFTWARE = 70
-
-
-class Host(Protocol):
-    """What a worker needs of the application."""
-
-    @property
-    def engine(self) -> Engine:
-        """The started engine of this loop."""
-
-    @property
-    def tasks(self) -> Mapping[str, Task[Any, Any]]:
-        """All tasks, by name."""
-
-    def make_engine(self) -> Engine:
-        """Another engine, for the heartbeat's thread."""
-
-    def settled(self, delivery: Delivery) -> None:
-        """Told of each job that was settled here, for those who wait for it."""
 
 
 class Worker:
@@ -64,7 +45,7 @@ class Worker:
 
     def __init__(
         self,
-        app: Host,
+        app: Headrace,
         queues: Mapping[str, int],
         *,
         prefetch: int = 0,
@@ -89,7 +70,7 @@ class Worker:
         for queue, concurrency in self._queues.items():
             self._staff(queue, concurrency, prefetch)
         self._heartbeat = Heartbeat(
-            engine=app.make_engine,
+            engine=lambda: connect(app.settings),
             hand=lambda: self._hand,
             reaped=self._on_reaped,
             blocked=self._on_blocked,
@@ -104,6 +85,7 @@ class Worker:
     async def start(self) -> None:
         """Register and begin to take jobs."""
         self._loop = asyncio.get_running_loop()
+        await self._app.declare()
         await self._register()
         self._heartbeat.start()
         for queue in self._queues:
@@ -200,7 +182,7 @@ class Worker:
     def _on_settled(self, delivery: Delivery, accepted: bool) -> None:  # noqa: FBT001 - a callback
         self._hand.close(delivery)
         if accepted:
-            self._app.settled(delivery)
+            self._app.results.poke([delivery.id])
         else:
             _log.warning(
                 "attempt %d of job %s is stale: its outcome was refused",
