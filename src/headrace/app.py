@@ -178,8 +178,11 @@ class Headrace:
     async def declare(self) -> None:
         """Make known to the ledger what was registered since the start."""
         here = self._here()
-        if here.declared != self._declarable:
-            await self._declare(here)
+        if here.declared == self._declarable:
+            return
+        async with here.lock:  # the first caller declares for all who wait
+            if here.declared != self._declarable:
+                await self._declare(here)
 
     async def enqueue_many(
         self, jobs: Iterable[JobSpec[R]], *, tx: object = None

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from typing import (
     Any,
     Concatenate,
@@ -14,6 +13,8 @@ from typing import (
     cast,
     overload,
 )
+
+import msgspec
 
 from headrace.context import Context, LocalContext
 from headrace.errors import BadPayload, UsageError
@@ -33,8 +34,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class JobSpec(Generic[R]):
+class JobSpec(msgspec.Struct, Generic[R], frozen=True):
     """A job that `Headrace.enqueue_many` takes; made by `Task.job`."""
 
     task: "Task[..., R]"

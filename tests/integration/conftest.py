@@ -1,6 +1,8 @@
 """Migrated databases, ledgers and applications on them."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -8,13 +10,22 @@ import pytest
 from headrace import Headrace
 from headrace.ledger.migrate import migrate
 from headrace.ledger.postgres import PostgresLedger
+from servers import fresh_database
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_url: str) -> Iterator[str]:
+    """The name of a database with the schema, to be copied: a third of the time of migrating."""
+    with fresh_database(postgres_url) as url:
+        asyncio.run(migrate(url))
+        yield urlsplit(url).path.removeprefix("/")
 
 
 @pytest.fixture
-async def migrated_url(database_url: str) -> str:
+def migrated_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
     """A fresh database with the schema."""
-    await migrate(database_url)
-    return database_url
+    with fresh_database(postgres_url, migrated_template) as url:
+        yield url
 
 
 @pytest.fixture

@@ -140,7 +140,6 @@ async def test_a_queue_that_vanished_is_refused_in_our_words(
     greet: Task[[str], None],
     session: Session,
     async_engine: AsyncEngine,
-    connection: asyncpg.Connection,
     sql: asyncpg.Connection,
 ) -> None:
     await app.enqueue_many([])  # declares what was added since the start
@@ -152,8 +151,8 @@ async def test_a_queue_that_vanished_is_refused_in_our_words(
         with pytest.raises(UnknownQueue, match=message):
             await greet.enqueue("x", tx=other)
     with pytest.raises(UnknownQueue, match=message):
-        async with connection.transaction():
-            await greet.enqueue("x", tx=connection)
+        async with sql.transaction():
+            await greet.enqueue("x", tx=sql)
     assert await stored(sql) == 0
 
 

@@ -20,7 +20,7 @@ from headrace import BadPayload, Headrace
 
 # One database serves all examples: each only asks it to read JSON.
 _MANY = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 app = Headrace("payloads")
 
