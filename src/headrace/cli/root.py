@@ -5,15 +5,17 @@ from typing import Annotated
 
 import typer
 
-from headrace.cli import checks, dlq, enqueue, jobs, queues, schema
+from headrace.cli import bench, checks, demo, dlq, enqueue, jobs, queues, schema, worker
 from headrace.errors import HeadraceError, UsageError
 
 _HELP = """Durable jobs for Python: PostgreSQL keeps them, workers run them.
 
 \b
 Begin:
+  headrace demo --once          see it work on real mail, with servers of its own
   headrace migrate              make the tables (or bring them up to date)
   headrace doctor               look at the database and say what to mend
+  headrace worker APP           run the jobs of an application
   headrace enqueue APP TASK     enqueue a job by hand
 Look:
   headrace queues list          how many jobs wait, run, failed
@@ -39,9 +41,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+demo.register(app)
+worker.register(app)
 schema.register(app)
 checks.register(app)
 enqueue.register(app)
+bench.register(app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(queues.app, name="queues")

@@ -44,7 +44,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except asyncpg.PostgresError as exc:
-        raise _translate(exc) from exc
+        raise translate(exc.sqlstate or "", exc) from exc
     except asyncpg.InternalClientError as exc:
         raise LedgerUnavailable(f"the connection to PostgreSQL broke: {exc}") from exc
     except asyncpg.InterfaceError as exc:
@@ -55,8 +55,8 @@ def translated() -> Iterator[None]:
         raise LedgerUnavailable(f"PostgreSQL does not answer: {str(exc) or 'timeout'}") from exc
 
 
-def _translate(exc: asyncpg.PostgresError) -> HeadraceError:
-    code = exc.sqlstate or ""
+def translate(code: str, exc: Exception) -> HeadraceError:
+    """Our error for a SQLSTATE and what the driver said."""
     if code in _OURS:
         return _OURS[code](str(exc))
     if code in _SCHEMA_MISSING:

@@ -83,7 +83,8 @@ async def _check_version(pool: "asyncpg.Pool[asyncpg.Record]", where: str) -> No
     if version < MINIMUM_VERSION:
         await pool.close()
         raise LedgerUnavailable(
-            f"PostgreSQL at {where} is version {version // 10000}; headrace needs 14 or newer"
+            f"PostgreSQL at {where} is version {version // 10000}; "
+            f"headrace needs {MINIMUM_VERSION // 10000} or newer"
         )
 
 

@@ -1,4 +1,4 @@
-"""Runs the statements of sql/ for operators and services, on a small pool of their own."""
+"""Runs the statements of sql/ by name, on a pool of connections."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -32,7 +32,7 @@ class Queries:
         self._check_schema = check_schema
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
-    async def __aenter__(self) -> Self:
+    async def open(self) -> None:
         """Connect.
 
         Raises:
@@ -45,8 +45,18 @@ class Queries:
                 async with self.connection() as connection:
                     await migrate.check(connection)
             except BaseException:
-                await self._pool.close()
+                await self.close()
                 raise
+
+    async def close(self) -> None:
+        """Close every connection."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
+
+    async def __aenter__(self) -> Self:
+        """Open."""
+        await self.open()
         return self
 
     async def __aexit__(
@@ -55,9 +65,8 @@ class Queries:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._pool is not None:
-            await self._pool.close()
-            self._pool = None
+        """Close."""
+        await self.close()
 
     async def fetch(self, name: str, *parameters: object) -> Sequence[Row]:
         """The rows of sql/NAME.sql."""
@@ -73,7 +82,7 @@ class Queries:
             LedgerError: what PostgreSQL refused, or that it is away.
         """
         if self._pool is None:
-            raise UsageError("the connection to the ledger is not open; use `async with`")
+            raise UsageError("the application is not started; use `async with app:` around it")
         with translated():
             async with self._pool.acquire() as connection:
                 yield connection
