@@ -10,7 +10,10 @@ from headrace.model.job import Delivery
 
 
 class Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The fields of a delivery that a lane carries without looking at them."""
+    """The fields of a delivery that a lane carries without looking at them.
+
+    It travels as `pack_body(body)`.
+    """
 
     task: str
     payload: bytes
@@ -20,26 +23,21 @@ class Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
     tenant: str
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Body).decode
-
-
-def pack_body(
-    task: str, payload: bytes, *, failures: int, crashes: int, max_attempts: int, tenant: str
-) -> bytes:
-    """The body of an entry."""
-    return _encode(Body(task, payload, failures, crashes, max_attempts, tenant))
+pack_body = msgspec.msgpack.Encoder().encode
+_unpack_body = msgspec.msgpack.Decoder(Body).decode
 
 
 def body_of(delivery: Delivery) -> bytes:
-    """The body of the entry that a delivery came from."""
+    """The packed body of the entry that a delivery came from."""
     return pack_body(
-        delivery.task,
-        delivery.payload,
-        failures=delivery.failures,
-        crashes=delivery.crashes,
-        max_attempts=delivery.max_attempts,
-        tenant=delivery.tenant,
+        Body(
+            delivery.task,
+            delivery.payload,
+            delivery.failures,
+            delivery.crashes,
+            delivery.max_attempts,
+            delivery.tenant,
+        )
     )
 
 
@@ -47,6 +45,7 @@ class LaneEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A live job on its way to a worker.
 
     Attributes:
+        body: a packed `Body`.
         delay: seconds until it is due; 0 is now.
         flagged: the ledger must be asked before it runs (protocol rule R4).
         stamp: `Lane.stamp()` read before the COMMIT was sent. An unflagged entry whose stamp is
@@ -70,25 +69,20 @@ class LaneEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     clear: bool = False
     run_at: int = 0
 
-    def delivery(self, call: int, *, flagged: bool) -> Delivery:
-        """The entry in a worker's hands."""
-        return unpack_delivery(self.id, self.gen, self.queue, self.priority, self.body, call, flagged)
 
-
-def unpack_delivery(  # noqa: PLR0913 - one argument a field; called for each job
-    id: UUID,  # noqa: A002 - named as the field
-    gen: int,
+def delivery_of(  # noqa: PLR0913, PLR0917 - one argument a field, on the hot path
+    token: tuple[UUID, int],
     queue: str,
     priority: int,
     body: bytes,
     call: int,
-    flagged: bool,  # noqa: FBT001 - positional on the hot path
+    flagged: bool,  # noqa: FBT001 - see above
 ) -> Delivery:
-    """A delivery from an entry's fields and its body."""
-    fields = _decode(body)
+    """An entry in a worker's hands."""
+    fields = _unpack_body(body)
     return Delivery(
-        id=id,
-        gen=gen,
+        id=token[0],
+        gen=token[1],
         queue=queue,
         task=fields.task,
         payload=fields.payload,

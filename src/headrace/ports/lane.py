@@ -73,6 +73,7 @@ class Lane(Protocol):
         queue: str,
         call: int,
         n: int,
+        *,
         acks: Sequence[Delivery] = (),
     ) -> Taken:
         """Ack, then lease up to `n` due entries of a queue to a worker.
@@ -82,10 +83,10 @@ class Lane(Protocol):
         worker without a live lease (its next `beat` begins one) and of a paused queue.
         """
 
-    async def wait(self, worker: UUID, queues: Sequence[str], timeout: float) -> str | None:
+    async def wait(self, worker: UUID, queues: Sequence[str], seconds: float) -> str | None:
         """Wait for something to take; returns the queue that has it, which must be taken from.
 
-        None after `timeout` seconds and after a `nudge`. Nothing that is put between an empty take
+        None after so many seconds and after a `nudge`. Nothing that is put between an empty take
         and the wait is missed. Wait about a second at most, or less if a take told a `next_due`.
         """
 
@@ -103,9 +104,7 @@ class Lane(Protocol):
     async def release(self, epoch: int, worker: UUID, deliveries: Sequence[Delivery]) -> None:
         """Give entries back that have not started, flagged, to the front of their level."""
 
-    async def beat(
-        self, epoch: int, worker: UUID, hand: Sequence[Delivery], answered: int
-    ) -> Beat:
+    async def beat(self, epoch: int, worker: UUID, hand: Sequence[Delivery], answered: int) -> Beat:
         """Begin or prolong a worker's lease, and compare what it holds with the lane's books.
 
         What is leased to it under a call up to `answered` without being named goes back.

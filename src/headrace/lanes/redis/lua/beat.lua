@@ -25,9 +25,8 @@ for i, record in ipairs(records(KEYS[2], ids)) do
     stale[#stale + 1] = id
   elseif same(lease, named_as[id]) then
     own[id] = true
-  elseif struct.unpack('>I4', lease, 8) <= tonumber(ARGV[4]) then
-    out[#out + 1] = id .. string.sub(lease, 13, 16) .. string.sub(lease, 8, 12)
-      .. string.sub(lease, 17)
+  elseif struct.unpack('>I4', lease, 12) <= tonumber(ARGV[4]) then
+    out[#out + 1] = id .. sub(lease, 8)
   end
 end
 remove(KEYS[4], stale)

@@ -9,7 +9,7 @@ for i, record in ipairs(records(KEYS[2], ids)) do
   local older = record and struct.unpack('>I4', record, 8) <= gen
   if older then
     gone[#gone + 1] = ids[i]
-    flags = bit.bor(flags, string.byte(record, 12))
+    flags = bit.bor(flags, byte(record, 12))
   end
   if (older or not record) and flag(flags, AWAITED) then
     buried[#buried + 1] = ids[i]

@@ -20,8 +20,7 @@ local function inspect(worker, held, calls)
     if not holds(leases[i], record) then
       stale[#stale + 1] = ids[i]
     elseif #out < room then
-      out[#out + 1] = worker .. ids[i] .. string.sub(leases[i], 13, 16)
-        .. string.sub(leases[i], 8, 11)
+      out[#out + 1] = worker .. ids[i] .. sub(leases[i], 8, 15)
     end
   end
   remove(held, stale)

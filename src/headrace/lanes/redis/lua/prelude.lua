@@ -3,8 +3,8 @@
 -- token: id(16) seq(7), the place of an entry in a ready list; in delayed: seq(7) id(16) level(1).
 -- record: seq(7) gen(4) flags(1) body, in jobs by id. A token or lease whose seq is not the
 -- record's is stale, and whoever meets it removes it: body and place are one truth.
--- lease: seq(7) call(4) level(1) gen(4) queue, in held:WORKER by id.
-local call = redis.call
+-- lease: seq(7) gen(4) call(4) level(1) queue, in held:WORKER by id.
+local call, sub, byte, char = redis.call, string.sub, string.byte, string.char
 local FLAGGED, AWAITED, CLEAR = 1, 2, 4
 local TOMBSTONE = 10000
 local SUSPECT = 60000
@@ -53,22 +53,22 @@ local function remove(key, ids)
 end
 
 local function holds(lease, record)
-  return lease and record and string.sub(lease, 1, 7) == string.sub(record, 1, 7)
+  return lease and record and sub(lease, 1, 7) == sub(record, 1, 7)
 end
 
 -- names: id(16) gen(4) call(4) of each entry; returns ids and the rest of each.
 local function split(names)
   local ids, rest = {}, {}
   for at = 1, #names, 24 do
-    ids[#ids + 1] = string.sub(names, at, at + 15)
-    rest[#rest + 1] = string.sub(names, at + 16, at + 23)
+    ids[#ids + 1] = sub(names, at, at + 15)
+    rest[#rest + 1] = sub(names, at + 16, at + 23)
   end
   return ids, rest
 end
 
 -- Whether a lease is the one that a name means: gen and call.
 local function same(lease, rest)
-  return lease and string.sub(lease, 13, 16) .. string.sub(lease, 8, 11) == rest
+  return lease and sub(lease, 8, 15) == rest
 end
 
 -- Remove entries that are over, leased as named. For ack and take.
@@ -81,7 +81,7 @@ local function acknowledge(jobs, held, tombs, names)
       mine[#mine + 1] = id
       if holds(leases[i], found[i]) then
         over[#over + 1] = id
-        if flag(string.byte(found[i], 12), AWAITED) then
+        if flag(byte(found[i], 12), AWAITED) then
           buried[#buried + 1] = id
         end
       end

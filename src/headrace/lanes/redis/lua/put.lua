@@ -15,7 +15,7 @@ local FRESH = 2000
 
 local ids = {}
 for i = 1, count do
-  ids[i] = string.sub(ARGV[3 + 2 * i], 1, 16)
+  ids[i] = sub(ARGV[3 + 2 * i], 1, 16)
 end
 local found = call('HMGET', KEYS[2], unpack(ids))
 local known = {}
@@ -50,7 +50,7 @@ local function spill(id, level, run_at, old)
     call('HDEL', KEYS[2], id)
     known[id], writes[id] = nil, nil
     room = room + 1
-    if flag(string.byte(old, 12), AWAITED) then
+    if flag(byte(old, 12), AWAITED) then
       tombs[#tombs + 1] = id
     end
   end
@@ -60,7 +60,7 @@ local function store(id, gen, level, flags, due, body, old)
   seq = seq + 1
   local place = struct.pack('>I7', seq)
   if old then
-    if flag(string.byte(old, 12), AWAITED) then
+    if flag(byte(old, 12), AWAITED) then
       flags = bit.bor(flags, AWAITED)
     end
   else
@@ -72,7 +72,7 @@ local function store(id, gen, level, flags, due, body, old)
     waiting = waiting + 1
     earliest = math.min(earliest, due)
     delayed[#delayed + 1] = due
-    delayed[#delayed + 1] = place .. id .. string.char(level)
+    delayed[#delayed + 1] = place .. id .. char(level)
   else
     lengths[level] = lengths[level] + 1
     lists[level] = lists[level] or {}

@@ -8,7 +8,7 @@ local count = (#ARGV - 3) / 3
 call('ZADD', KEYS[3], now + tonumber(ARGV[3]), ARGV[2])
 local ids = {}
 for i = 1, count do
-  ids[i] = string.sub(ARGV[1 + 3 * i], 1, 16)
+  ids[i] = sub(ARGV[1 + 3 * i], 1, 16)
 end
 local leases, found = records(KEYS[4], ids), records(KEYS[2], ids)
 local seq = call('HINCRBY', KEYS[1], 'seq', count) - count
@@ -17,23 +17,22 @@ local seq = call('HINCRBY', KEYS[1], 'seq', count) - count
 -- epoch can hold it.
 local function own(i)
   local head, queue, body = ARGV[1 + 3 * i], ARGV[2 + 3 * i], ARGV[3 + 3 * i]
-  local gen = string.sub(head, 17, 20)
-  if same(leases[i], string.sub(head, 17, 24)) and holds(leases[i], found[i]) then
+  local gen = sub(head, 17, 20)
+  if same(leases[i], sub(head, 17, 24)) and holds(leases[i], found[i]) then
     return '1'
   end
   local record = found[i]
   local taken = record
     and (struct.unpack('>I4', record, 8) > struct.unpack('>I4', gen)
-      or flag(string.byte(record, 12), CLEAR))
+      or flag(byte(record, 12), CLEAR))
   if taken or not open then
     return '0'
   end
   seq = seq + 1
   local place = struct.pack('>I7', seq)
-  local flags = bit.bor(record and string.byte(record, 12) or 0, FLAGGED, CLEAR)
-  call('HSET', KEYS[2], ids[i], place .. gen .. string.char(flags) .. body)
-  call('HSET', KEYS[4], ids[i],
-    place .. string.sub(head, 21, 25) .. gen .. queue)
+  local flags = bit.bor(record and byte(record, 12) or 0, FLAGGED, CLEAR)
+  call('HSET', KEYS[2], ids[i], place .. gen .. char(flags) .. body)
+  call('HSET', KEYS[4], ids[i], place .. sub(head, 17, 25) .. queue)
   return '1'
 end
 

@@ -8,16 +8,16 @@ local seq = call('HINCRBY', KEYS[1], 'seq', #ids) - #ids
 local gone, writes, lists = {}, {}, {}
 for i = #ids, 1, -1 do
   local lease, record = leases[i], found[i]
-  if same(lease, rest[i]) and string.sub(lease, 17) == ARGV[2] then
+  if same(lease, rest[i]) and sub(lease, 17) == ARGV[2] then
     gone[#gone + 1] = ids[i]
     if holds(lease, record) then
       seq = seq + 1
       local place = struct.pack('>I7', seq)
-      local flags = bit.bor(string.byte(record, 12), FLAGGED, CLEAR)
+      local flags = bit.bor(byte(record, 12), FLAGGED, CLEAR)
       writes[#writes + 1] = ids[i]
-      writes[#writes + 1] = place .. string.sub(record, 8, 11) .. string.char(flags)
-        .. string.sub(record, 13)
-      local level = string.byte(lease, 12)
+      writes[#writes + 1] = place .. sub(record, 8, 11) .. char(flags)
+        .. sub(record, 13)
+      local level = byte(lease, 16)
       lists[level] = lists[level] or {}
       table.insert(lists[level], ids[i] .. place)
     end

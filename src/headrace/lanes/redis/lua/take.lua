@@ -40,7 +40,7 @@ if number == last then
   local asked, of = {}, {}
   for i = 1, #leases, 2 do
     local lease = leases[i + 1]
-    if string.sub(lease, 8, 11) == given and string.sub(lease, 17) == queue then
+    if sub(lease, 12, 15) == given and sub(lease, 17) == queue then
       asked[#asked + 1] = leases[i]
       of[#of + 1] = lease
     end
@@ -48,7 +48,7 @@ if number == last then
   local levels, ids, found = {}, {}, {}
   for i, record in ipairs(records(KEYS[2], asked)) do
     if holds(of[i], record) then
-      levels[#levels + 1] = string.sub(of[i], 12, 12)
+      levels[#levels + 1] = sub(of[i], 16, 16)
       ids[#ids + 1] = asked[i]
       found[#found + 1] = record
     end
@@ -64,9 +64,9 @@ local due = call('ZRANGEBYSCORE', KEYS[7], '-inf', now, 'LIMIT', 0, MOVED)
 if #due > 0 then
   local lists = {}
   for _, member in ipairs(due) do
-    local level = string.byte(member, 24)
+    local level = byte(member, 24)
     lists[level] = lists[level] or {}
-    table.insert(lists[level], string.sub(member, 8, 23) .. string.sub(member, 1, 7))
+    table.insert(lists[level], sub(member, 8, 23) .. sub(member, 1, 7))
   end
   for level, tokens in pairs(lists) do
     call('RPUSH', KEYS[8 + level], unpack(tokens))
@@ -109,45 +109,47 @@ local function share_out(want)
 end
 
 local levels, ids, found, leases, served = {}, {}, {}, {}, {}
-local popped = 0
+local popped, count = 0, 0
 
-local function lease(level, token, record)
-  local place = string.sub(token, 17)
-  if not record or string.sub(record, 1, 7) ~= place then
-    return
+-- Lease the popped entries of one level; a token that is not its record's place is stale.
+local function lease(level, tokens)
+  local letter = char(level)
+  local under = given .. letter .. queue
+  local wanted = {}
+  for i = 1, #tokens do
+    wanted[i] = sub(tokens[i], 1, 16)
   end
-  local id = string.sub(token, 1, 16)
-  local letter = string.char(level)
-  levels[#levels + 1], ids[#ids + 1], found[#found + 1] = letter, id, record
-  leases[#leases + 1] = id
-  leases[#leases + 1] = place .. given .. letter .. string.sub(record, 8, 11) .. queue
-  passes[level] = passes[level] + strides[level]
-  served[level] = true
+  local some = records(KEYS[2], wanted)
+  for i = 1, #tokens do
+    local record = some[i]
+    if record then
+      local head = sub(record, 1, 11)
+      if wanted[i] .. sub(head, 1, 7) == tokens[i] then
+        count = count + 1
+        levels[count], ids[count], found[count] = letter, wanted[i], record
+        leases[2 * count - 1], leases[2 * count] = wanted[i], head .. under
+        passes[level] = passes[level] + strides[level]
+        served[level] = true
+      end
+    end
+  end
 end
 
 local function pop(counts)
-  local tokens, wanted, of = {}, {}, {}
   for level = 1, 10 do
-    if counts[level] and counts[level] > 0 then
-      for _, token in ipairs(call('LPOP', KEYS[8 + level], counts[level])) do
-        tokens[#tokens + 1] = token
-        wanted[#wanted + 1] = string.sub(token, 1, 16)
-        of[#of + 1] = level
-      end
-      lengths[level] = lengths[level] - counts[level]
+    local some = counts[level]
+    if some and some > 0 then
+      lease(level, call('LPOP', KEYS[8 + level], some))
+      lengths[level], left, popped = lengths[level] - some, left - some, popped + some
     end
   end
-  for i, record in ipairs(records(KEYS[2], wanted)) do
-    lease(of[i], tokens[i], record)
-  end
-  popped, left = popped + #tokens, left - #tokens
 end
 
-while #ids < n and left > 0 and popped < n + STALE do
-  pop(share_out(n - #ids))
+while count < n and left > 0 and popped < n + STALE do
+  pop(share_out(n - count))
 end
 
-if #ids > 0 then
+if count > 0 then
   call('HSET', KEYS[5], unpack(leases))
   local floor = math.huge
   for level in pairs(served) do
@@ -165,7 +167,7 @@ else
   call('DEL', KEYS[8])
 end
 local more = -1
-if #ids < n then
+if count < n then
   if left > 0 then
     more = 0
   else
