@@ -71,9 +71,7 @@ class RedisLane(Upkeep):
         keys = [k.meta, k.jobs, k.tombs, k.cursors, k.queues]
         keys += [k.delayed(queue), k.wake(queue), *k.ready(queue)]
         args: list[bytes | str | int] = [queue, self._caps.level, self._caps.total]
-        for entry in entries:
-            args.append(packing.head(entry))
-            args.append(entry.body)
+        args.extend(packing.placed(entries))
         reply = await self._run("put", epoch, keys, args)
         self._saw(reply[0])
         return str(reply[1], "ascii")
@@ -157,7 +155,8 @@ class RedisLane(Upkeep):
     async def _release(self, epoch: int, worker: UUID, queue: str, names: bytes) -> None:
         k = self._keys
         keys = [k.meta, k.jobs, k.held(worker.bytes), k.wake(queue), *k.ready(queue)]
-        self._saw(await self._run("release", epoch, keys, (queue, names)))
+        places = packing.places(len(names) // 24)
+        self._saw(await self._run("release", epoch, keys, (queue, names, places)))
 
     async def beat(self, epoch: int, worker: UUID, hand: Sequence[Delivery], answered: int) -> Beat:
         """Begin or prolong a worker's lease."""

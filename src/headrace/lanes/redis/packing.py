@@ -1,6 +1,7 @@
 """How values travel to the scripts and back; lua/prelude.lua describes the same layouts."""
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from struct import Struct
 from uuid import UUID
 
@@ -16,19 +17,37 @@ _read_name = Struct(">16sII").unpack
 _reasserted = Struct(">16sIIB").pack
 _orphan = Struct(">16sIIB").unpack_from
 _lease = Struct(">16s16sII").unpack
-_head = Struct(">16sIBB").pack
+_head = Struct(">BIHIHBQ").pack  # delay in 6 bytes and stamp in 7, for struct has no such sizes
+_record = Struct(">7sIB").pack
 _cursor = Struct(">Q16s")
 
 
-def head(entry: LaneEntry) -> bytes:
-    """An entry's fields for put, without its body."""
-    flags = entry.flagged * _FLAGGED + entry.awaited * _AWAITED + entry.clear * _CLEAR
-    return (
-        _head(entry.id.bytes, entry.gen, entry.priority, flags)
-        + max(0, round(entry.delay * 1000)).to_bytes(6)
-        + (entry.stamp or 0).to_bytes(7)
-        + max(0, entry.run_at).to_bytes(8)
-    )
+def placed(entries: Sequence[LaneEntry]) -> Iterator[bytes]:
+    """Token, head and record of each entry, for put."""
+    for entry, place in zip(entries, _places(len(entries)), strict=True):
+        flags = entry.flagged * _FLAGGED + entry.awaited * _AWAITED + entry.clear * _CLEAR
+        delay, stamp = max(0, round(entry.delay * 1000)), entry.stamp or 0
+        yield entry.id.bytes + place
+        yield _head(
+            entry.priority,
+            delay >> 16,
+            delay & 0xFFFF,
+            stamp >> 24,
+            stamp >> 8 & 0xFFFF,
+            stamp & 0xFF,
+            entry.run_at,
+        )
+        yield _record(place, entry.gen, flags) + entry.body
+
+
+def places(n: int) -> bytes:
+    """New places: random, so that no token of an earlier one is ever taken for another's."""
+    return os.urandom(7 * n)
+
+
+def _places(n: int) -> Iterator[bytes]:
+    packed = places(n)
+    return (packed[at : at + 7] for at in range(0, 7 * n, 7))
 
 
 def names(deliveries: Iterable[Delivery]) -> bytes:
@@ -44,7 +63,8 @@ def tokens(packed: bytes) -> frozenset[tuple[UUID, int]]:
 
 def reasserted(delivery: Delivery) -> bytes:
     """A lease to bring into a new epoch, without queue and body."""
-    return _reasserted(delivery.id.bytes, delivery.gen, delivery.call, delivery.priority)
+    named = _reasserted(delivery.id.bytes, delivery.gen, delivery.call, delivery.priority)
+    return named + places(1)
 
 
 def ended(entries: Iterable[Ended]) -> bytes:

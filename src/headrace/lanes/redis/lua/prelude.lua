@@ -1,9 +1,10 @@
 -- prelude: the head of every script but close and open: its names, its clock, the epoch's fence.
 -- KEYS[1] meta, ARGV[1] epoch. All numbers are big-endian.
--- token: id(16) seq(7), the place of an entry in a ready list; in delayed: seq(7) id(16) level(1).
--- record: seq(7) gen(4) flags(1) body, in jobs by id. A token or lease whose seq is not the
+-- place: 7 random bytes of the client's, new each time an entry comes to a place.
+-- token: id(16) place(7), in a ready list; in delayed: count(4) id(16) place(7) level(1).
+-- record: place(7) gen(4) flags(1) body, in jobs by id. A token or lease whose place is not the
 -- record's is stale, and whoever meets it removes it: body and place are one truth.
--- lease: seq(7) gen(4) call(4) level(1) queue, in held:WORKER by id.
+-- lease: place(7) gen(4) call(4) level(1) queue, in held:WORKER by id.
 local call, sub, byte, char = redis.call, string.sub, string.byte, string.char
 local FLAGGED, AWAITED, CLEAR = 1, 2, 4
 local TOMBSTONE = 10000
@@ -120,7 +121,8 @@ local function look_at_clock(workers, lease)
     for _, worker in ipairs(call('ZRANGE', workers, 0, -1)) do
       call('ZADD', workers, now + lease, worker)
     end
-    call('HSET', KEYS[1], 'suspect', now + SUSPECT)
+    local suspect = tonumber(call('HGET', KEYS[1], 'suspect') or 0)
+    call('HSET', KEYS[1], 'suspect', math.max(suspect, now + SUSPECT))
     if raw < seen then
       call('HSET', KEYS[1], 'offset', tonumber(state[2] or 0) + seen - raw)
     end

@@ -2,7 +2,7 @@
 -- reassert: bring what a worker holds into a new epoch, during its grace.
 -- KEYS[1] meta, [2] jobs, [3] workers, [4] held:WORKER.
 -- ARGV[1] epoch, [2] worker, [3] lease in milliseconds, then three for each entry:
--- id(16) gen(4) call(4) level(1), queue, body. Returns {now, a 1 or 0 for each: still its own}.
+-- id(16) gen(4) call(4) level(1) place(7), queue, body. Returns {now, a 1 or 0 for each: still its own}.
 local open = tonumber(call('HGET', KEYS[1], 'grace') or 0) > now
 local count = (#ARGV - 3) / 3
 call('ZADD', KEYS[3], now + tonumber(ARGV[3]), ARGV[2])
@@ -11,7 +11,6 @@ for i = 1, count do
   ids[i] = sub(ARGV[1 + 3 * i], 1, 16)
 end
 local leases, found = records(KEYS[4], ids), records(KEYS[2], ids)
-local seq = call('HINCRBY', KEYS[1], 'seq', count) - count
 
 -- An entry put in the grace lies there untaken, unless it is clear: then nobody of an earlier
 -- epoch can hold it.
@@ -28,8 +27,7 @@ local function own(i)
   if taken or not open then
     return '0'
   end
-  seq = seq + 1
-  local place = struct.pack('>I7', seq)
+  local place = sub(head, 26, 32)
   local flags = bit.bor(record and byte(record, 12) or 0, FLAGGED, CLEAR)
   call('HSET', KEYS[2], ids[i], place .. gen .. char(flags) .. body)
   call('HSET', KEYS[4], ids[i], place .. sub(head, 17, 25) .. queue)

@@ -1,18 +1,17 @@
 #!lua flags=allow-oom
 -- release: give leased entries of one queue back, flagged, to the front of their level.
 -- KEYS[1] meta, [2] jobs, [3] held:WORKER, [4] wake, [5...14] ready lists of levels 1 to 10.
--- ARGV[1] epoch, [2] queue, [3] names: id(16) gen(4) call(4) each. Returns now.
+-- ARGV[1] epoch, [2] queue, [3] names: id(16) gen(4) call(4) each, [4] a place(7) for
+-- each. Returns now.
 local ids, rest = split(ARGV[3])
 local leases, found = records(KEYS[3], ids), records(KEYS[2], ids)
-local seq = call('HINCRBY', KEYS[1], 'seq', #ids) - #ids
 local gone, writes, lists = {}, {}, {}
 for i = #ids, 1, -1 do
   local lease, record = leases[i], found[i]
   if same(lease, rest[i]) and sub(lease, 17) == ARGV[2] then
     gone[#gone + 1] = ids[i]
     if holds(lease, record) then
-      seq = seq + 1
-      local place = struct.pack('>I7', seq)
+      local place = sub(ARGV[4], 7 * i - 6, 7 * i)
       local flags = bit.bor(byte(record, 12), FLAGGED, CLEAR)
       writes[#writes + 1] = ids[i]
       writes[#writes + 1] = place .. sub(record, 8, 11) .. char(flags)

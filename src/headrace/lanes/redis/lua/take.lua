@@ -64,9 +64,9 @@ local due = call('ZRANGEBYSCORE', KEYS[7], '-inf', now, 'LIMIT', 0, MOVED)
 if #due > 0 then
   local lists = {}
   for _, member in ipairs(due) do
-    local level = byte(member, 24)
+    local level = byte(member, 28)
     lists[level] = lists[level] or {}
-    table.insert(lists[level], sub(member, 8, 23) .. sub(member, 1, 7))
+    table.insert(lists[level], sub(member, 5, 27))
   end
   for level, tokens in pairs(lists) do
     call('RPUSH', KEYS[8 + level], unpack(tokens))
@@ -124,7 +124,7 @@ local function lease(level, tokens)
     local record = some[i]
     if record then
       local head = sub(record, 1, 11)
-      if wanted[i] .. sub(head, 1, 7) == tokens[i] then
+      if sub(tokens[i], 17) == sub(head, 1, 7) then
         count = count + 1
         levels[count], ids[count], found[count] = letter, wanted[i], record
         leases[2 * count - 1], leases[2 * count] = wanted[i], head .. under
