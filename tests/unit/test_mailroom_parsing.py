@@ -134,6 +134,7 @@ def test_an_attached_message_is_one_attachment_and_kept_as_it_was() -> None:
         (r'multipart/mixed; boundary="a\-b"', "a-b"),
         ("multipart/mixed (as it is); boundary=x", "x"),
         ('multipart/mixed; boundary="x" type="text/html"', "x"),
+        ("multipart/mixed; boundary=x charset=y", "x"),
         ("multipart/mixed; boundary*0=ab; boundary*1=cd", "abcd"),
         ('Multipart/MIXED; BOUNDARY="=?utf-8?q?a?="', "=?utf-8?q?a?="),
     ],

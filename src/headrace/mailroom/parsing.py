@@ -23,7 +23,7 @@ _BODY_TYPES = frozenset({"text/plain", "text/html"})
 _BETWEEN_WORDS = re.compile(r'[\s<>,;:"()]+')
 _MESSAGE_ID = re.compile(r"<[^<>\s]+>")
 _ATOM = r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+"
-_TYPE = re.compile(rf"\s*({_ATOM}/{_ATOM})(?=[;(\s]|$)")
+_TYPE = re.compile(rf"\s*({_ATOM}/{_ATOM})(?=[;\s]|\(.*\)|$)")
 _DEFECTIVE_HEADERS = ("From", "To", "Subject", "Date", "Message-ID")
 
 
