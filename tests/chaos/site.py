@@ -1,6 +1,5 @@
 """Where a chaos run happens: the servers, the folder of its history, its processes, its verdict."""
 
-import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
