@@ -9,13 +9,15 @@ from headrace.errors import ConfigError, LedgerUnavailable
 MINIMUM_VERSION = 140000
 
 # Every statement of ours is a walk of an index from a few keys. These keep a plan that was cached
-# while a table was small from scanning it when it is large, until autovacuum has looked.
+# while a table was small from scanning it when it is large, until autovacuum has looked. Our plans
+# do not depend on the values, and to plan a claim over all partitions takes longer than to run it.
 _PLANS = {
     "application_name": "headrace",
     "jit": "off",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
 }
 
 

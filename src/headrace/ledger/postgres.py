@@ -9,6 +9,7 @@ import asyncpg
 
 from headrace.errors import UnknownQueue, UsageError
 from headrace.ledger import foreign, ids
+from headrace.ledger.cursor import Cursor
 from headrace.ledger.faults import translated
 from headrace.ledger.pool import open_pool
 from headrace.ledger.queries import Queries
@@ -39,6 +40,7 @@ class PostgresLedger:
         self._keeper = LedgerKeeper(self._queries)
         self._handlers: asyncpg.Pool[asyncpg.Record] | None = None
         self._queue_ids: dict[str, int] = {}
+        self._cursors: dict[str, Cursor] = {}
         self._ids = ids.Ids()
 
     async def open(self) -> None:
@@ -110,9 +112,14 @@ class PostgresLedger:
     ) -> list[Delivery]:
         """Claim up to `n` due jobs of a queue, shared among the levels by stride scheduling."""
         await self._know_queues([queue])
-        rows = await self._fetch(
-            "claim", self._queue_ids[queue], n, worker, call, list(LEVELS), *shares
-        )
+        cursor = self._cursors.setdefault(queue, Cursor())
+        moved = cursor.moved
+        told = (self._queue_ids[queue], n, worker, call, list(LEVELS), *shares)
+        rows = await self._fetch("claim", *told, *cursor.positions())
+        cursor.took(rows, n)
+        if not rows and moved:
+            rows = await self._fetch("claim", *told, *cursor.positions())
+            cursor.took(rows, n)
         return [as_delivery(row, queue, call) for row in rows]
 
     async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[UUID]:

@@ -10,9 +10,9 @@ LONGEST_PARSED_HEADER = 8_192
 _MIME_FIELDS = frozenset({"content-type", "content-disposition", "content-transfer-encoding"})
 _TO_SIMPLIFY = re.compile(
     r"""
-    ("(?:[^"\\]|\\.)*(?:"|\\?\Z)) [^;]*                            # a quoted string, and what follows
+    ("(?:[^"\\]|\\.)*(?:"|\\?\Z)) [^;]*  # a quoted string, and what follows
     | ((?:boundary|charset|report-type)\s*=\s*[^\s";]+) \s[^;]*  # a token, and what follows
-    | (?:^|(?<=\s)) \([^()"]*\)                                 # a comment
+    | (?:^|(?<=\s)) \([^()"]*\)  # a comment
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
