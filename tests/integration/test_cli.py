@@ -207,6 +207,10 @@ async def test_listing_jobs(smith: Jobsmith, cli: Cli) -> None:
     assert empty == {"jobs": [], "cursor": None}
     letters = (await cli("dlq", "list", "--json")).json
     assert [job["id"] for job in letters["jobs"]] == [str(dead)]
+    (older,) = (await cli("dlq", "list", "--limit", "1", "--before", scheduled, "--json")).json[
+        "jobs"
+    ]
+    assert older["id"] == str(dead)
 
 
 async def test_show(smith: Jobsmith, cli: Cli) -> None:

@@ -51,3 +51,4 @@ Limit = Annotated[
 AtMost = Annotated[
     int | None, typer.Option("--limit", "-n", metavar="N", min=1, help="How many at most.")
 ]
+Before = Annotated[str | None, typer.Option(metavar="ID", help="Go on before this id.")]
