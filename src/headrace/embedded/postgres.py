@@ -53,6 +53,7 @@ class EmbeddedPostgres(EmbeddedServer):
         self._check_data(major)
         if self._directory.is_empty():
             self._initialise(postgres, major, place)
+        self._remove_stale_pid_file(place.claim.ended)
         seen = self._as_seen(self.data_dir, place.account, major)
         options = {
             **self.settings,
@@ -92,6 +93,14 @@ class EmbeddedPostgres(EmbeddedServer):
                 "and load it with pg_restore --dbname=URL headrace.dump"
             )
 
+    def _remove_stale_pid_file(self, ended: int | None) -> None:
+        # The server trusts this file while a process has its number, be it a zombie that nobody
+        # collects, as in a container. The lock proves that our last server has ended; a file of
+        # any other process is the server's own business.
+        pid_file = self.data_dir / "postmaster.pid"
+        if pid_file.exists() and pid_file.read_text().partition("\n")[0] == str(ended):
+            pid_file.unlink()
+
     def _as_seen(self, directory: Path, account: Account, major: int) -> Path:
         """The path by which a program of `account` finds the directory that it runs in."""
         if self._directory.is_reachable_by(account):
@@ -130,7 +139,7 @@ class EmbeddedPostgres(EmbeddedServer):
 
 
 def _initdb_options(major: int) -> list[str]:
-    options = [f"--username={_ROLE}", "--encoding=UTF8", "--locale=C"]
+    options = [f"--username={_ROLE}", "--no-instructions", "--encoding=UTF8", "--locale=C"]
     if major >= 17:
         # Sorts as C does and folds the case of every letter, whatever the system's libraries.
         options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]

@@ -16,6 +16,7 @@ from queue import SimpleQueue
 
 from headrace.embedded import become
 from headrace.embedded.account import Account
+from headrace.embedded.directory import Claim
 from headrace.errors import EmbeddedError
 
 LOOPBACK = "127.0.0.1"
@@ -33,13 +34,13 @@ class Place:
     Attributes:
         directory: Their working directory.
         account: Whom they run as.
-        lock: Descriptor that they inherit.
+        claim: Lock on the data that they inherit.
         log: File that their output is appended to.
     """
 
     directory: Path
     account: Account
-    lock: int
+    claim: Claim
     log: Path
 
 
@@ -67,7 +68,7 @@ def spawn(
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
-                pass_fds=[place.lock],
+                pass_fds=[place.claim.descriptor],
                 start_new_session=True,
             )
 

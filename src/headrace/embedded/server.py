@@ -32,14 +32,14 @@ class EmbeddedServer(ABC):
         self, data_dir: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None
     ) -> None:
         self.settings = dict(settings or {})
-        self._directory = DataDirectory(Path(data_dir).absolute())
+        self._directory = DataDirectory(Path(data_dir).resolve())
         self._port = port
         self._password: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def data_dir(self) -> Path:
-        """Absolute path of the data."""
+        """Path of the data, absolute and without links, so that all agree on one lock."""
         return self._directory.path
 
     @property
@@ -78,11 +78,11 @@ class EmbeddedServer(ABC):
             EmbeddedError: The port is taken.
             ServerFailed: The program ended, or was not ready within a minute.
         """
-        with self._directory.claim() as lock:
+        with self._directory.claim() as claim:
             account = self._directory.prepare()
             self._password = self._directory.password()
             self._port = self._free_port()
-            self._start(Place(self.data_dir, account, lock, self._directory.log))
+            self._start(Place(self.data_dir, account, claim, self._directory.log))
 
     def stop(self) -> None:
         """Ends the server in good order; nothing happens where it does not run."""
@@ -141,6 +141,7 @@ class EmbeddedServer(ABC):
         """Starts the server's process and returns when it is ready."""
         log_begins = self._log_size()
         process = self._process = spawn(command, place, death_signal=self.stop_signal, text=text)
+        place.claim.record(process.pid)
         try:
             self._wait_until_ready(process, log_begins)
         except BaseException:

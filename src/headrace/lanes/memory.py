@@ -135,7 +135,7 @@ class MemoryLane:
             self._cursors[level] = key
         self._remove(entry.id)
 
-    async def take(  # noqa: PLR0913 - as the protocol
+    async def take(
         self,
         epoch: int,
         worker: UUID,

@@ -10,8 +10,6 @@ from headrace.ledger.faults import translated
 from headrace.ledger.statements import statement
 from headrace.model.job import Settlement
 
-Connection = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
-
 
 class LedgerTransaction:
     """An open transaction; rolled back unless `commit` says otherwise."""
@@ -21,9 +19,13 @@ class LedgerTransaction:
         connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]",
         transaction: asyncpg.transaction.Transaction,
     ) -> None:
-        self.connection = connection
+        self.handle = connection
         self._transaction = transaction
         self.open = True
+
+    def block(self) -> asyncpg.transaction.Transaction:
+        """A savepoint."""
+        return self.handle.transaction()
 
     async def commit(self, worker: UUID, settlement: Settlement) -> bool:
         """Settle as completed and commit; False, and rolled back, if the attempt is stale.
@@ -32,13 +34,8 @@ class LedgerTransaction:
             LedgerUnavailable: the reply was lost; `settled_before` tells what became of it.
         """
         with translated():
-            rows = await self.connection.fetch(
-                statement("settle_completed"),
-                worker,
-                [settlement.id],
-                [settlement.gen],
-                [settlement.ran],
-                [settlement.result],
+            rows = await self.handle.fetch(
+                statement("settle_completed"), *completion_parameters(worker, settlement)
             )
             self.open = False
             if not rows:
@@ -49,7 +46,7 @@ class LedgerTransaction:
 
     async def rollback(self) -> None:
         """Undo everything; a broken connection has done so already."""
-        if self.open and not self.connection.is_closed():
+        if self.open and not self.handle.is_closed():
             self.open = False
             with translated():
                 await self._transaction.rollback()
@@ -79,3 +76,8 @@ async def open_transaction(
                     await connection.reset()
     finally:
         await pool.release(connection)
+
+
+def completion_parameters(worker: UUID, settlement: Settlement) -> tuple[object, ...]:
+    """The parameters of settle_completed.sql for one attempt."""
+    return (worker, [settlement.id], [settlement.gen], [settlement.ran], [settlement.result])

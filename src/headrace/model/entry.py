@@ -70,7 +70,7 @@ class LaneEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     run_at: int = 0
 
 
-def delivery_of(  # noqa: PLR0913, PLR0917 - one argument a field, on the hot path
+def delivery_of(
     token: tuple[UUID, int],
     queue: str,
     priority: int,

@@ -61,6 +61,7 @@ class Shares:
 
     def __init__(self) -> None:
         self._passes = dict.fromkeys(LEVELS, 0.0)
+        self._last_key = 0.0
 
     def passes(self) -> list[float]:
         """The pass of each level, in the order of `LEVELS`."""
@@ -70,14 +71,12 @@ class Shares:
         """Book the jobs that a take gave, by priority.
 
         A level that had nothing to give must not save up credit, or it would monopolise the
-        queue when it wakes: it is drawn up to the lowest pass among those that were served.
+        queue when it wakes. One that waited with work and was not served would have come next
+        only after all that were: its pass plus its stride is at least the last key served. So
+        raising every pass to that bound takes nothing from those that wait.
         """
-        served: set[int] = set()
         for priority in priorities:
             self._passes[priority] += 1 / WEIGHTS[priority]
-            served.add(priority)
-        if not served:
-            return
-        floor = min(self._passes[level] - 1 / WEIGHTS[level] for level in served)
+            self._last_key = max(self._last_key, self._passes[priority])
         for level in LEVELS:
-            self._passes[level] = max(self._passes[level], floor) - floor
+            self._passes[level] = max(self._passes[level], self._last_key - 1 / WEIGHTS[level])

@@ -67,8 +67,12 @@ class Engine(Protocol):
     async def leave(self, worker: UUID) -> None:
         """End a worker's lease."""
 
-    def transaction(self) -> AbstractAsyncContextManager["Transaction"]:
-        """A transaction in which a handler's writes and its completion commit together."""
+    def transaction(self, session: object) -> AbstractAsyncContextManager["Transaction"]:
+        """A transaction in which a handler's writes and its completion commit together.
+
+        Args:
+            session: an AsyncSession of SQLAlchemy to join, or None for a connection of ours.
+        """
 
     async def outcomes(self, ids: Sequence[UUID]) -> list[Job]:
         """The jobs among these that are over."""
@@ -81,8 +85,11 @@ class Transaction(Protocol):
     """An open transaction of the ledger. Closing it without `commit` rolls it back."""
 
     @property
-    def connection(self) -> Any:  # noqa: ANN401 - the driver's own connection, for the handler's SQL
-        """The driver's connection."""
+    def handle(self) -> Any:  # noqa: ANN401 - the driver's own, for the handler's SQL
+        """The connection or session that the handler works with."""
+
+    def block(self) -> AbstractAsyncContextManager[object]:
+        """A part of the transaction that is undone alone when it raises."""
 
     async def commit(self, worker: UUID, settlement: Settlement) -> bool:
         """Settle and commit as one; False, and rolled back, if the attempt is stale."""

@@ -66,7 +66,7 @@ class Lane(Protocol):
     async def put(self, epoch: int, entries: Sequence[LaneEntry]) -> list[PutReply]:
         """Put entries; one reply each, in order. Wakes a worker that waits for their queue."""
 
-    async def take(  # noqa: PLR0913 - what a take is: who, from where, how many, and its acks
+    async def take(
         self,
         epoch: int,
         worker: UUID,

@@ -54,7 +54,7 @@ class Ledger(Protocol):
     async def leave(self, worker: UUID) -> None:
         """End a worker's lease."""
 
-    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+    def transaction(self, session: object) -> AbstractAsyncContextManager[Transaction]:
         """A transaction that ends in a fenced completion."""
 
     async def get(self, ids: Sequence[UUID]) -> list[Job]:
@@ -62,6 +62,9 @@ class Ledger(Protocol):
 
     async def outcomes(self, ids: Sequence[UUID]) -> list[Job]:
         """Those that are over."""
+
+    async def maintain(self) -> None:
+        """One round of upkeep: partitions, retention, counters, expired keys."""
 
     async def watch(self) -> Mapping[UUID, int]:
         """The beats of every living worker."""

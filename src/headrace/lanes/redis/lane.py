@@ -76,7 +76,7 @@ class RedisLane(Upkeep):
         self._saw(reply[0])
         return str(reply[1], "ascii")
 
-    async def take(  # noqa: PLR0913 - as the protocol
+    async def take(
         self,
         epoch: int,
         worker: UUID,

@@ -1,0 +1,323 @@
+"""The application: its tasks, its settings, and its connection in each event loop."""
+
+import asyncio
+import inspect
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from types import MappingProxyType, TracebackType
+from typing import Any, Self, TypeVar, Unpack
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from headrace.config import Settings, SettingsArguments, check_names, read_settings
+from headrace.connect import connect
+from headrace.errors import UsageError
+from headrace.handle import JobHandle
+from headrace.model.job import Inserted, Job, NewJob
+from headrace.model.names import check_name
+from headrace.model.state import State
+from headrace.options import TaskOptions
+from headrace.ports.engine import Engine
+from headrace.results import Results
+from headrace.task import JobSpec, Task, TaskDecorator
+
+R = TypeVar("R")
+Lifespan = Callable[[], AsyncIterator[None]]
+
+
+class Headrace:
+    """An application: `Headrace("mailroom")`, then `@app.task()` and `async with app:`.
+
+    Args:
+        name: of the application.
+        settings: as in `headrace.config.Settings`; what is not given is read from the
+            environment (HEADRACE_*), headrace.toml and pyproject.toml when it is first needed.
+
+    Raises:
+        UsageError: the name is not allowed.
+        ConfigError: a setting is unknown.
+    """
+
+    def __init__(self, name: str, **settings: Unpack[SettingsArguments]) -> None:
+        check_names(settings)
+        self.name = check_name("application", name)
+        self._arguments = settings
+        self._tasks: dict[str, Task[..., Any]] = {}
+        self._queues: set[str] = set()
+        self._lifespans: list[Callable[[], AbstractAsyncContextManager[None]]] = []
+        self._started: WeakKeyDictionary[asyncio.AbstractEventLoop, _Started] = WeakKeyDictionary()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings, read at the first use.
+
+        Raises:
+            ConfigError: one is unknown or has a value that cannot be.
+        """
+        return read_settings(self._arguments)
+
+    @property
+    def max_payload(self) -> int:
+        """Bytes that the arguments of a job may take."""
+        return self.settings.max_payload
+
+    @property
+    def tasks(self) -> Mapping[str, Task[..., Any]]:
+        """The tasks by name."""
+        return MappingProxyType(self._tasks)
+
+    @property
+    def queues(self) -> frozenset[str]:
+        """The queues that tasks or the application itself declare."""
+        return frozenset(self._queues) | {task.queue for task in self._tasks.values()}
+
+    def task(self, **options: Unpack[TaskOptions]) -> TaskDecorator:
+        """Register a function as a task: `@app.task(queue="emails")`.
+
+        Raises:
+            UsageError: an option, the name or the signature was refused.
+        """
+        return TaskDecorator(self, options, self._register)
+
+    def queue(self, name: str) -> None:
+        """Declare a queue that is no task's own, for `options(queue=...)`.
+
+        Raises:
+            UsageError: the name is not allowed.
+        """
+        self._queues.add(check_name("queue", name))
+
+    def lifespan(self, hook: Lifespan) -> Lifespan:
+        """Register what each worker process opens before its first job and closes after its last.
+
+        The hook is an async generator function that yields once.
+
+        Raises:
+            UsageError: it is something else.
+        """
+        if not inspect.isasyncgenfunction(hook):
+            raise UsageError(
+                f"@app.lifespan needs an `async def` function that yields once, not {hook!r}"
+            )
+        self._lifespans.append(asynccontextmanager(hook))
+        return hook
+
+    @asynccontextmanager
+    async def living(self) -> AsyncIterator[None]:
+        """Run the lifespan hooks around a worker's life: opened in order, closed in reverse."""
+        async with AsyncExitStack() as stack:
+            for hook in self._lifespans:
+                await stack.enter_async_context(hook())
+            yield
+
+    async def start(self) -> None:
+        """Connect in the running event loop and declare tasks and queues; may be nested.
+
+        Raises:
+            ConfigError: a setting is missing or wrong.
+            LedgerUnavailable: PostgreSQL cannot be reached.
+            SchemaError: the schema is missing, older or newer than the code.
+        """
+        loop = asyncio.get_running_loop()
+        here = self._started.get(loop)
+        if here is None or here.pid != os.getpid():
+            here = self._started[loop] = _Started(connect(self.settings))
+        async with here.lock:
+            if here.users == 0:
+                await self._open(here)
+                self._started[loop] = here  # an earlier start that failed may have dropped it
+            here.users += 1
+
+    async def stop(self) -> None:
+        """Disconnect; a nested start is only counted down."""
+        here = self._here()
+        async with here.lock:
+            here.users -= 1
+            if here.users == 0:
+                del self._started[asyncio.get_running_loop()]
+                await here.results.close()
+                await here.engine.stop()
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop."""
+        await self.stop()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of the running event loop.
+
+        Raises:
+            UsageError: the application is not started in this process and event loop.
+        """
+        return self._here().engine
+
+    @property
+    def results(self) -> Results:
+        """Who waits for results in the running event loop; a worker pokes it.
+
+        Raises:
+            UsageError: the application is not started in this process and event loop.
+        """
+        return self._here().results
+
+    async def declare(self) -> None:
+        """Make known to the ledger what was registered since the start."""
+        here = self._here()
+        if here.declared == self._declarable:
+            return
+        async with here.lock:  # the first caller declares for all who wait
+            if here.declared != self._declarable:
+                await self._declare(here)
+
+    async def enqueue_many(
+        self, jobs: Iterable[JobSpec[R]], *, tx: object = None
+    ) -> list[JobHandle[R]]:
+        """Insert jobs, all or none, in one round trip.
+
+        Args:
+            jobs: made by `task.job(...)`.
+            tx: the transaction to insert in: an asyncpg connection or a session of SQLAlchemy.
+
+        Returns:
+            One handle a job, in order.
+
+        Raises:
+            UsageError: the call was refused; nothing was inserted.
+            LedgerUnavailable: the ledger is away; nothing was inserted.
+            OutcomeUnknown: the ledger went away meanwhile; the jobs may be there.
+        """
+        await self.declare()
+        here = self._here()
+        specs = list(jobs)
+        new = [_new_job(here.engine.new_id(), spec) for spec in specs]
+        inserted = await here.engine.insert(new, tx)
+        return [self._handle(job, one) for job, one in zip(new, inserted, strict=True)]
+
+    async def get(self, job_id: UUID | str) -> JobHandle[Any]:
+        """A job by its id.
+
+        Raises:
+            UsageError: the id is none.
+            JobNotFound: there is no such job.
+        """
+        handle = JobHandle[Any](self, _as_id(job_id))
+        await handle.refresh()
+        return handle
+
+    async def get_many(self, ids: Iterable[UUID]) -> list[Job]:
+        """Jobs as they are now, in no order; unknown ids are left out."""
+        return await self.engine.get(list(ids))
+
+    def decode_result(self, job: Job) -> Any:  # noqa: ANN401 - what the task returns
+        """What a job's task returned; plain JSON where the task is not known here."""
+        result = b"null" if job.result is None else bytes(job.result)
+        task = self._tasks.get(job.task)
+        return msgspec.json.decode(result) if task is None else task.decode_result(result)
+
+    @property
+    def _declarable(self) -> int:
+        return len(self._tasks) + len(self._queues)
+
+    def _here(self) -> "_Started":
+        try:
+            here = self._started.get(asyncio.get_running_loop())
+        except RuntimeError:
+            here = None
+        if here is None or here.pid != os.getpid() or here.users == 0:
+            raise UsageError(
+                f'the application "{self.name}" is not started in this process and event loop; '
+                "use `async with app:` or `await app.start()`"
+            )
+        return here
+
+    async def _open(self, here: "_Started") -> None:
+        try:
+            await here.engine.start()
+            await self._declare(here)
+        except BaseException:
+            self._started.pop(asyncio.get_running_loop(), None)
+            await here.engine.stop()
+            raise
+
+    async def _declare(self, here: "_Started") -> None:
+        declared = self._declarable
+        tasks = [self._tasks[name].declaration() for name in sorted(self._tasks)]
+        await here.engine.declare(tasks, sorted(self._queues))
+        here.declared = declared
+
+    def _register(self, task: Task[..., Any]) -> None:
+        if task.name in self._tasks:
+            other = self._tasks[task.name].fn
+            raise UsageError(
+                f'task "{task.name}" exists already ({other.__module__}.{other.__qualname__}); '
+                "give one of them another name: @app.task(name=...)"
+            )
+        self._tasks[task.name] = task
+
+    def _handle(self, job: NewJob, inserted: Inserted) -> JobHandle[Any]:
+        return JobHandle(
+            self,
+            inserted.id,
+            duplicate=inserted.duplicate,
+            state=None if inserted.duplicate else _first_state(job),
+        )
+
+
+class _Started:
+    """What an application has in one event loop of one process."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.results = Results(engine.outcomes)
+        self.pid = os.getpid()
+        self.lock = asyncio.Lock()
+        self.users = 0
+        self.declared = 0
+
+
+def _new_job(job_id: UUID, spec: JobSpec[Any]) -> NewJob:
+    settings = spec.settings
+    return NewJob(
+        id=job_id,
+        task=spec.task.name,
+        queue=settings.queue,
+        payload=spec.payload,
+        priority=settings.priority,
+        max_attempts=settings.max_attempts,
+        delay=settings.delay,
+        run_at=settings.run_at,
+        idempotency_key=settings.idempotency_key,
+        idempotency_for=settings.idempotency_for,
+        tenant=settings.tenant,
+        rerun_on_crash=settings.rerun_on_crash,
+    )
+
+
+def _first_state(job: NewJob) -> State:
+    """By this host's clock; the ledger's decides."""
+    ahead = bool(job.delay) or (job.run_at is not None and job.run_at > datetime.now(UTC))
+    return State.SCHEDULED if ahead else State.AVAILABLE
+
+
+def _as_id(value: UUID | str) -> UUID:
+    if isinstance(value, UUID):
+        return value
+    try:
+        return UUID(value)
+    except ValueError:
+        raise UsageError(f"{value!r} is not the id of a job; give a UUID") from None

@@ -1,0 +1,128 @@
+"""Settings: arguments, then HEADRACE_*, then headrace.toml, then pyproject.toml."""
+
+import os
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any, TypedDict
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    PyprojectTomlConfigSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from headrace.errors import ConfigError
+
+_PREFIX = "HEADRACE_"
+
+
+class Settings(BaseSettings):
+    """The settings of an application.
+
+    Attributes:
+        database_url: postgresql://user:password@host:port/database
+        redis_url: redis://host:port, of a Redis or Valkey server; optional.
+        pool_size: connections to PostgreSQL, at most, of each process.
+        max_payload: bytes that the arguments of a job may take, at most 1 MiB.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        toml_file="headrace.toml",
+        pyproject_toml_table_header=("tool", "headrace"),
+    )
+
+    database_url: str | None = Field(default=None, repr=False)
+    redis_url: str | None = Field(default=None, repr=False)
+    pool_size: int = Field(default=8, ge=1, le=1000)
+    max_payload: int = Field(default=256 * 1024, ge=1024, le=1024 * 1024)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic passes it by name
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The sources, the strongest first."""
+        toml = TomlConfigSettingsSource(settings_cls)
+        pyproject = PyprojectTomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, toml, pyproject
+
+
+class SettingsArguments(TypedDict, total=False):
+    """The settings that may be given as arguments, as in `Settings`."""
+
+    database_url: str | None
+    redis_url: str | None
+    pool_size: int
+    max_payload: int
+
+
+def read_settings(arguments: SettingsArguments) -> Settings:
+    """Read the settings; an argument that is None counts as not given.
+
+    Raises:
+        ConfigError: one is unknown or has a value that cannot be.
+    """
+    given: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None}
+    check_names(given)
+    _check_environment()
+    try:
+        return Settings(**given)
+    except ValidationError as exc:
+        raise ConfigError(_sentence(exc)) from exc
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuse names of settings that there are not.
+
+    Raises:
+        ConfigError: it names the first one and the nearest known.
+    """
+    for name in names:
+        if name not in Settings.model_fields:
+            raise ConfigError(_unknown(name))
+
+
+def _check_environment() -> None:
+    """Refuse what is nearly a setting. Other HEADRACE_* variables are not ours to judge.
+
+    Kubernetes sets HEADRACE_PORT and the like where a service is called headrace.
+    """
+    for variable in os.environ:
+        name = variable.removeprefix(_PREFIX).lower()
+        if not variable.startswith(_PREFIX) or name in Settings.model_fields:
+            continue
+        near = get_close_matches(name, Settings.model_fields, 1, 0.8)
+        if near:
+            raise ConfigError(
+                f"the environment variable {variable} is no setting; "
+                f"did you mean {_PREFIX}{near[0].upper()}?"
+            )
+
+
+def _sentence(exc: ValidationError) -> str:
+    first = exc.errors(include_url=False)[0]
+    name = str(first["loc"][0])
+    if first["type"] == "extra_forbidden":
+        return _unknown(name)
+    return (
+        f'the setting "{name}" has a value that cannot be ({first["msg"]}); change it in the '
+        f"arguments, in {_PREFIX}{name.upper()}, or in headrace.toml or pyproject.toml"
+    )
+
+
+def _unknown(name: str) -> str:
+    near = get_close_matches(name, Settings.model_fields, 1, 0.5)
+    hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(Settings.model_fields)}"
+    return f'"{name}" is no setting; {hint}'

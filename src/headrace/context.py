@@ -1,0 +1,82 @@
+"""What a handler knows of its job, and a context for plain calls of a task."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+from uuid import UUID, uuid4
+
+from headrace.errors import UsageError
+from headrace.model.duration import Duration, parse_duration
+
+
+class Context(Protocol):
+    """One attempt of a job, as its handler sees it: annotate the first parameter with it.
+
+    Attributes:
+        job_id: the job.
+        task: the name of its task.
+        queue: the queue it came from.
+        attempt: the number of this run, from 1.
+        max_attempts: the runs in all.
+        idempotency_key: the same for every attempt of the job, for services that deduplicate.
+    """
+
+    @property
+    def job_id(self) -> UUID: ...  # noqa: D102 - the class names the attributes
+
+    @property
+    def task(self) -> str: ...  # noqa: D102
+
+    @property
+    def queue(self) -> str: ...  # noqa: D102
+
+    @property
+    def attempt(self) -> int: ...  # noqa: D102
+
+    @property
+    def max_attempts(self) -> int: ...  # noqa: D102
+
+    @property
+    def idempotency_key(self) -> str: ...  # noqa: D102
+
+    async def progress(self, fraction: float, message: str = "") -> None:
+        """Tell how far the job is, 0 to 1."""
+
+    async def extend(self, duration: Duration) -> None:
+        """Ask for more time: the attempt's deadline moves to `duration` from now."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """An asyncpg connection whose writes commit with the job's completion, or not at all."""
+
+
+class LocalContext:
+    """The context of a plain call: no job stands behind it."""
+
+    def __init__(self, task: str, queue: str, max_attempts: int) -> None:
+        self.job_id = uuid4()
+        self.task = task
+        self.queue = queue
+        self.attempt = 1
+        self.max_attempts = max_attempts
+
+    @property
+    def idempotency_key(self) -> str:
+        """The made-up job's id."""
+        return str(self.job_id)
+
+    async def progress(self, fraction: float, message: str = "") -> None:
+        """Nobody watches a plain call."""
+
+    async def extend(self, duration: Duration) -> None:
+        """A plain call has no deadline; the duration is checked all the same."""
+        parse_duration(duration, "duration")
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """Refused: without a job there is nothing to commit with.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            f'a plain call of task "{self.task}" has no job whose completion could commit with '
+            "the transaction; enqueue it"
+        )

@@ -1,0 +1,112 @@
+"""A job in the hands of who enqueued it."""
+
+from typing import Any, Generic, Protocol, TypeVar, cast
+from uuid import UUID
+
+from headrace.errors import JobCancelled, JobDead, JobNotFound, ResultTimeout
+from headrace.model.duration import Duration, parse_duration
+from headrace.model.job import Job
+from headrace.model.state import State
+from headrace.ports.engine import Engine
+from headrace.results import Results
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Source(Protocol):
+    """Where a handle learns of its job: the application, as started in the running loop."""
+
+    @property
+    def engine(self) -> Engine:
+        """Where jobs are kept."""
+
+    @property
+    def results(self) -> Results:
+        """Who waits for results."""
+
+    def decode_result(self, job: Job) -> Any:  # noqa: ANN401 - what the task returns
+        """What the job's task returned."""
+
+
+class JobHandle(Generic[R_co]):
+    """A job that was enqueued.
+
+    Attributes:
+        id: of the job; stands in a log as `str(job.id)`.
+        duplicate: the idempotency key had a job already; this is that one.
+        state: as last known; None for a duplicate that was not refreshed.
+        job: all that was last known, or None before the first refresh.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        job_id: UUID,
+        *,
+        duplicate: bool = False,
+        state: State | None = None,
+    ) -> None:
+        self._source = source
+        self.id = job_id
+        self.duplicate = duplicate
+        self.state = state
+        self.job: Job | None = None
+
+    def __repr__(self) -> str:
+        return f"<job {self.id} {self.state or 'duplicate'}>"
+
+    async def refresh(self) -> Job:
+        """Ask the ledger.
+
+        Raises:
+            JobNotFound: there is no such job (yet).
+        """
+        found = await self._source.engine.get([self.id])
+        if not found:
+            raise JobNotFound(
+                f"job {self.id} is not in the ledger; its transaction was rolled back or is "
+                "still open, or the job was deleted after its retention"
+            )
+        return self._learn(found[0])
+
+    async def result(self, timeout: Duration = "30s") -> R_co:  # noqa: ASYNC109 - part of the message
+        """Wait for the result.
+
+        Args:
+            timeout: how long at most; the job goes on in any case.
+
+        Returns:
+            What the task returned, read by its return annotation where it fits.
+
+        Raises:
+            JobDead: it used up its attempts or was given up.
+            JobCancelled: it was cancelled.
+            ResultTimeout: it is not over yet.
+            JobNotFound: there is no such job (yet).
+        """
+        limit = parse_duration(timeout, "timeout")
+        over = await self._source.results.wait(self.id, limit.total_seconds())
+        job = await self.refresh() if over is None else self._learn(over)
+        if not job.state.final:
+            raise ResultTimeout(
+                f"job {self.id} ({job.task}) is {job.state} after {limit.total_seconds():g} s; "
+                "wait longer, or ask again later: it goes on"
+            )
+        return self._outcome(job)
+
+    def _learn(self, job: Job) -> Job:
+        self.job = job
+        self.state = job.state
+        return job
+
+    def _outcome(self, job: Job) -> R_co:
+        error = job.error or {}
+        said = ": ".join(str(error[key]) for key in ("type", "message") if error.get(key))
+        if job.state is State.DEAD:
+            raise JobDead(
+                f"job {self.id} ({job.task}) is dead after {job.attempt} of {job.max_attempts} "
+                f"attempts ({said or 'no error was kept'}); replay it once the cause is mended"
+            )
+        if job.state is State.CANCELLED:
+            raise JobCancelled(f"job {self.id} ({job.task}) was cancelled ({said or 'no reason'})")
+        return cast("R_co", self._source.decode_result(job))

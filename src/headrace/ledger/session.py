@@ -1,0 +1,78 @@
+"""A handler's own session of SQLAlchemy, whose writes commit together with its completion."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from headrace.errors import UsageError
+from headrace.ledger.statements import statement
+from headrace.ledger.transaction import completion_parameters
+from headrace.model.job import Settlement
+
+
+class SessionTransaction:
+    """The transaction of an AsyncSession, which is closed when the attempt ends.
+
+    SQLAlchemy is optional, so its types are not named.
+    """
+
+    def __init__(self, session: Any) -> None:  # noqa: ANN401 - see above
+        self.handle = session
+        self._begun: object = None
+
+    def block(self) -> AbstractAsyncContextManager[object]:
+        """A savepoint."""
+        return self._block()
+
+    @asynccontextmanager
+    async def _block(self) -> AsyncIterator[None]:
+        async with self.handle.begin_nested():
+            self._begun = self._begun or self.handle.get_transaction()
+            yield
+
+    async def commit(self, worker: UUID, settlement: Settlement) -> bool:
+        """Settle as completed and commit; False, and rolled back, if the attempt is stale.
+
+        Raises:
+            UsageError: the session's transaction ended before the handler returned, so that its
+                writes can no longer commit together with the completion.
+        """
+        from sqlalchemy import text  # noqa: PLC0415 - optional
+
+        if self.handle.get_transaction() is not self._begun:
+            raise UsageError(
+                "the session given to ctx.transaction() was committed, rolled back or closed "
+                "before the handler returned; leave that to headrace: "
+                "`async with ctx.transaction(session=Session()) as session:`"
+            )
+        sql = re.sub(r"\$(\d)", r":p\1", statement("settle_completed"))
+        values = completion_parameters(worker, settlement)
+        parameters = {f"p{place}": value for place, value in enumerate(values, 1)}
+        if not (await self.handle.execute(text(sql), parameters)).all():
+            await self.handle.rollback()
+            return False
+        await self.handle.commit()
+        return True
+
+
+@asynccontextmanager
+async def join_session(session: object) -> AsyncIterator[SessionTransaction]:
+    """Join a session; it is closed on leaving, which undoes what was not committed.
+
+    Raises:
+        UsageError: it is no AsyncSession.
+    """
+    if type(session).__module__.partition(".")[0] != "sqlalchemy" or not hasattr(
+        session, "run_sync"
+    ):
+        raise UsageError(
+            f"session is a {type(session).__module__}.{type(session).__qualname__}; "
+            "give an AsyncSession of SQLAlchemy"
+        )
+    transaction = SessionTransaction(session)
+    try:
+        yield transaction
+    finally:
+        await transaction.handle.close()

@@ -1,0 +1,85 @@
+"""What to write for an attempt: the one place where outcomes become settlements."""
+
+import json
+from datetime import timedelta
+
+from headrace.model.job import Delivery, Settlement
+from headrace.model.outcome import Cancel, Dead, Outcome, Retry, Snooze
+from headrace.model.state import Stored
+
+_LONGEST_TEXT = 8_000
+
+
+def describe(kind: str, message: str, stack: str = "") -> str:
+    """An error as JSON, cut to a bounded size and cleaned of what JSONB cannot hold."""
+    fields = {"type": kind, "message": _storable(message)}
+    if stack:
+        fields["stack"] = _storable(stack)
+    return json.dumps(fields)
+
+
+def _storable(text: str) -> str:
+    clean = text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    if len(clean) <= _LONGEST_TEXT:
+        return clean
+    half = _LONGEST_TEXT // 2
+    return f"{clean[:half]}\n[...]\n{clean[-half:]}"
+
+
+def completed(delivery: Delivery, result: str | None, ran: float) -> Settlement:
+    """The settlement of an attempt that is done."""
+    return Settlement(
+        id=delivery.id, gen=delivery.gen, state=Stored.COMPLETED, ran=ran, result=result
+    )
+
+
+def failed(delivery: Delivery, error: str, ran: float, delay: timedelta) -> Settlement:
+    """The settlement of an attempt that failed: dead once the attempts are used up (A5)."""
+    if delivery.attempt >= delivery.max_attempts:
+        return given_up(delivery, Stored.DEAD, error, ran, failed=True)
+    return Settlement(
+        id=delivery.id,
+        gen=delivery.gen,
+        state=Stored.LIVE,
+        failed=True,
+        delay=delay.total_seconds(),
+        ran=ran,
+        error=error,
+    )
+
+
+def given_up(
+    delivery: Delivery, state: Stored, error: str, ran: float, *, failed: bool = False
+) -> Settlement:
+    """The settlement of an attempt after which nothing is tried again."""
+    return Settlement(
+        id=delivery.id, gen=delivery.gen, state=state, failed=failed, ran=ran, error=error
+    )
+
+
+def steered(delivery: Delivery, outcome: Outcome, ran: float, delay: timedelta) -> Settlement:
+    """The settlement of an outcome other than `Complete` that a handler returned or raised.
+
+    `delay` is that of the retry policy, for a `Retry` that names none.
+    """
+    match outcome:
+        case Snooze():
+            return Settlement(
+                id=delivery.id,
+                gen=delivery.gen,
+                state=Stored.LIVE,
+                snoozed=True,
+                delay=outcome.delay.total_seconds(),
+                ran=ran,
+            )
+        case Retry():
+            error = describe("Retry", outcome.error)
+            return failed(delivery, error, ran, delay if outcome.after is None else outcome.after)
+        case Cancel():
+            error = describe("Cancel", outcome.reason)
+            return given_up(delivery, Stored.CANCELLED, error, ran)
+        case Dead():
+            error = describe("Dead", outcome.reason)
+            return given_up(delivery, Stored.DEAD, error, ran, failed=True)
+        case _:
+            raise TypeError(f"{type(outcome).__name__} is no outcome of an attempt")

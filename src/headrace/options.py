@@ -1,0 +1,204 @@
+"""The options of tasks and of single jobs, as users write them and as they are kept."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from functools import partial
+from typing import Any, TypedDict
+
+from headrace.errors import UsageError
+from headrace.model.duration import Duration, parse_duration
+from headrace.model.names import check_name
+from headrace.model.priority import parse_priority
+from headrace.model.retry import RetryPolicy, parse_retry
+
+_MOST_ATTEMPTS = 32767
+_LONGEST_TEXT = 500
+_KEY_LIFE = timedelta(hours=24)
+_ATTEMPTS = 3
+
+
+class TaskOptions(TypedDict, total=False):
+    """The options of a task.
+
+    Attributes:
+        name: how the ledger knows it; the function's name where it is not given.
+        queue: where its jobs go; "default".
+        priority: 1 (runs first) to 10, or a name such as "high"; 5.
+        max_attempts: runs in all; 3, or what the retry preset suggests.
+        timeout: of one run; "300s".
+        retry: when a failed job runs again: a `RetryPolicy` or a preset; "exponential".
+        rerun_on_crash: a run cut short by its worker's death does not count as an attempt.
+    """
+
+    name: str | None
+    queue: str
+    priority: int | str
+    max_attempts: int
+    timeout: Duration
+    retry: RetryPolicy | str
+    rerun_on_crash: bool
+
+
+class JobOptions(TypedDict, total=False):
+    """The options of single jobs.
+
+    Attributes:
+        delay: from now.
+        run_at: not before, an aware datetime; a past one runs now.
+        priority: as for the task.
+        queue: another queue than the task's.
+        max_attempts: as for the task.
+        idempotency_key: a job of the task with this key exists at most once a while.
+        idempotency_for: how long a while is; "24h".
+        tenant: whose job it is.
+        tx: the transaction to insert in: an asyncpg connection or a session of SQLAlchemy.
+    """
+
+    delay: Duration
+    run_at: datetime
+    priority: int | str
+    queue: str
+    max_attempts: int
+    idempotency_key: str
+    idempotency_for: Duration
+    tenant: str
+    tx: object
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """What is decided of a job besides its task and arguments."""
+
+    queue: str
+    priority: int
+    max_attempts: int
+    rerun_on_crash: bool = False
+    delay: timedelta | None = None
+    run_at: datetime | None = None
+    idempotency_key: str | None = None
+    idempotency_for: timedelta = _KEY_LIFE
+    tenant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSettings:
+    """A task's options, read."""
+
+    name: str
+    job: JobSettings
+    timeout: timedelta
+    retry: RetryPolicy
+
+
+def read_task_options(options: TaskOptions, function_name: str) -> TaskSettings:
+    """Read the options of a task.
+
+    Raises:
+        UsageError: one is unknown or has a value that cannot be.
+    """
+    refuse_unknown("option of a task", options, TaskOptions.__annotations__)
+    retry = parse_retry(options.get("retry", "exponential"))
+    timeout = parse_duration(options.get("timeout", "300s"), "timeout")
+    if not timeout:
+        raise UsageError('timeout="0s" leaves no time to run; give at least "1ms"')
+    suggested = retry.max_attempts or _ATTEMPTS
+    return TaskSettings(
+        name=check_name("task", options.get("name") or function_name),
+        retry=retry,
+        timeout=timeout,
+        job=JobSettings(
+            queue=check_name("queue", options.get("queue", "default")),
+            priority=parse_priority(options.get("priority", 5)),
+            max_attempts=_attempts(options.get("max_attempts", suggested)),
+            rerun_on_crash=_flag("rerun_on_crash", options.get("rerun_on_crash", False)),
+        ),
+    )
+
+
+def read_job_options(options: JobOptions, settings: JobSettings) -> JobSettings:
+    """The settings of a job: those of its task, changed by options (`tx` is not one of them).
+
+    Raises:
+        UsageError: one is unknown or has a value that cannot be.
+    """
+    refuse_unknown("option of a job", options, JobOptions.__annotations__)
+    if "delay" in options and "run_at" in options:
+        raise UsageError("delay and run_at exclude each other; give one of them")
+    if "idempotency_for" in options and "idempotency_key" not in options:
+        raise UsageError("idempotency_for needs an idempotency_key to hold for")
+    given: Mapping[str, Any] = dict(options)
+    changes = {name: _READERS[name](given[name]) for name in given if name != "tx"}
+    return replace(settings, **changes)
+
+
+def refuse_unknown(kind: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse names that are not known.
+
+    Raises:
+        UsageError: it names the first unknown one and the nearest known.
+    """
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known, 1, 0.5)
+            hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known)}"
+            raise UsageError(f'"{name}" is no {kind}; {hint}')
+
+
+def _attempts(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_ATTEMPTS:
+        return value
+    raise UsageError(f"max_attempts={value!r} must be a whole number from 1 to {_MOST_ATTEMPTS}")
+
+
+def _flag(name: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise UsageError(f"{name}={value!r} must be True or False")
+
+
+def _life(value: object) -> timedelta:
+    life = parse_duration(value, "idempotency_for")
+    if not life:
+        raise UsageError('idempotency_for="0s" would hold for no time; give at least "1s"')
+    return life
+
+
+def _instant(value: object) -> datetime:
+    if not isinstance(value, datetime):
+        raise UsageError(f"run_at={value!r} is not a datetime; use delay for a duration from now")
+    if value.utcoffset() is None:
+        raise UsageError(
+            f"run_at={value.isoformat()} has no time zone; "
+            "add one, such as datetime(..., tzinfo=UTC) or .astimezone()"
+        )
+    return value
+
+
+def _text(name: str, value: object, *, least: int = 0) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"{name}={value!r} must be a string")
+    if not least <= len(value) <= _LONGEST_TEXT:
+        raise UsageError(f"{name} has {len(value)} characters; give {least} to {_LONGEST_TEXT}")
+    if "\0" in value or (not value.isascii() and _has_surrogate(value)):
+        raise UsageError(
+            f"{name}={value!a} contains a NUL or a lone surrogate, which PostgreSQL cannot keep"
+        )
+    return value
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+_READERS: dict[str, Callable[[object], Any]] = {
+    "delay": partial(parse_duration, name="delay"),
+    "run_at": _instant,
+    "priority": parse_priority,
+    "queue": partial(check_name, "queue"),
+    "max_attempts": _attempts,
+    "idempotency_key": partial(_text, "idempotency_key", least=1),
+    "idempotency_for": _life,
+    "tenant": partial(_text, "tenant"),
+}

@@ -1,0 +1,258 @@
+"""A task's signature: read once, so that binding and decoding a call costs little."""
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from headrace.context import Context
+from headrace.errors import BadArguments, BadPayload, UsageError
+from headrace.model.outcome import Outcome
+from headrace.payload import decode_hook, encode
+
+_Kind = inspect.Parameter
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signature:
+    """The parameters of a task's function, without its context.
+
+    Attributes:
+        task: the task's name, for errors.
+        wants_context: the function takes a context first.
+        positional: names that may be given by position, in order.
+        positional_only: those of them that may not be given by name, with their defaults.
+        by_name: names that may be given by name.
+        required: names without a default.
+    """
+
+    task: str
+    wants_context: bool
+    positional: tuple[str, ...]
+    positional_only: dict[str, object]
+    by_name: frozenset[str]
+    required: frozenset[str]
+    _decoder: msgspec.json.Decoder[Any]
+    _fields: tuple[tuple[str, str], ...]
+    _result: msgspec.json.Decoder[Any]
+
+    def bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
+        """Arguments by name; what was left out is not there.
+
+        Raises:
+            BadArguments: they do not fit.
+        """
+        if len(args) > len(self.positional):
+            raise BadArguments(
+                f'task "{self.task}" takes at most {len(self.positional)} arguments by position, '
+                f"{len(args)} were given; it takes ({self._shown()})"
+            )
+        bound = dict(zip(self.positional, args, strict=False))
+        if kwargs:
+            self._refuse_names(bound, kwargs)
+            bound.update(kwargs)
+        if not self.required <= bound.keys():
+            missing = [name for name, _ in self._fields if name in self.required - bound.keys()]
+            raise BadArguments(
+                f'task "{self.task}" needs the argument "{missing[0]}"; it takes ({self._shown()})'
+            )
+        return bound
+
+    def encode(self, arguments: Mapping[str, object], limit: int) -> bytes:
+        """Arguments as a JSON object, checked against the type hints.
+
+        Raises:
+            BadArguments: a value does not fit its hint.
+            BadPayload: they cannot be stored.
+        """
+        try:
+            payload = encode(arguments, limit)
+        except BadPayload as exc:
+            raise BadPayload(
+                f'task "{self.task}": {self._culprit(arguments, limit)} {exc}'
+            ) from exc
+        self._read(payload)
+        return payload
+
+    def decode(self, payload: bytes) -> dict[str, Any]:
+        """Arguments by name, as the function takes them.
+
+        Raises:
+            BadArguments: the payload does not fit the signature (any more).
+        """
+        read = self._read(payload)
+        values = ((name, getattr(read, field)) for name, field in self._fields)
+        return {name: value for name, value in values if value is not msgspec.UNSET}
+
+    def decode_result(self, result: bytes) -> Any:  # noqa: ANN401 - what the task returns
+        """A stored result as the return annotation says; as plain JSON where it does not fit."""
+        try:
+            return self._result.decode(result)
+        except msgspec.ValidationError:
+            return msgspec.json.decode(result)
+
+    def arrange(self, arguments: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Arguments by position and by name, for a function with positional-only parameters."""
+        by_position = [
+            arguments.get(name, default) for name, default in self.positional_only.items()
+        ]
+        by_name = {
+            name: value for name, value in arguments.items() if name not in self.positional_only
+        }
+        return by_position, by_name
+
+    def _read(self, payload: bytes) -> object:
+        try:
+            return self._decoder.decode(payload)
+        except msgspec.ValidationError as exc:
+            raise BadArguments(
+                f'task "{self.task}": {_plainly(str(exc))}; it takes ({self._shown()})'
+            ) from exc
+        except (msgspec.DecodeError, RecursionError) as exc:
+            raise BadArguments(f'task "{self.task}": the payload cannot be read ({exc})') from exc
+
+    def _refuse_names(self, bound: Mapping[str, object], kwargs: Mapping[str, object]) -> None:
+        for name in kwargs:
+            if name in bound and name in self.by_name:
+                raise BadArguments(
+                    f'task "{self.task}" got the argument "{name}" twice, by position and by name'
+                )
+            if name not in self.by_name:
+                raise BadArguments(
+                    f'task "{self.task}" has no argument "{name}" to be given by name; '
+                    f"it takes ({self._shown()})"
+                )
+
+    def _culprit(self, arguments: Mapping[str, object], limit: int) -> str:
+        for name, value in arguments.items():
+            try:
+                encode({name: value}, limit)
+            except BadPayload:
+                return f'argument "{name}"'
+        return "the arguments together"
+
+    def _shown(self) -> str:
+        return ", ".join(name for name, _ in self._fields)
+
+
+def _plainly(message: str) -> str:
+    """A message of msgspec, `Expected int, got str - at $.n`, with the argument in front."""
+    what, _, where = message.replace("`", "").partition(" - at ")
+    what = what.replace("Object missing required field", "missing argument")
+    what = what.replace("Object contains unknown field", "unknown argument")
+    return f'argument "{where.removeprefix("$.")}": {what.lower()}' if where else what
+
+
+def read_signature(fn: Callable[..., Any], task: str) -> Signature:
+    """Read the signature of a task's function.
+
+    Raises:
+        UsageError: it has parameters that a job cannot carry, or hints that cannot be read.
+    """
+    hints = _hints(fn, task)
+    parameters = list(inspect.signature(fn).parameters.values())
+    wants_context = bool(parameters) and _is_context(parameters[0], hints)
+    if wants_context:
+        parameters = parameters[1:]
+    for parameter in parameters:
+        _refuse_unfit(parameter, hints, task)
+    fields = tuple((one.name, f"a{place}") for place, one in enumerate(parameters))
+    return Signature(
+        task=task,
+        wants_context=wants_context,
+        positional=tuple(one.name for one in parameters if one.kind is not _Kind.KEYWORD_ONLY),
+        positional_only={
+            one.name: one.default for one in parameters if one.kind is _Kind.POSITIONAL_ONLY
+        },
+        by_name=frozenset(one.name for one in parameters if one.kind is not _Kind.POSITIONAL_ONLY),
+        required=frozenset(one.name for one in parameters if one.default is _Kind.empty),
+        _decoder=_arguments_decoder(task, parameters, hints),
+        _fields=fields,
+        _result=_result_decoder(task, hints),
+    )
+
+
+def _hints(fn: Callable[..., Any], task: str) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(fn, include_extras=True)
+    except NameError as exc:
+        raise UsageError(
+            f'task "{task}": the annotation {exc.name!r} is unknown at run time; '
+            "import or define it at module level, outside `if TYPE_CHECKING`"
+        ) from exc
+
+
+def _is_context(parameter: inspect.Parameter, hints: Mapping[str, Any]) -> bool:
+    return parameter.name == "ctx" or _is_context_type(hints.get(parameter.name))
+
+
+def _is_context_type(hint: object) -> bool:
+    return isinstance(hint, type) and Context in hint.__mro__
+
+
+def _refuse_unfit(parameter: inspect.Parameter, hints: Mapping[str, Any], task: str) -> None:
+    name = parameter.name
+    if parameter.kind in (_Kind.VAR_POSITIONAL, _Kind.VAR_KEYWORD):
+        stars = "*" if parameter.kind is _Kind.VAR_POSITIONAL else "**"
+        raise UsageError(
+            f'task "{task}": a job carries arguments by name, so {stars}{name} cannot be stored; '
+            f"name each parameter, or take one list or dict"
+        )
+    if name == "tx":
+        raise UsageError(
+            f'task "{task}": a parameter cannot be called "tx", which enqueue() takes for the '
+            "transaction; choose another name"
+        )
+    if name == "ctx" or _is_context_type(hints.get(name)):
+        raise UsageError(f'task "{task}": the context "{name}" must be the first parameter')
+
+
+def _arguments_decoder(
+    task: str, parameters: list[inspect.Parameter], hints: Mapping[str, Any]
+) -> msgspec.json.Decoder[Any]:
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
+    rename = {}
+    for place, parameter in enumerate(parameters):
+        hint = hints.get(parameter.name, Any)
+        _decoder_for(hint, f'task "{task}": parameter "{parameter.name}"')
+        field = f"a{place}"  # a parameter may have any name, an attribute of a struct may not
+        rename[field] = parameter.name
+        fields.append(
+            (field, hint) if parameter.default is _Kind.empty else (field, hint, msgspec.UNSET)
+        )
+    struct = msgspec.defstruct(
+        "Arguments", fields, rename=rename, kw_only=True, forbid_unknown_fields=True, gc=False
+    )
+    return msgspec.json.Decoder(struct, dec_hook=decode_hook)
+
+
+def _result_decoder(task: str, hints: Mapping[str, Any]) -> msgspec.json.Decoder[Any]:
+    hint = _without_outcomes(hints.get("return", Any))
+    return _decoder_for(hint, f'task "{task}": the result')
+
+
+def _without_outcomes(hint: Any) -> Any:  # noqa: ANN401 - any annotation
+    """`str | Snooze` leaves a `str`: an outcome that steers is not kept as a result."""
+    options = typing.get_args(hint) if _is_union(hint) else (hint,)
+    kept = [one for one in options if not (isinstance(one, type) and issubclass(one, Outcome))]
+    if len(kept) == len(options):
+        return hint
+    return typing.Union[tuple(kept)] if kept else Any  # noqa: UP007 - built at run time
+
+
+def _is_union(hint: object) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+def _decoder_for(hint: Any, what: str) -> msgspec.json.Decoder[Any]:  # noqa: ANN401 - any annotation
+    try:
+        return msgspec.json.Decoder(hint, dec_hook=decode_hook)
+    except (TypeError, ValueError, RuntimeError) as exc:
+        raise UsageError(
+            f"{what} is annotated {hint}, which cannot be read from JSON ({exc}); "
+            "use a simpler type"
+        ) from exc

@@ -1,0 +1,1 @@
+"""Processes: what runs in one, and how several are kept alive."""

@@ -1,0 +1,59 @@
+"""What runs in one worker process: the application, its worker and the services beside it."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+
+from headrace.app import Headrace
+from headrace.relay.services import services
+from headrace.supervisor.signals import draining
+from headrace.worker.hand import LEASE
+from headrace.worker.worker import GRACE, Worker
+
+
+async def run_node(
+    app: Headrace,
+    queues: Mapping[str, int],
+    *,
+    burst: bool = False,
+    supervised: bool = False,
+    lease: float = LEASE,
+    grace: float = GRACE,
+) -> None:
+    """Work until SIGTERM or SIGINT, or in a burst until nothing is due.
+
+    Args:
+        app: the application.
+        queues: concurrency by queue.
+        burst: end when nothing is due and nothing runs.
+        supervised: also drain when the standard input ends: the supervisor is gone.
+        lease: seconds of silence after which others may take this process's jobs.
+        grace: seconds that running jobs get at the end.
+
+    Raises:
+        RuntimeError: a job was stuck past its second timeout; the process should be replaced.
+    """
+    async with app, app.living():
+        beside = services(app.engine, lease=lease)
+        for loop in beside:
+            loop.start()
+        try:
+            worker = Worker(app, queues, lease=lease, grace=grace)
+            with draining(worker.finish):
+                watch = asyncio.create_task(_orphaned(worker)) if supervised else None
+                try:
+                    await worker.run(burst=burst)
+                finally:
+                    if watch is not None:
+                        watch.cancel()
+        finally:
+            await asyncio.gather(*(loop.stop() for loop in beside))
+
+
+async def _orphaned(worker: Worker) -> None:
+    """A supervisor holds our standard input open; its end means that the supervisor is dead."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await reader.read()
+    worker.finish()

@@ -1,0 +1,270 @@
+"""Tasks: registered functions that run as jobs, or at once when called plainly."""
+
+import inspect
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import (
+    Any,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
+)
+
+import msgspec
+
+from headrace.context import Context, LocalContext
+from headrace.errors import BadPayload, UsageError
+from headrace.handle import JobHandle
+from headrace.model.task import Declaration
+from headrace.options import (
+    JobOptions,
+    JobSettings,
+    TaskOptions,
+    read_job_options,
+    read_task_options,
+)
+from headrace.payload import MAX_RESULT, encode
+from headrace.signature import read_signature
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class JobSpec(msgspec.Struct, Generic[R], frozen=True):
+    """A job that `Headrace.enqueue_many` takes; made by `Task.job`."""
+
+    task: "Task[..., R]"
+    payload: bytes
+    settings: JobSettings
+
+
+class Enqueuer(Protocol):
+    """What a task needs of its application."""
+
+    @property
+    def max_payload(self) -> int:
+        """Bytes that the arguments of a job may take."""
+
+    async def enqueue_many(
+        self, jobs: Sequence[JobSpec[R]], *, tx: object = None
+    ) -> list[JobHandle[R]]:
+        """Insert jobs, all or none."""
+
+
+class Task(Generic[P, R]):
+    """A registered function with its options; made by `@app.task(...)`.
+
+    Attributes:
+        name: how the ledger knows it.
+        fn: the function.
+        is_async: the function is a coroutine function.
+        wants_context: it takes a `Context` first.
+        queue: where its jobs go.
+        priority: 1 (runs first) to 10.
+        max_attempts: runs in all.
+        timeout: of one run.
+        retry: when a failed job runs again.
+    """
+
+    def __init__(self, app: Enqueuer, fn: Callable[..., Any], options: TaskOptions) -> None:
+        settings = read_task_options(options, fn.__name__)
+        self._app = app
+        self._settings = settings.job
+        self._signature = read_signature(fn, settings.name)
+        self.name = settings.name
+        self.fn = fn
+        self.is_async = inspect.iscoroutinefunction(fn)
+        self.wants_context = self._signature.wants_context
+        self.queue = settings.job.queue
+        self.priority = settings.job.priority
+        self.max_attempts = settings.job.max_attempts
+        self.timeout = settings.timeout
+        self.retry = settings.retry
+        self.__name__ = fn.__name__
+        self.__doc__ = fn.__doc__
+
+    def __repr__(self) -> str:
+        return f'<task "{self.name}" on queue "{self.queue}">'
+
+    @overload
+    async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]: ...
+    @overload
+    async def enqueue(self, *args: object, tx: object, **kwargs: object) -> JobHandle[R]: ...
+    async def enqueue(self, *args: object, tx: object = None, **kwargs: object) -> JobHandle[R]:
+        """Insert a job: durable when it returns, or with the caller's transaction `tx`.
+
+        Type checkers check the arguments of plain calls; those beside `tx=` are checked when the
+        call is made. `options(tx=...).enqueue(...)` is checked by both.
+
+        Args:
+            args: the task's arguments.
+            tx: an asyncpg connection or a session of SQLAlchemy with an open transaction.
+            kwargs: the task's arguments by name.
+
+        Raises:
+            UsageError: the call was refused; nothing was inserted.
+            LedgerUnavailable: the ledger is away; nothing was inserted.
+            OutcomeUnknown: the ledger went away meanwhile; the job may be there.
+        """
+        spec = self._job(self._settings, args, kwargs)
+        return (await self._app.enqueue_many((spec,), tx=tx))[0]
+
+    def job(self, *args: P.args, **kwargs: P.kwargs) -> JobSpec[R]:
+        """A job for `Headrace.enqueue_many`.
+
+        Raises:
+            UsageError: the arguments were refused.
+        """
+        return self._job(self._settings, args, kwargs)
+
+    def options(self, **options: Unpack[JobOptions]) -> "BoundTask[P, R]":
+        """This task with options for single jobs.
+
+        Raises:
+            UsageError: an option is unknown or has a value that cannot be.
+        """
+        settings = read_job_options(options, self._settings)
+        return BoundTask(self, settings, options.get("tx"))
+
+    def declaration(self) -> Declaration:
+        """What the ledger keeps of this task."""
+        return Declaration(
+            name=self.name,
+            queue=self.queue,
+            priority=self.priority,
+            max_attempts=self.max_attempts,
+            rerun_on_crash=self._settings.rerun_on_crash,
+        )
+
+    def decode(self, payload: bytes) -> dict[str, Any]:
+        """Arguments by name, as the function takes them.
+
+        Raises:
+            BadArguments: the payload does not fit the signature.
+        """
+        return self._signature.decode(payload)
+
+    def call(self, ctx: Context, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what fn returns
+        """Call the function: a coroutine where the task is async, else its value."""
+        args, kwargs = self._signature.arrange(arguments)
+        return self.fn(ctx, *args, **kwargs) if self.wants_context else self.fn(*args, **kwargs)
+
+    def encode_result(self, value: object) -> str:
+        """A result as JSON.
+
+        Raises:
+            BadPayload: it cannot be stored.
+        """
+        if value is None:
+            return "null"
+        try:
+            return encode(value, MAX_RESULT).decode()
+        except BadPayload as exc:
+            raise BadPayload(f'task "{self.name}": the result {exc}') from exc
+
+    def decode_result(self, result: bytes) -> R:
+        """A stored result as the return annotation says; as plain JSON where it does not fit."""
+        return cast("R", self._signature.decode_result(result))
+
+    def _job(
+        self, settings: JobSettings, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> JobSpec[R]:
+        arguments = self._signature.bind(args, kwargs)
+        payload = self._signature.encode(arguments, self._app.max_payload)
+        return JobSpec(self, payload, settings)
+
+    def _run(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Any:  # noqa: ANN401 - what fn returns
+        """A plain call: here and now, with the arguments as they are."""
+        if not self.wants_context:
+            return self.fn(*args, **kwargs)
+        ctx = LocalContext(self.name, self.queue, self.max_attempts)
+        return self.fn(ctx, *args, **kwargs)
+
+
+class AsyncTask(Task[P, R]):
+    """A task whose function is a coroutine function."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        """Run the function here; its context is made up, so leave it out."""
+        return cast("Coroutine[Any, Any, R]", self._run(args, kwargs))
+
+
+class SyncTask(Task[P, R]):
+    """A task whose function is a plain function; workers run it in a thread."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the function here; its context is made up, so leave it out."""
+        return cast("R", self._run(args, kwargs))
+
+
+class BoundTask(Generic[P, R]):
+    """A task with options for single jobs; made by `Task.options`."""
+
+    def __init__(self, task: Task[P, R], settings: JobSettings, tx: object) -> None:
+        self._task = task
+        self._settings = settings
+        self._tx = tx
+
+    @overload
+    async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]: ...
+    @overload
+    async def enqueue(self, *args: object, tx: object, **kwargs: object) -> JobHandle[R]: ...
+    async def enqueue(self, *args: object, tx: object = None, **kwargs: object) -> JobHandle[R]:
+        """Insert a job with these options; else as `Task.enqueue`."""
+        spec = self._task._job(self._settings, args, kwargs)  # noqa: SLF001 - a view of the task
+        return (await self._task._app.enqueue_many((spec,), tx=self._tx if tx is None else tx))[0]  # noqa: SLF001
+
+    def job(self, *args: P.args, **kwargs: P.kwargs) -> JobSpec[R]:
+        """A job with these options, for `Headrace.enqueue_many`.
+
+        Raises:
+            UsageError: the arguments were refused, or `tx` is among the options.
+        """
+        if self._tx is not None:
+            raise UsageError("job() takes no tx; give it to enqueue_many(jobs, tx=...)")
+        return self._task._job(self._settings, args, kwargs)  # noqa: SLF001 - a view of the task
+
+
+class TaskDecorator:
+    """Makes tasks of functions; `register` gets each."""
+
+    def __init__(
+        self, app: Enqueuer, options: TaskOptions, register: Callable[[Task[..., Any]], None]
+    ) -> None:
+        self._app = app
+        self._options = options
+        self._register = register
+
+    # The first overload that fits wins: a coroutine function is never taken for a plain one.
+    @overload
+    def __call__(  # type: ignore[overload-overlap] # as said above
+        self, fn: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]]
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap] # as said above
+        self, fn: Callable[P, Coroutine[Any, Any, R]]
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, fn: Callable[Concatenate[Context, P], R]) -> SyncTask[P, R]: ...
+    @overload
+    def __call__(self, fn: Callable[P, R]) -> SyncTask[P, R]: ...
+    def __call__(self, fn: Callable[..., Any]) -> Task[..., Any]:
+        """Make a task of a function.
+
+        Raises:
+            UsageError: it is no function, or its options or signature were refused.
+        """
+        if not inspect.isfunction(fn) or _yields(fn):
+            raise UsageError(f"@app.task() needs a function that returns once, not {fn!r}")
+        kind: type[Task[..., Any]] = AsyncTask if inspect.iscoroutinefunction(fn) else SyncTask
+        task = kind(self._app, fn, self._options)
+        self._register(task)
+        return task
+
+
+def _yields(fn: Callable[..., Any]) -> bool:
+    return inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)

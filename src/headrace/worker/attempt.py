@@ -1,0 +1,177 @@
+"""One run of one job: decode, start, time out, and turn what happened into a settlement."""
+
+import asyncio
+import contextvars
+import logging
+import random
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+from headrace.errors import BadArguments, BadPayload
+from headrace.model.job import Delivery, Settlement
+from headrace.model.outcome import Complete, Outcome
+from headrace.model.state import Stored
+from headrace.model.verdict import completed, describe, failed, given_up, steered
+from headrace.ports.engine import Engine
+from headrace.task import Task
+from headrace.worker.context import AttemptContext
+from headrace.worker.deadlines import Deadlines, Watch
+
+_log = logging.getLogger("headrace.worker")
+_current: contextvars.ContextVar[AttemptContext] = contextvars.ContextVar("headrace_job")
+
+
+def current_job() -> AttemptContext:
+    """The context of the job that is running here.
+
+    Raises:
+        LookupError: no job is running here.
+    """
+    return _current.get()
+
+
+class Attempt:
+    """A handler's run.
+
+    A run that passes its deadline is asked to end: a coroutine is cancelled, a thread cannot be.
+    It keeps its slot and lease until it returns, and is settled by what it returned. One that
+    lasts for a second timeout is stuck.
+
+    Args:
+        delivery: the job.
+        task: its task.
+        engine: where the job lives.
+        deadlines: the wheel of this worker.
+        on_stuck: called with this attempt when it outlives its second timeout.
+    """
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        task: Task[Any, Any],
+        engine: Engine,
+        deadlines: Deadlines,
+        on_stuck: "Callable[[Attempt], None]",
+    ) -> None:
+        self.delivery = delivery
+        self._task = task
+        self.context = AttemptContext(engine, delivery, self._prolong)
+        self._deadlines = deadlines
+        self._on_stuck = on_stuck
+        self._runner: asyncio.Task[Any] | None = None
+        self._watch: Watch | None = None
+        self._began = time.monotonic()
+        self._stuck_at = self._began + 2 * task.timeout.total_seconds()
+        self._expired = False
+        self._interrupted = False
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it has outlived its second timeout (readable from any thread)."""
+        return time.monotonic() > self._stuck_at
+
+    async def run(self, threads: ThreadPoolExecutor | None) -> Settlement:
+        """Run the handler; never raises, except when this very worker is torn down."""
+        try:
+            arguments = self._task.decode(self.delivery.payload)
+        except BadArguments as exc:
+            return self._give_up(exc)
+        self._runner = asyncio.current_task()
+        _current.set(self.context)
+        self._watch = self._deadlines.watch(self._task.timeout.total_seconds(), self._expire)
+        try:
+            value = await self._call(arguments, threads)
+        except asyncio.CancelledError:
+            return self._cut_short()
+        except Outcome as outcome:
+            return self._as_returned(outcome)
+        except Exception as exc:  # noqa: BLE001 - whatever a handler raises is its job's failure
+            return self._as_raised(exc)
+        else:
+            return self._as_returned(value)
+        finally:
+            self._watch.cancel()
+            self._forget_cancellation()
+            self._runner = None
+
+    def interrupt(self) -> None:
+        """The worker cannot wait any longer: cancel the handler."""
+        self._interrupted = True
+        if self._runner is not None and self._task.is_async:
+            self._runner.cancel()
+
+    async def _call(self, arguments: dict[str, Any], threads: ThreadPoolExecutor | None) -> object:
+        if self._task.is_async:
+            return await self._task.call(self.context, arguments)
+        here = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            threads, lambda: here.run(self._task.call, self.context, arguments)
+        )
+
+    def _prolong(self, longer: timedelta) -> None:
+        if self._watch is not None and not self._expired:
+            self._watch.cancel()
+            self._watch = self._deadlines.watch(longer.total_seconds(), self._expire)
+            self._stuck_at = time.monotonic() + (longer + self._task.timeout).total_seconds()
+
+    def _expire(self) -> None:
+        if self._expired:
+            self._on_stuck(self)
+            return
+        self._expired = True
+        self._watch = self._deadlines.watch(self._task.timeout.total_seconds(), self._expire)
+        _log.warning(
+            "job %s (%s) passed its timeout of %s",
+            self.delivery.id,
+            self.delivery.task,
+            self._task.timeout,
+        )
+        if self._runner is not None and self._task.is_async:
+            self._runner.cancel()
+
+    def _forget_cancellation(self) -> None:
+        """The slot goes on with the next job: a cancellation was meant for the handler alone."""
+        if self._runner is not None and (self._expired or self._interrupted):
+            while self._runner.cancelling():
+                self._runner.uncancel()
+
+    def _cut_short(self) -> Settlement:
+        if self._expired:
+            error = describe("Timeout", f"the attempt passed its timeout of {self._task.timeout}")
+        elif self._interrupted:
+            error = describe("Interrupted", "the worker stopped before the attempt ended")
+        else:
+            error = describe("Cancelled", "the handler was cancelled from within")
+        return failed(self.delivery, error, self._ran(), self._delay())
+
+    def _as_raised(self, exc: Exception) -> Settlement:
+        stack = "".join(traceback.format_exception(exc, limit=-20))
+        error = describe(type(exc).__name__, str(exc), stack)
+        return failed(self.delivery, error, self._ran(), self._delay())
+
+    def _as_returned(self, value: object) -> Settlement:
+        if isinstance(value, Complete):
+            value = value.result
+        if isinstance(value, Outcome):
+            return steered(self.delivery, value, self._ran(), self._delay())
+        try:
+            result = None if value is None else self._task.encode_result(value)
+        except BadPayload as exc:
+            return self._give_up(exc)
+        return completed(self.delivery, result, self._ran())
+
+    def _give_up(self, exc: Exception) -> Settlement:
+        """Neither arguments nor results get better by another run."""
+        error = describe(type(exc).__name__, str(exc))
+        return given_up(self.delivery, Stored.DEAD, error, self._ran())
+
+    def _delay(self) -> timedelta:
+        return self._task.retry.delay(self.delivery.failures + 1, random.random())
+
+    def _ran(self) -> float:
+        return time.monotonic() - self._began

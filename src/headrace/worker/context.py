@@ -1,0 +1,123 @@
+"""What a handler is told about its attempt, and what it can ask for."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from headrace.errors import StaleAttempt, UsageError
+from headrace.model.duration import Duration, parse_duration
+from headrace.model.job import Delivery, Settlement
+from headrace.ports.engine import Engine, Transaction
+
+_log = logging.getLogger("headrace.worker")
+
+
+class AttemptContext:
+    """The context of one attempt.
+
+    Args:
+        engine: where the job lives.
+        delivery: the job.
+        prolong: moves the attempt's deadline to that long from now.
+    """
+
+    def __init__(
+        self, engine: Engine, delivery: Delivery, prolong: Callable[[timedelta], None]
+    ) -> None:
+        self._engine = engine
+        self._delivery = delivery
+        self._prolong = prolong
+        self._stack = AsyncExitStack()
+        self._transaction: Transaction | None = None
+
+    @property
+    def job_id(self) -> UUID:
+        """The id of the job."""
+        return self._delivery.id
+
+    @property
+    def attempt(self) -> int:
+        """The number of this run, from 1."""
+        return self._delivery.attempt
+
+    @property
+    def max_attempts(self) -> int:
+        """The runs in all."""
+        return self._delivery.max_attempts
+
+    @property
+    def queue(self) -> str:
+        """The queue that the job came from."""
+        return self._delivery.queue
+
+    @property
+    def task(self) -> str:
+        """The name of the task."""
+        return self._delivery.task
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of this job: to be given to outside services."""
+        return str(self._delivery.id)
+
+    async def progress(self, fraction: float, message: str = "") -> None:
+        """Tell how far the work is (0 to 1)."""
+        _log.info("job %s: %.0f %% %s", self.job_id, fraction * 100, message)
+
+    async def extend(self, duration: Duration) -> None:
+        """Move this attempt's deadline to a duration from now.
+
+        Raises:
+            StaleAttempt: another attempt owns the job.
+        """
+        longer = parse_duration(duration, "duration")
+        if not await self._engine.extend([self._delivery]):
+            raise self._stale()
+        self._prolong(longer)
+
+    @asynccontextmanager
+    async def transaction(self, session: object = None) -> AsyncIterator[Any]:
+        """A connection whose writes commit together with the completion of this job.
+
+        They commit when the handler returns and this attempt still owns the job. If it raises,
+        returns `Retry`, `Snooze`, `Cancel` or `Dead`, or is stale, they are undone. A block that
+        raises is undone by itself; several blocks share one commit.
+
+        Args:
+            session: an AsyncSession of SQLAlchemy to use instead; it is closed at the end.
+
+        Raises:
+            UsageError: another session than before, or none of SQLAlchemy.
+        """
+        if self._transaction is None:
+            self._transaction = await self._stack.enter_async_context(
+                self._engine.transaction(session)
+            )
+        elif session is not None and session is not self._transaction.handle:
+            raise UsageError("a handler commits in one transaction; use one session in all blocks")
+        async with self._transaction.block():
+            yield self._transaction.handle
+
+    async def commit(self, worker: UUID, settlement: Settlement) -> bool:
+        """Settle in the handler's transaction; False where it opened none."""
+        if self._transaction is None:
+            return False
+        async with self._stack:
+            if not await self._transaction.commit(worker, settlement):
+                raise self._stale()
+        self._transaction = None
+        return True
+
+    async def close(self) -> None:
+        """Undo what was written in a transaction that was not committed."""
+        self._transaction = None
+        await self._stack.aclose()
+
+    def _stale(self) -> StaleAttempt:
+        return StaleAttempt(
+            f"attempt {self.attempt} of job {self.job_id} is stale: another attempt owns the job; "
+            "what this one wrote in its transaction is undone"
+        )

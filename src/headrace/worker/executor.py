@@ -1,0 +1,172 @@
+"""The executor of one queue: as many slots as its concurrency, each runs one attempt at a time."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from headrace.errors import HeadraceError, StaleAttempt
+from headrace.model.job import Delivery, Settlement
+from headrace.model.state import Stored
+from headrace.model.verdict import describe, failed, given_up
+from headrace.ports.engine import Engine
+from headrace.task import Task
+from headrace.worker.attempt import Attempt
+from headrace.worker.deadlines import Deadlines
+from headrace.worker.hand import Hand
+from headrace.worker.settler import Settler
+
+_log = logging.getLogger("headrace.worker")
+
+
+class Executor:
+    """Runs what it is given, in order, and hands the outcomes to the settler.
+
+    Args:
+        tasks: by name.
+        engine: for contexts.
+        settler: where outcomes go.
+        deadlines: the wheel of this worker.
+        concurrency: slots.
+        freed: called whenever a slot becomes free.
+        stuck: called with an attempt that outlives its second timeout.
+    """
+
+    def __init__(  # noqa: PLR0913 - it stands where everything of a worker meets
+        self,
+        *,
+        tasks: Mapping[str, Task[Any, Any]],
+        engine: Engine,
+        settler: Settler,
+        deadlines: Deadlines,
+        concurrency: int,
+        freed: Callable[[], None],
+        stuck: Callable[[Attempt], None],
+    ) -> None:
+        self._tasks = tasks
+        self._engine = engine
+        self._settler = settler
+        self._deadlines = deadlines
+        self._concurrency = concurrency
+        self._freed = freed
+        self._stuck = stuck
+        self._waiting: deque[tuple[Hand, Delivery]] = deque()
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._slots: list[asyncio.Task[None]] = []
+        self._threads: ThreadPoolExecutor | None = None
+        self._stopping = False
+        self.attempts: dict[asyncio.Task[Any], Attempt] = {}
+
+    def start(self) -> None:
+        """Open the slots."""
+        self._slots = [asyncio.create_task(self._slot()) for _ in range(self._concurrency)]
+
+    @property
+    def free(self) -> int:
+        """Slots that nothing runs in or waits for."""
+        return self._concurrency - len(self.attempts) - len(self._waiting)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs or waits for a slot."""
+        return bool(self.attempts or self._waiting)
+
+    def attempt_of(self, slot: "asyncio.Task[Any] | None") -> Attempt | None:
+        """The attempt that a slot runs, if it is one of ours (readable from any thread)."""
+        return None if slot is None else self.attempts.get(slot)
+
+    def give(self, hand: Hand, deliveries: Iterable[Delivery]) -> None:
+        """Run these, in order, as slots become free."""
+        self._waiting.extend((hand, delivery) for delivery in deliveries)
+        for _ in range(min(len(self._waiting), len(self._idle))):
+            self._idle.popleft().set_result(None)
+
+    async def stop(self, grace: float) -> None:
+        """Start nothing more; wait for what runs, at last interrupt it.
+
+        A thread cannot be interrupted: it is waited for.
+        """
+        self._stopping = True
+        self._waiting.clear()
+        while self._idle:
+            self._idle.popleft().set_result(None)
+        if self._slots:
+            _, running = await asyncio.wait(self._slots, timeout=grace)
+            for slot in running:
+                if slot in self.attempts:
+                    self.attempts[slot].interrupt()
+            await asyncio.wait(self._slots)
+        if self._threads is not None:
+            self._threads.shutdown()
+
+    async def _slot(self) -> None:
+        here = asyncio.current_task()
+        assert here is not None
+        while not self._stopping:
+            if not self._waiting:
+                await self._rest()
+                continue
+            hand, delivery = self._waiting.popleft()
+            if not hand.start(delivery):
+                _log.info("job %s is not started: its lease may be over", delivery.id)
+                self._freed()
+                continue
+            await self._run(here, hand, delivery)
+            self._freed()
+
+    async def _rest(self) -> None:
+        idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._idle.append(idle)
+        await idle
+
+    async def _run(self, here: "asyncio.Task[None]", hand: Hand, delivery: Delivery) -> None:
+        task = self._tasks.get(delivery.task)
+        if task is None:
+            message = (
+                f'no task "{delivery.task}" in this application; import the module that has it'
+            )
+            error = describe("UnknownTask", message)
+            self._settler.add(hand.worker, delivery, given_up(delivery, Stored.DEAD, error, 0.0))
+            return
+        attempt = Attempt(delivery, task, self._engine, self._deadlines, self._stuck)
+        self.attempts[here] = attempt
+        try:
+            settlement = await self._conclude(
+                hand, attempt, await attempt.run(self._threads_for(task))
+            )
+        finally:
+            del self.attempts[here]
+        if settlement is None:
+            hand.close(delivery)
+        else:
+            self._settler.add(hand.worker, delivery, settlement)
+
+    async def _conclude(
+        self, hand: Hand, attempt: Attempt, settlement: Settlement
+    ) -> Settlement | None:
+        """Commit the handler's transaction with its completion; None when that settled it."""
+        context, delivery = attempt.context, attempt.delivery
+        try:
+            done = settlement.state is Stored.COMPLETED
+            if done and await context.commit(hand.worker, settlement):
+                return None
+            await context.close()
+        except StaleAttempt as exc:
+            _log.warning("%s", exc)
+            return None
+        except HeadraceError as exc:
+            # The commit's reply is lost. If it was done, the fence refuses this settlement and
+            # settled_before recognises it; if not, nothing of the handler's is there: run again.
+            error = describe(type(exc).__name__, f"the handler's transaction failed: {exc}")
+            delay = self._tasks[delivery.task].retry.delay(delivery.failures + 1, 0.0)
+            return failed(delivery, error, settlement.ran, delay)
+        return settlement
+
+    def _threads_for(self, task: Task[Any, Any]) -> ThreadPoolExecutor | None:
+        if task.is_async:
+            return None
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._concurrency, f"headrace-{task.queue}")
+        return self._threads

@@ -1,0 +1,123 @@
+"""The heartbeat, in its own thread: a blocked event loop keeps its lease and is noticed."""
+
+import asyncio
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+
+from headrace.errors import HeadraceError
+from headrace.ports.clock import boottime
+from headrace.ports.engine import Engine
+from headrace.worker.hand import Hand
+
+BEAT = 5.0
+_log = logging.getLogger("headrace.worker")
+_TICK = 0.5
+_BLOCKED = 2.0
+
+
+class Heartbeat:
+    """Beats for the worker and watches its event loop.
+
+    Args:
+        engine: makes an engine for the thread: an engine belongs to one event loop.
+        hand: the worker's current hand.
+        reaped: called, on the worker's loop, when a beat is refused.
+        blocked: told, from the thread, while the worker's loop is blocked, for how many seconds;
+            names the culprit.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Callable[[], Engine],
+        hand: Callable[[], Hand],
+        reaped: Callable[[], None],
+        blocked: Callable[[float], str],
+        interval: float = BEAT,
+    ) -> None:
+        self._engine = engine
+        self._hand = hand
+        self._reaped = reaped
+        self._blocked = blocked
+        self._interval = interval
+        self._stop = threading.Event()
+        self._pulse = boottime()
+        self._blamed = False
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread = 0
+
+    def start(self) -> None:
+        """Begin to beat for the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._loop_thread = threading.get_ident()
+        self._tick()
+        self._thread = threading.Thread(target=self._main, name="headrace-heartbeat", daemon=True)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Beat no more."""
+        self._stop.set()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+
+    def _tick(self) -> None:
+        """Runs on the worker's loop: proves that it turns."""
+        self._pulse = boottime()
+        if not self._stop.is_set():
+            assert self._loop is not None
+            self._loop.call_later(_TICK, self._tick)
+
+    def _main(self) -> None:
+        asyncio.run(self._beat_on())
+
+    async def _beat_on(self) -> None:
+        engine = self._engine()
+        connected = False
+        due = boottime() + self._interval
+        while not self._stop.is_set():
+            await asyncio.to_thread(self._stop.wait, min(_TICK, self._interval / 4))
+            self._look_at_loop()
+            if boottime() < due or self._stop.is_set():
+                continue
+            try:
+                if not connected:
+                    await engine.start()
+                    connected = True
+                await self._beat(engine)
+                due = boottime() + self._interval
+            except HeadraceError as exc:
+                _log.warning("no heartbeat: %s", exc)
+                due = boottime() + self._interval / 5
+        if connected:
+            await engine.stop()
+
+    async def _beat(self, engine: Engine) -> None:
+        hand = self._hand()
+        held, answered = hand.names()
+        sent = boottime()
+        beat = await engine.beat(hand.worker, held, answered)
+        hand.beaten(beat, sent)
+        if not beat.alive and self._loop is not None:
+            _log.error("worker %s was reaped: it was silent for a whole lease", hand.worker)
+            self._loop.call_soon_threadsafe(self._reaped)
+
+    def _look_at_loop(self) -> None:
+        late = boottime() - self._pulse - _TICK
+        if late < _BLOCKED:
+            self._blamed = False
+            return
+        culprit = self._blocked(late)
+        if not self._blamed:
+            self._blamed = True
+            frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 - no public way
+            stack = "".join(traceback.format_stack(frame, 8)) if frame else ""
+            _log.error(
+                "the event loop is blocked since %.1f s by %s; make blocking code a sync task\n%s",
+                late,
+                culprit,
+                stack,
+            )

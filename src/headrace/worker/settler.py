@@ -1,0 +1,109 @@
+"""The settler: writes outcomes in batches, and again until the ledger has taken them."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from headrace.errors import LedgerError, LedgerUnavailable
+from headrace.model.job import Delivery, Settlement
+from headrace.model.state import Stored
+from headrace.model.verdict import describe, given_up
+from headrace.ports.engine import Engine
+
+_log = logging.getLogger("headrace.worker")
+_BATCH = 500
+_FLIGHTS = 2  # one batch waits for the disk while the next is written
+_Ending = tuple[UUID, Delivery, Settlement]
+
+
+class Settler:
+    """Collects what ends while earlier batches are under way.
+
+    Args:
+        engine: where outcomes are written.
+        settled: told of each attempt once its outcome is written or refused.
+    """
+
+    def __init__(self, engine: Engine, settled: Callable[[Delivery, bool], None]) -> None:
+        self._engine = engine
+        self._settled = settled
+        self._waiting: deque[_Ending] = deque()
+        self._flights: set[asyncio.Task[None]] = set()
+
+    @property
+    def backlog(self) -> int:
+        """How many outcomes wait to be written."""
+        return len(self._waiting)
+
+    def add(self, worker: UUID, delivery: Delivery, settlement: Settlement) -> None:
+        """Write an outcome soon."""
+        self._waiting.append((worker, delivery, settlement))
+        if len(self._waiting) == 1:
+            # One turn of the loop, so that all handlers which end in it share a batch.
+            asyncio.get_running_loop().call_soon(self._depart)
+
+    async def drain(self) -> None:
+        """Wait until everything is written."""
+        while self._waiting or self._flights:
+            self._depart()
+            if self._flights:
+                await asyncio.wait(self._flights, return_when=asyncio.FIRST_COMPLETED)
+
+    def _depart(self) -> None:
+        while self._waiting and len(self._flights) < _FLIGHTS:
+            count = min(len(self._waiting), _BATCH)
+            batch = [self._waiting.popleft() for _ in range(count)]
+            flight = asyncio.create_task(self._fly(batch))
+            self._flights.add(flight)
+            flight.add_done_callback(self._land)
+
+    def _land(self, flight: "asyncio.Task[None]") -> None:
+        self._flights.discard(flight)
+        self._depart()
+
+    async def _fly(self, batch: Sequence[_Ending]) -> None:
+        """Settle a batch; one that is refused is split until the culprit stands alone."""
+        try:
+            accepted = await self._settle_patiently(batch)
+        except LedgerError as exc:
+            if len(batch) == 1:
+                await self._fly([_unwritable(batch[0], exc)])
+                return
+            middle = len(batch) // 2
+            await self._fly(batch[:middle])
+            await self._fly(batch[middle:])
+        else:
+            for _, delivery, settlement in batch:
+                self._settled(delivery, settlement.id in accepted)
+
+    async def _settle_patiently(self, batch: Sequence[_Ending]) -> set[UUID]:
+        """Repeat while the ledger is away: a repetition recognises what was written (A7)."""
+        pause = 0.05
+        while True:
+            try:
+                return await self._settle(batch)
+            except LedgerUnavailable as exc:
+                _log.warning("%d outcomes wait for the ledger: %s", len(batch), exc)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 1.0)
+
+    async def _settle(self, batch: Sequence[_Ending]) -> set[UUID]:
+        """A batch may hold attempts of an identity that was reaped meanwhile."""
+        by_worker: dict[UUID, list[Settlement]] = {}
+        for worker, _, settlement in batch:
+            by_worker.setdefault(worker, []).append(settlement)
+        accepted: set[UUID] = set()
+        for worker, settlements in by_worker.items():
+            accepted |= await self._engine.settle(worker, settlements)
+        return accepted
+
+
+def _unwritable(ending: _Ending, exc: LedgerError) -> _Ending:
+    """An outcome that PostgreSQL cannot hold must not make the job run again and again."""
+    worker, delivery, settlement = ending
+    if settlement.state is Stored.DEAD:
+        raise exc
+    error = describe(type(exc).__name__, f"the outcome cannot be stored: {exc}")
+    return worker, delivery, given_up(delivery, Stored.DEAD, error, settlement.ran)

@@ -1,0 +1,225 @@
+"""The worker: one process's share of the work.
+
+1. registers an identity, whose lease a heartbeat keeps;
+2. a fetcher a queue takes jobs for the free slots;
+3. an executor a queue runs them;
+4. the settler writes the outcomes;
+5. on `stop` it gives back what has not started and waits for what runs.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Mapping
+
+from headrace.app import Headrace
+from headrace.connect import connect
+from headrace.model.job import Delivery
+from headrace.ports.clock import boottime
+from headrace.worker.attempt import Attempt
+from headrace.worker.deadlines import Deadlines
+from headrace.worker.executor import Executor
+from headrace.worker.fetcher import Fetcher
+from headrace.worker.hand import LEASE, Hand
+from headrace.worker.heartbeat import Heartbeat
+from headrace.worker.settler import Settler
+
+_log = logging.getLogger("headrace.worker")
+CONCURRENCY = 10
+GRACE = 30.0
+EX_SOFTWARE = 70
+
+
+class Worker:
+    """Runs the jobs of some queues in this process.
+
+    Args:
+        app: a started application.
+        queues: concurrency by queue.
+        prefetch: jobs to hold per queue beyond its free slots; they count as started.
+        lease: seconds of silence after which others may take this worker's jobs.
+        grace: seconds that running jobs get when the worker stops.
+    """
+
+    def __init__(
+        self,
+        app: Headrace,
+        queues: Mapping[str, int],
+        *,
+        prefetch: int = 0,
+        lease: float = LEASE,
+        grace: float = GRACE,
+    ) -> None:
+        self._app = app
+        self._queues = dict(queues)
+        self._lease = lease
+        self._grace = grace
+        self._hand = Hand(uuid.uuid4(), boottime(), lease=lease)
+        self._deadlines = Deadlines()
+        self._settler = Settler(app.engine, self._on_settled)
+        self._executors: dict[str, Executor] = {}
+        self._fetchers: dict[str, Fetcher] = {}
+        self._empty: set[str] = set()
+        self._changed = asyncio.Event()
+        self._done = asyncio.Event()
+        self._broken: BaseException | None = None
+        self._rebirths: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        for queue, concurrency in self._queues.items():
+            self._staff(queue, concurrency, prefetch)
+        self._heartbeat = Heartbeat(
+            engine=lambda: connect(app.settings),
+            hand=lambda: self._hand,
+            reaped=self._on_reaped,
+            blocked=self._on_blocked,
+            interval=lease / 3,
+        )
+
+    @property
+    def id(self) -> uuid.UUID:
+        """The current identity."""
+        return self._hand.worker
+
+    async def start(self) -> None:
+        """Register and begin to take jobs."""
+        self._loop = asyncio.get_running_loop()
+        await self._app.declare()
+        await self._register()
+        self._heartbeat.start()
+        for queue in self._queues:
+            self._executors[queue].start()
+            self._fetchers[queue].loop.start()
+
+    async def run(self, *, burst: bool = False) -> None:
+        """Work until `finish` is called, or in a burst until nothing is due and nothing runs.
+
+        Raises:
+            RuntimeError: a job was stuck past its second timeout, or a defect ended a service; the
+                worker has drained.
+        """
+        await self.start()
+        if burst:
+            await self._until_idle()
+        else:
+            await self._done.wait()
+        await self.stop()
+        if self._broken is not None:
+            raise RuntimeError(f"the worker ended: {self._broken}") from self._broken
+
+    def finish(self) -> None:
+        """Let `run` drain and return."""
+        self._done.set()
+        self._changed.set()
+
+    def wake(self, queue: str) -> None:
+        """Jobs may be there."""
+        if queue in self._fetchers:
+            self._fetchers[queue].loop.wake()
+
+    async def stop(self) -> None:
+        """Take nothing more, release what has not started, wait for what runs, settle, leave."""
+        await asyncio.gather(*(fetcher.loop.stop() for fetcher in self._fetchers.values()))
+        draining = [executor.stop(self._grace) for executor in self._executors.values()]
+        unstarted = self._hand.unstarted()
+        if unstarted:
+            await self._app.engine.release(self._hand.worker, unstarted)
+        await asyncio.gather(*draining)
+        await self._settler.drain()
+        await self._heartbeat.stop()
+        self._deadlines.close()
+        await asyncio.gather(*self._rebirths)
+        await self._app.engine.leave(self._hand.worker)
+
+    def _staff(self, queue: str, concurrency: int, prefetch: int) -> None:
+        executor = Executor(
+            tasks=self._app.tasks,
+            engine=self._app.engine,
+            settler=self._settler,
+            deadlines=self._deadlines,
+            concurrency=concurrency,
+            freed=lambda: self._on_freed(queue),
+            stuck=self._on_stuck,
+        )
+        self._executors[queue] = executor
+        self._fetchers[queue] = Fetcher(
+            queue,
+            engine=self._app.engine,
+            hand=lambda: self._hand,
+            executor=executor,
+            prefetch=prefetch,
+            backlog=lambda: self._settler.backlog,
+            emptied=self._on_emptied,
+            failed=self._on_defect,
+        )
+
+    async def _register(self) -> None:
+        registered = boottime()
+        identity = uuid.uuid4()
+        await self._app.engine.register(
+            identity, socket.gethostname(), os.getpid(), sorted(self._queues)
+        )
+        self._hand = Hand(identity, registered, lease=self._lease)
+
+    async def _until_idle(self) -> None:
+        while not self._done.is_set():
+            busy = any(executor.busy for executor in self._executors.values())
+            if not busy and self._empty >= self._queues.keys() and not self._settler.backlog:
+                return
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _on_freed(self, queue: str) -> None:
+        self._empty.discard(queue)
+        self._changed.set()
+        self._fetchers[queue].loop.wake()
+
+    def _on_emptied(self, queue: str) -> None:
+        self._empty.add(queue)
+        self._changed.set()
+
+    def _on_settled(self, delivery: Delivery, accepted: bool) -> None:  # noqa: FBT001 - a callback
+        self._hand.close(delivery)
+        if accepted:
+            self._app.results.poke([delivery.id])
+        else:
+            _log.warning(
+                "attempt %d of job %s is stale: its outcome was refused",
+                delivery.attempt,
+                delivery.id,
+            )
+
+    def _on_reaped(self) -> None:
+        """A reaped identity is void for ever: go on under a new one."""
+        rebirth = asyncio.create_task(self._register())
+        self._rebirths.add(rebirth)
+        rebirth.add_done_callback(self._rebirths.discard)
+
+    def _on_stuck(self, attempt: Attempt) -> None:
+        delivery = attempt.delivery
+        self._on_defect(
+            TimeoutError(f"job {delivery.id} ({delivery.task}) is stuck past its second timeout")
+        )
+
+    def _on_defect(self, exc: BaseException) -> None:
+        self._broken = exc
+        self.finish()
+
+    def _on_blocked(self, seconds: float) -> str:
+        """Called from the heartbeat's thread: name the culprit; end the process if it is stuck.
+
+        A blocked loop cannot drain, and others wait for what this process holds.
+        """
+        blocked = asyncio.current_task(self._loop)
+        for executor in self._executors.values():
+            attempt = executor.attempt_of(blocked)
+            if attempt is None:
+                continue
+            culprit = f"job {attempt.delivery.id} ({attempt.delivery.task})"
+            if attempt.stuck:
+                _log.critical("%s has blocked this process for %.0f s; ending it", culprit, seconds)
+                logging.shutdown()
+                os._exit(EX_SOFTWARE)
+            return culprit
+        return "code outside of any job"

@@ -1,0 +1,99 @@
+from uuid import UUID, uuid4
+
+from headrace.model.job import Beat, Delivery
+from headrace.worker.hand import Hand
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def delivery(job: UUID | None = None, gen: int = 2, call: int = 1) -> Delivery:
+    return Delivery(
+        id=job or uuid4(),
+        gen=gen,
+        queue="q",
+        task="t",
+        payload=b"{}",
+        priority=5,
+        failures=0,
+        crashes=0,
+        max_attempts=3,
+        call=call,
+    )
+
+
+def make() -> tuple[Hand, Clock]:
+    clock = Clock()
+    return Hand(uuid4(), clock.now, lease=15.0, clock=clock), clock
+
+
+def test_what_is_booked_may_start_once_the_lease_is_fresh() -> None:
+    hand, clock = make()
+    one, two = delivery(), delivery()
+    hand.book(hand.open_call(), [one, two])
+    assert hand.start(one)
+    clock.now += 12.5  # the lease of 15 s less the margin of 3 s is over
+    assert not hand.start(two)
+    hand.beaten(Beat(alive=True), sent=clock.now - 11.0)
+    assert hand.start(two)
+
+
+def test_a_beat_sent_too_late_voids_what_has_not_started() -> None:
+    hand, clock = make()
+    started, waiting = delivery(), delivery()
+    hand.book(hand.open_call(), [started, waiting])
+    assert hand.start(started)
+    clock.now += 13.0
+    hand.beaten(Beat(alive=True), sent=clock.now)
+    assert not hand.start(waiting)
+    assert [one.token for one in hand.names()[0]] == [started.token]
+
+
+def test_answered_stops_before_the_oldest_call_in_flight() -> None:
+    hand, _ = make()
+    first, second, third = hand.open_call(), hand.open_call(), hand.open_call()
+    hand.book(second, [])
+    assert hand.names()[1] == first - 1
+    hand.give_up(first)
+    assert hand.names()[1] == second
+    hand.book(third, [])
+    assert hand.names()[1] == third
+
+
+def test_a_lost_delivery_is_not_started_but_one_of_a_newer_generation_is() -> None:
+    hand, _ = make()
+    job = uuid4()
+    old, new = delivery(job, gen=2), delivery(job, gen=4)
+    hand.book(hand.open_call(), [old])
+    hand.book(hand.open_call(), [new])
+    hand.beaten(Beat(alive=True, lost=frozenset({old.token})), sent=101.0)
+    assert not hand.start(old)
+    assert hand.start(new)
+
+
+def test_a_refused_beat_voids_the_identity() -> None:
+    hand, _ = make()
+    started, waiting = delivery(), delivery()
+    hand.book(hand.open_call(), [started, waiting])
+    assert hand.start(started)
+    hand.beaten(Beat(alive=False), sent=101.0)
+    assert hand.void
+    assert not hand.start(waiting)
+    late = delivery()
+    hand.book(hand.open_call(), [late])
+    assert not hand.start(late)
+
+
+def test_unstarted_are_handed_over_for_release_once() -> None:
+    hand, _ = make()
+    started, waiting = delivery(), delivery()
+    hand.book(hand.open_call(), [started, waiting])
+    assert hand.start(started)
+    assert hand.unstarted() == [waiting]
+    assert hand.unstarted() == []
+    assert not hand.start(waiting)
