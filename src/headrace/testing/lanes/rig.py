@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID, uuid4
 
-from uuid_utils import uuid7
 
 from headrace.model.entry import Body, Caps, LaneEntry, PutReply, Taken, pack_body
 from headrace.model.job import Beat, Delivery
@@ -31,7 +30,7 @@ def entry(  # noqa: PLR0913 - an entry has many fields
 ) -> LaneEntry:
     """An entry of a new job, if no id is given."""
     return LaneEntry(
-        id=id or UUID(bytes=uuid7().bytes),
+        id=id or uuid4(),
         gen=gen,
         queue=queue,
         priority=priority,
