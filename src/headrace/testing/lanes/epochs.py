@@ -1,5 +1,7 @@
 """A wrong epoch does nothing; a new one empties the lane and waits for the old one's workers."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from headrace.errors import WrongEpoch
@@ -18,7 +20,7 @@ class Epochs:
         await rig.put(one)
         held = await rig.take()
         for wrong in (EPOCH - 1, NEXT):
-            calls = [
+            calls: list[Callable[[int], Awaitable[object]]] = [
                 lambda e: lane.put(e, [entry()]),
                 lambda e: lane.take(e, ann, QUEUE, 99, 1),
                 lambda e: lane.take(e, ann, QUEUE, 99, 1, acks=held),
@@ -35,8 +37,8 @@ class Epochs:
                 lambda e: lane.suspect(e, QUEUE, 60),
                 lambda e: lane.limit(e, {QUEUE: 0}),
                 lambda e: lane.depth(e, QUEUE),
-                lambda e: lane.sound(e),
-                lambda e: lane.cursors(e),
+                lane.sound,
+                lane.cursors,
                 lambda e: lane.move_cursor(e, QUEUE, 5, None, None),
             ]
             for call in calls:

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID, uuid4
 
-
 from headrace.model.entry import Body, Caps, LaneEntry, PutReply, Taken, pack_body
 from headrace.model.job import Beat, Delivery
 from headrace.ports.lane import Lane

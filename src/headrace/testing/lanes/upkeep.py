@@ -32,9 +32,7 @@ class Upkeep:
 
         async def produce() -> None:
             while entries:
-                one = entries.pop()
-                while await rig.put(one) == [PutReply.FULL]:
-                    await asyncio.sleep(0)
+                assert await rig.put(entries.pop()) == [PutReply.STORED]
 
         async def work() -> None:
             worker, call = uuid4(), 0
