@@ -3,13 +3,13 @@
 import asyncio
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from chaos.events import KILL, FaultInjected, ProcessEnded, ProcessStarted
 from chaos.history import History
@@ -27,6 +27,24 @@ class Role:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
+class Process(Protocol):
+    """A child process of the runner, or one that is told of by a nursery."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    async def wait(self) -> int: ...
+
+    def send_signal(self, signal: int, /) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def terminate(self) -> None: ...
+
+
 class ProcessFailed(Exception):
     """A process of the fleet ended by itself with a failure, which no fault explains."""
 
@@ -36,7 +54,7 @@ class Member:
     """A living process of the fleet."""
 
     role: Role
-    process: asyncio.subprocess.Process
+    process: Process
 
     @property
     def pid(self) -> int:
@@ -54,10 +72,18 @@ class Fleet:
         roles: what to run.
         history: gets each start and end, and each fault before it strikes.
         output: a folder for what the processes print, one file each.
+        launch: starts a process of a role that prints to a file.
     """
 
-    def __init__(self, roles: Sequence[Role], history: History, output: Path) -> None:
+    def __init__(
+        self,
+        roles: Sequence[Role],
+        history: History,
+        output: Path,
+        launch: Callable[[Role, Path], Awaitable[Process]] | None = None,
+    ) -> None:
         self.history = history
+        self._launch = launch or execute
         self._roles = roles
         self._output = output
         self._members: list[Member] = []
@@ -137,14 +163,7 @@ class Fleet:
             )
 
     async def _live(self, role: Role, output: Path) -> int:
-        with output.open("ab") as printed:
-            process = await asyncio.create_subprocess_exec(
-                *role.command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=printed,
-                stderr=printed,
-                env={**os.environ, **role.environment},
-            )
+        process = await self._launch(role, output)
         member = Member(role, process)
         try:
             self.history.append(ProcessStarted(role=role.name, child=member.pid))
@@ -162,6 +181,18 @@ class Fleet:
     async def _tell(self) -> None:
         async with self._change:
             self._change.notify_all()
+
+
+async def execute(role: Role, output: Path) -> asyncio.subprocess.Process:
+    """Start the command of a role as a child of this process."""
+    with output.open("ab") as printed:
+        return await asyncio.create_subprocess_exec(
+            *role.command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=printed,
+            stderr=printed,
+            env={**os.environ, **role.environment},
+        )
 
 
 def _end_of(output: Path) -> str:

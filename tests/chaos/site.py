@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -17,6 +17,7 @@ from chaos.events import AnyEvent, HoldReached
 from chaos.faultplan import until
 from chaos.fleet import Fleet, Member, Role
 from chaos.history import History, read_history
+from chaos.nursery import Child, Nursery
 from chaos.report import Summary, render, summarise
 from headrace.ledger.migrate import migrate
 from headrace.model.state import Stored
@@ -129,20 +130,21 @@ class Site:
             "HEADRACE_DATABASE_URL": self.database_url,
             "HEADRACE_CHAOS_FOLDER": str(self.history),
             "HEADRACE_CHAOS_LEASE": str(self.lease),
-            "PYTHONPATH": str(Path(__file__).parents[1]),
             crashpoints.VARIABLE: crash,
             holdpoints.GATE_VARIABLE: str(self.gate),
             **self.environment,
             **(more or {}),
         }
-        command = [sys.executable, "-m", f"chaos.processes.{module}"]
-        return Role(name, command, processes, environment)
+        return Role(name, [f"chaos.processes.{module}"], processes, environment)
 
     @asynccontextmanager
     async def fleet(self, *roles: Role) -> AsyncIterator[Fleet]:
         """Run processes of these roles."""
         with History(self.history) as history:
-            async with Fleet(roles, history, self.folder / "output") as fleet:
+            async with (
+                Nursery() as nursery,
+                Fleet(roles, history, self.folder / "output", partial(_fork, nursery)) as fleet,
+            ):
                 yield fleet
 
     def busy(self, member: Member) -> bool:
@@ -205,3 +207,8 @@ class Verdict:
 
     def __str__(self) -> str:
         return render(self.summary, self.violations)
+
+
+async def _fork(nursery: Nursery, role: Role, output: Path) -> Child:
+    (module,) = role.command
+    return await nursery.launch(module, role.environment, output)

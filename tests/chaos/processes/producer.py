@@ -4,7 +4,6 @@ It holds back while many of its jobs wait, so that faults strike busy workers al
 """
 
 import asyncio
-import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable
 from itertools import count
@@ -130,8 +129,3 @@ async def main() -> None:
                         await producer.send_some()
 
     await until_the_ledger_is_there(produce)
-
-
-if __name__ == "__main__":
-    logging.basicConfig(format="%(asctime)s %(process)d %(levelname)s %(message)s")
-    asyncio.run(main())

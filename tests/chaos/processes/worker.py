@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import os
 
 from chaos.processes.patience import until_the_ledger_is_there
@@ -19,8 +18,3 @@ async def main() -> None:
     queues: dict[str, int] = json.loads(os.environ[QUEUES])
     app = build(stage, tuple(queues))
     await until_the_ledger_is_there(lambda: run_node(app, queues, lease=lease(), grace=GRACE))
-
-
-if __name__ == "__main__":
-    logging.basicConfig(format="%(asctime)s %(process)d %(levelname)s %(message)s")
-    asyncio.run(main())
