@@ -2,28 +2,30 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import asyncpg
 
 from chaos import crashpoints, holdpoints, twins
 from chaos.checker import LedgerJob, Violation, check
-from chaos.events import AnyEvent, HoldReached
+from chaos.events import AnyEvent, CrashPointReached, EnqueueReturned, HoldReached
 from chaos.faultplan import until
 from chaos.fleet import Fleet, Member, Role
 from chaos.history import History, read_history
 from chaos.nursery import Child, Nursery
+from chaos.processes.tasks import QUEUE, Middle, build
 from chaos.report import Summary, render, summarise
+from headrace import Headrace, JobHandle
 from headrace.ledger.migrate import migrate
 from headrace.model.state import Stored
 
 SHORT_LEASE = 1.5  # seconds
-QUEUE = "work"
 EFFECTS = "CREATE TABLE effect (job uuid, gen_of_run int)"
 WITH_EFFECTS = ("effect", "effect_then_failure")
 STORED = """
@@ -147,6 +149,14 @@ class Site:
             ):
                 yield fleet
 
+    @asynccontextmanager
+    async def customer(self, *queues: str) -> AsyncIterator["Customer"]:
+        """The runner itself as a producer, of jobs of one kind on a queue."""
+        app = build(Middle(), queues, self.database_url)
+        with History(self.history) as history:
+            async with app:
+                yield Customer(app, history)
+
     def busy(self, member: Member) -> bool:
         """Whether a process is past its start and, if it has jobs to do, at work."""
         files = list(self.history.glob(f"*-{member.pid}.jsonl"))
@@ -173,6 +183,15 @@ class Site:
 
         await until(reached, within=within, what=f"a process held at {name}")
 
+    async def reached(self, *points: str, within: float = 30.0) -> None:
+        """Wait until a process has died at each of these points."""
+
+        async def all_reached() -> bool:
+            seen = {e.name for e in self.events() if isinstance(e, CrashPointReached)}
+            return seen >= set(points)
+
+        await until(all_reached, within=within, what=f"all of {', '.join(points)}")
+
     async def verdict(self) -> "Verdict":
         """Check the history against the ledger as they are now."""
         ledger = await self.read_ledger()
@@ -195,6 +214,26 @@ class Site:
             )
             for row in rows
         ]
+
+
+@dataclass(frozen=True)
+class Customer:
+    """Enqueues jobs from the runner."""
+
+    app: Headrace
+    history: History
+    orders: Iterator[int] = field(default_factory=count)
+
+    async def ask(
+        self, kind: str, jobs: int = 1, *, queue: str = QUEUE, seconds: float = 0.0
+    ) -> list[JobHandle[object]]:
+        """Enqueue jobs of one kind that take so long."""
+        task = self.app.tasks[kind].options(queue=queue)
+        orders = [f"{queue} {next(self.orders)}" for _ in range(jobs)]
+        handles = await self.app.enqueue_many([task.job(one, seconds) for one in orders])
+        for handle in handles:
+            self.history.append(EnqueueReturned(job=str(handle.id)))
+        return handles
 
 
 @dataclass(frozen=True)

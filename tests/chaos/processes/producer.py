@@ -116,7 +116,7 @@ class Producer:
 
 async def main() -> None:
     stage = set_stage()
-    app = build(stage)
+    app = build(stage.middle)
     asked = asyncio.Event()
 
     async def produce() -> None:

@@ -10,7 +10,7 @@ from headrace.supervisor.signals import draining
 
 
 async def main() -> None:
-    app = build(set_stage())
+    app = build(set_stage().middle)
     asked = asyncio.Event()
 
     async def serve() -> None:

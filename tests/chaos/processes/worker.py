@@ -16,5 +16,5 @@ GRACE = 5.0
 async def main() -> None:
     stage = set_stage()
     queues: dict[str, int] = json.loads(os.environ[QUEUES])
-    app = build(stage, tuple(queues))
+    app = build(stage.middle, queues)
     await until_the_ledger_is_there(lambda: run_node(app, queues, lease=lease(), grace=GRACE))
