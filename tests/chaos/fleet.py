@@ -3,8 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -95,10 +95,7 @@ class Fleet:
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
         for role in self._roles:
-            outputs = [self._output / f"{role.name}-{n}.log" for n in range(role.processes)]
-            self._keepers[role.name] = [
-                self._group.create_task(self._keep(role, output)) for output in outputs
-            ]
+            self.add(role)
         return self
 
     async def __aexit__(
@@ -113,6 +110,13 @@ class Fleet:
                 keeper.cancel()
         await self._group.__aexit__(kind, error, trace)
 
+    def add(self, role: Role) -> None:
+        """Start the processes of one more role."""
+        outputs = [self._output / f"{role.name}-{n}.log" for n in range(role.processes)]
+        self._keepers[role.name] = [
+            self._group.create_task(self._keep(role, output)) for output in outputs
+        ]
+
     def members(self, role: str | None = None) -> list[Member]:
         """Return the living processes, of one role or of all, oldest first."""
         return [member for member in self._members if role in {None, member.role.name}]
@@ -124,6 +128,17 @@ class Fleet:
             living = self.members(role)
             return living[draw % len(living)]
 
+    @asynccontextmanager
+    async def frozen(self, member: Member) -> AsyncIterator[None]:
+        """Freeze a process by SIGSTOP; on leaving it goes on."""
+        self.history.append(FaultInjected(kind="stop", victim=member.pid))
+        member.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                member.process.send_signal(signal.SIGCONT)
+
     async def kill(self, member: Member) -> None:
         """End a process by SIGKILL and wait until it is gone."""
         self.history.append(FaultInjected(kind=KILL, victim=member.pid))
@@ -133,11 +148,8 @@ class Fleet:
 
     async def stop(self, member: Member, seconds: float) -> None:
         """Freeze a process by SIGSTOP and let it go on after so many seconds, if it still lives."""
-        self.history.append(FaultInjected(kind="stop", victim=member.pid))
-        member.process.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(seconds)
-        with suppress(ProcessLookupError):
-            member.process.send_signal(signal.SIGCONT)
+        async with self.frozen(member):
+            await asyncio.sleep(seconds)
 
     async def retire(self, role: str) -> None:
         """Ask every process of a role to end by SIGTERM and wait; none is started again."""

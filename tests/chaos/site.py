@@ -14,7 +14,7 @@ import asyncpg
 
 from chaos import crashpoints, holdpoints, twins
 from chaos.checker import LedgerJob, Violation, check
-from chaos.events import AnyEvent, CrashPointReached, EnqueueReturned, HoldReached
+from chaos.events import AnyEvent, CrashPointReached, EnqueueReturned
 from chaos.faultplan import until
 from chaos.fleet import Fleet, Member, Role
 from chaos.history import History, read_history
@@ -34,7 +34,7 @@ STORED = """
            (SELECT count(*) FROM effect e WHERE e.job = j.id) AS effects
     FROM headrace.job j
 """
-LIVE = "SELECT count(*) FROM headrace.job WHERE state < 2"
+ALL_OVER = "SELECT NOT EXISTS (SELECT FROM headrace.job WHERE state < 2)"
 
 
 class Mode(StrEnum):
@@ -168,20 +168,25 @@ class Site:
 
     async def quiet(self, within: float) -> None:
         """Wait until every job is over."""
+        await self.ledger_says(ALL_OVER, within)
+
+    async def seen(self, kind: type[AnyEvent], *, pid: int | None = None) -> None:
+        """Wait until the history has an event of a kind, of one process or of any."""
+
+        async def there() -> bool:
+            found = (event for event in self.events() if isinstance(event, kind))
+            return any(pid in {None, event.pid} for event in found)
+
+        await until(there, within=20, what=f"{kind.__name__} of process {pid}")
+
+    async def ledger_says(self, sql: str, within: float = 20.0) -> None:
+        """Wait until a query of the ledger gives a true value."""
         async with self.connection() as connection:
 
-            async def over() -> bool:
-                return await connection.fetchval(LIVE) == 0
+            async def said() -> bool:
+                return bool(await connection.fetchval(sql))
 
-            await until(over, within=within, what="every job over")
-
-    async def held(self, name: str, within: float = 15.0) -> None:
-        """Wait until a process is held at its point."""
-
-        async def reached() -> bool:
-            return any(isinstance(e, HoldReached) and e.name == name for e in self.events())
-
-        await until(reached, within=within, what=f"a process held at {name}")
+            await until(said, within=within, what=sql)
 
     async def reached(self, *points: str, within: float = 30.0) -> None:
         """Wait until a process has died at each of these points."""

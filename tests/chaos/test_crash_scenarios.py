@@ -29,6 +29,9 @@ LEASING = {
     "ledger.leave:before": ("retire", 0.3),
     "ledger.leave:after": ("retire", 0.3),
 }
+# In this order: a worker left jobs, its first judge dies before and the second after judging it,
+# the last with the jobs that it reaped.
+SERVING = ("ledger.watch:after", "ledger.judge:before", "ledger.judge:after", "ledger.reap:after")
 JOBS = 6
 
 
@@ -57,15 +60,15 @@ def worker_armed_at(site: Site, point: str) -> Role:
 async def test_services_killed_at_each_point(site: Site) -> None:
     async with site.customer() as customer:
         await customer.ask("slow", JOBS, seconds=0.05)
-    # A worker that dies with jobs in hand; its judge dies; the next one dies with what it reaped.
     victim = site.worker("victim", queues={QUEUE: 2}, crash="hand.start:after:2")
     async with site.fleet(victim) as fleet:
         await site.reached("hand.start:after")
         await fleet.retire("victim")
-    for point in ("ledger.watch:after", "ledger.judge:before", "ledger.judge:after", "ledger.reap:after"):
-        async with site.fleet(site.services(crash=f"{point}:1")):
+        for point in SERVING:
+            fleet.add(site.services(name=point, crash=f"{point}:1"))
             await site.reached(point)
-    async with site.fleet(site.worker()):
+            await fleet.retire(point)
+        fleet.add(site.worker())
         await site.quiet(within=30)
     verdict = await site.verdict()
     assert not verdict.violations, str(verdict)
