@@ -1,6 +1,5 @@
 """Where a chaos run happens: the servers, the folder of its history, its processes, its verdict."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager

@@ -9,22 +9,25 @@ from headrace.errors import ConfigError, LedgerUnavailable
 MINIMUM_VERSION = 140000
 
 # Every statement of ours is a walk of an index from a few keys. These keep a plan that was cached
-# while a table was small from scanning it when it is large, until autovacuum has looked.
+# while a table was small from scanning it when it is large, until autovacuum has looked. Our plans
+# do not depend on the values, and to plan a claim over all partitions takes longer than to run it.
 _PLANS = {
     "application_name": "headrace",
     "jit": "off",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
 }
 
 
-async def open_pool(url: str, *, size: int) -> "asyncpg.Pool[asyncpg.Record]":
+async def open_pool(url: str, *, size: int, least: int = 1) -> "asyncpg.Pool[asyncpg.Record]":
     """Connect to PostgreSQL.
 
     Args:
         url: postgresql://user:password@host:port/database
         size: connections at most.
+        least: connections to open at once.
 
     Raises:
         ConfigError: the URL is none of PostgreSQL.
@@ -35,7 +38,7 @@ async def open_pool(url: str, *, size: int) -> "asyncpg.Pool[asyncpg.Record]":
     try:
         pool = await asyncpg.create_pool(
             url,
-            min_size=1,
+            min_size=least,
             max_size=size,
             timeout=10,
             command_timeout=60,
@@ -53,7 +56,8 @@ async def open_pool(url: str, *, size: int) -> "asyncpg.Pool[asyncpg.Record]":
             f"PostgreSQL at {where} cannot be reached ({str(exc) or 'no answer'}); "
             "check that it runs and the URL"
         ) from exc
-    await _check_version(pool, where)
+    if least:
+        await _check_version(pool, where)
     return pool
 
 
@@ -81,7 +85,8 @@ async def _check_version(pool: "asyncpg.Pool[asyncpg.Record]", where: str) -> No
     if version < MINIMUM_VERSION:
         await pool.close()
         raise LedgerUnavailable(
-            f"PostgreSQL at {where} is version {version // 10000}; headrace needs 14 or newer"
+            f"PostgreSQL at {where} is version {version // 10000}; "
+            f"headrace needs {MINIMUM_VERSION // 10000} or newer"
         )
 
 

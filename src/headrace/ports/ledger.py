@@ -63,6 +63,9 @@ class Ledger(Protocol):
     async def outcomes(self, ids: Sequence[UUID]) -> list[Job]:
         """Those that are over."""
 
+    async def maintain(self) -> None:
+        """One round of upkeep: partitions, retention, counters, expired keys."""
+
     async def watch(self) -> Mapping[UUID, int]:
         """The beats of every living worker."""
 

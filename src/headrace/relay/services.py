@@ -2,6 +2,7 @@
 
 from headrace.engines.ledgered import LedgeredEngine
 from headrace.ports.engine import Engine
+from headrace.relay.keeper import Keeper
 from headrace.relay.reaper import LEASE, Reaper
 from headrace.service import Loop
 
@@ -10,4 +11,4 @@ def services(engine: Engine, *, lease: float = LEASE) -> list[Loop]:
     """The loops for an engine; any number of processes may run them."""
     if not isinstance(engine, LedgeredEngine):
         return []
-    return [Reaper(engine.ledger, lease=lease).loop]
+    return [Reaper(engine.ledger, lease=lease).loop, Keeper(engine.ledger).loop]

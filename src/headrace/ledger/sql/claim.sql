@@ -1,21 +1,24 @@
 -- claim: give due jobs of a queue to a worker, each under a new generation (R1, A4).
 -- $1 queue id, $2 how many, $3 worker, $4 the worker's call number,
--- $5 levels, $6 their passes, $7 their strides (model/priority.py).
+-- $5 levels, $6 their passes, $7 their strides (model/priority.py), $8 and $9 the run_at and id after
+-- which to look in each (cursor.py). The generation that was locked is tested again, rather than
+-- state and owner: those would let the planner join by a partial index of all live jobs.
 -- A claim that commits after its worker was reaped is undone by the next reap, which repeats.
 WITH level AS (
-    SELECT l.priority, l.pass, l.stride
+    SELECT l.priority, l.pass, l.stride, l.since, l.after
     FROM headrace.queue q,
-         unnest($5::smallint[], $6::float8[], $7::float8[]) AS l (priority, pass, stride)
+         unnest($5::smallint[], $6::float8[], $7::float8[], $8::timestamptz[], $9::uuid[])
+           AS l (priority, pass, stride, since, after)
     WHERE q.id = $1 AND NOT q.paused
 ), share AS (
-    SELECT pick.priority, count(*) AS n
+    SELECT pick.priority, pick.since, pick.after, count(*) AS n
     FROM (
-        SELECT level.priority
+        SELECT level.priority, level.since, level.after
         FROM level, LATERAL (
             SELECT row_number() OVER () AS k
             FROM (
                 SELECT FROM headrace.job j
-                WHERE j.queue_id = $1 AND j.priority = level.priority
+                WHERE j.queue_id = $1 AND j.priority = level.priority AND (j.run_at, j.id) > (level.since, level.after)
                   AND j.state = 0 AND j.owner IS NULL AND j.run_at <= now()
                 ORDER BY j.run_at, j.id
                 LIMIT $2
@@ -24,12 +27,12 @@ WITH level AS (
         ORDER BY level.pass + rank.k * level.stride, level.priority
         LIMIT $2
     ) AS pick
-    GROUP BY pick.priority
+    GROUP BY pick.priority, pick.since, pick.after
 ), due AS (
-    SELECT locked.id
+    SELECT locked.id, locked.gen
     FROM share, LATERAL (
-        SELECT j.id FROM headrace.job j
-        WHERE j.queue_id = $1 AND j.priority = share.priority
+        SELECT j.id, j.gen FROM headrace.job j
+        WHERE j.queue_id = $1 AND j.priority = share.priority AND (j.run_at, j.id) > (share.since, share.after)
           AND j.state = 0 AND j.owner IS NULL AND j.run_at <= now()
         ORDER BY j.run_at, j.id
         LIMIT share.n
@@ -39,6 +42,6 @@ WITH level AS (
 UPDATE headrace.job j
 SET gen = j.gen + 1, owner = $3, claim_no = $4, started_at = now()
 FROM due
-WHERE j.id = due.id AND j.state = 0 AND j.owner IS NULL
+WHERE j.id = due.id AND j.gen = due.gen
 RETURNING j.id, j.gen, j.task, j.payload::text, j.priority, j.failures, j.crashes, j.max_attempts,
-          j.tenant
+          j.tenant, j.run_at

@@ -1,5 +1,6 @@
 -- insert: jobs without idempotency keys, at once; an id that is there already is left alone,
 -- so that a call whose reply was lost can be repeated.
+-- All or none: ids over one hour off the clock would land outside the partitions, so nothing then.
 -- $1 ids, $2 queue ids, $3 tasks, $4 priorities, $5 max_attempts, $6 delays in seconds or null,
 -- $7 run_at or null, $8 payloads (JSON), $9 tenants, $10 rerun_on_crash. Returns how many are new.
 WITH spec AS (
@@ -7,14 +8,17 @@ WITH spec AS (
     FROM unnest($1::uuid[], $2::int[], $3::text[], $4::smallint[], $5::smallint[], $6::float8[],
                 $7::timestamptz[], $8::text[], $9::text[], $10::boolean[])
       AS s (id, queue_id, task, priority, max_attempts, delay, run_at, payload, tenant, rerun)
+), fit AS (
+    SELECT bool_and(id BETWEEN headrace.uuid_floor(now() - interval '1 hour')
+                           AND headrace.uuid_floor(now() + interval '1 hour')) AS ok
+    FROM spec
 ), fresh AS (
     INSERT INTO headrace.job (id, queue_id, task, priority, max_attempts, run_at, payload, tenant,
                               rerun_on_crash)
     SELECT id, queue_id, task, priority, max_attempts,
            greatest(run_at, now() + delay * interval '1 second', now()), payload::jsonb, tenant, rerun
-    FROM spec
-    WHERE id BETWEEN headrace.uuid_floor(now() - interval '1 hour')
-                 AND headrace.uuid_floor(now() + interval '1 hour')
+    FROM spec, fit
+    WHERE fit.ok
     ON CONFLICT (id) DO NOTHING
     RETURNING queue_id
 ), tally AS (

@@ -1,0 +1,100 @@
+"""The database of a run: made on the server, emptied again and again, dropped at the end."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import asyncpg
+
+from headrace.bench.machine import family_cpu, parent_of
+from headrace.ledger.migrate import migrate
+
+_LEAN_TABLE = """
+CREATE TABLE lean (id uuid PRIMARY KEY, state smallint NOT NULL DEFAULT 0, owner uuid,
+    run_at timestamptz NOT NULL DEFAULT now(), done_at timestamptz, payload jsonb NOT NULL);
+CREATE INDEX lean_live ON lean (run_at, id) WHERE state = 0 AND owner IS NULL;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """What the server had spent at some moment.
+
+    Attributes:
+        clock: its time, in seconds.
+        wal: bytes of WAL written.
+        cpu: seconds; 0 where the server runs elsewhere.
+    """
+
+    clock: float
+    wal: int
+    cpu: float
+
+
+class Database:
+    """A database with the schema of headrace and the table of the lean worker.
+
+    Attributes:
+        url: its address.
+        connection: for what the benchmark itself does there.
+    """
+
+    def __init__(self, url: str, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        self.url = url
+        self.connection = connection
+        self._postmaster: int | None = None
+
+    async def prepare(self) -> None:
+        """Make the tables and find the server's process, if it runs on this machine."""
+        await migrate(self.url)
+        await self.connection.execute(_LEAN_TABLE)
+        backend = await self.connection.fetchval(
+            "SELECT CASE WHEN inet_server_addr() <<= '127.0.0.0/8' THEN pg_backend_pid() END"
+        )
+        self._postmaster = None if backend is None else parent_of(backend)
+
+    async def empty(self) -> None:
+        """Leave no row of an earlier measurement, as in a freshly made ledger."""
+        await self.connection.execute(
+            "TRUNCATE headrace.job, headrace.job_event, headrace.counter_delta, lean;"
+            "DELETE FROM headrace.worker"
+        )
+
+    async def meter(self) -> Meter:
+        """What the server has spent so far."""
+        row = await self.connection.fetchrow(
+            "SELECT extract(epoch FROM clock_timestamp())::float8 AS clock, "
+            "(pg_current_wal_lsn() - '0/0')::bigint AS wal"
+        )
+        assert row is not None
+        cpu = family_cpu(self._postmaster) if self._postmaster is not None else 0.0
+        return Meter(row["clock"], row["wal"], cpu)
+
+    async def version(self) -> str:
+        """Of the server."""
+        version: str = await self.connection.fetchval("SHOW server_version")
+        return version
+
+
+@asynccontextmanager
+async def fresh_database(server_url: str) -> AsyncIterator[Database]:
+    """A new database of the server, dropped afterwards whoever is connected."""
+    name = f"headrace_bench_{uuid4().hex[:8]}"
+    url = urlsplit(server_url)._replace(path=f"/{name}").geturl()
+    server = await asyncpg.connect(server_url)
+    try:
+        await server.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        try:
+            connection = await asyncpg.connect(url)
+            try:
+                database = Database(url, connection)
+                await database.prepare()
+                yield database
+            finally:
+                await connection.close()
+        finally:
+            await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await server.close()

@@ -1,0 +1,56 @@
+"""A run: a server, the measurements in turn, the report."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from headrace.bench.database import fresh_database
+from headrace.bench.figures import Results
+from headrace.bench.loop import loop_name, run
+from headrace.bench.machine import describe_machine
+from headrace.bench.options import Options
+from headrace.bench.report import Facts, as_json, as_table
+from headrace.bench.rounds import measure_all
+from headrace.embedded import EmbeddedPostgres
+
+_FOLDER = Path(".headrace/bench/postgres")
+
+
+def main(options: Options) -> None:
+    """Measure, with progress on standard error, and print the report.
+
+    Raises:
+        HeadraceError: no server could be started or reached.
+    """
+    facts = describe_machine()
+    with _server(options) as url:
+        results, version = run(_measure(url, options))
+    facts = {**facts, **_settings(options), "postgresql": version}
+    show = as_json if options.json else as_table
+    sys.stdout.write(show(results, facts) + "\n")
+
+
+@contextmanager
+def _server(options: Options) -> Iterator[str]:
+    if options.database_url is not None:
+        yield options.database_url
+        return
+    with EmbeddedPostgres(_FOLDER) as server:
+        yield server.url
+
+
+async def _measure(url: str, options: Options) -> tuple[Results, str]:
+    async with fresh_database(url) as database:
+        results = await measure_all(database, options)
+        return results, await database.version()
+
+
+def _settings(options: Options) -> Facts:
+    return {
+        "event_loop": loop_name(),
+        "jobs": options.jobs,
+        "concurrency": options.concurrency,
+        "repetitions": options.repetitions,
+        "lease_seconds": options.lease,
+    }

@@ -1,0 +1,118 @@
+"""The order of the measurements: all in turn, round by round, so that a noisy minute hits all."""
+
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+
+from headrace.bench import draining, enqueueing, limits, waiting
+from headrace.bench.database import Database
+from headrace.bench.figures import ENQUEUE, LIMITS, Results, mode_figures
+from headrace.bench.options import Options
+from headrace.bench.order import Order
+from headrace.bench.tasks import BenchApp
+
+_Measurement = Callable[[], Awaitable[Mapping[str, float]]]
+
+
+async def measure_all(database: Database, options: Options) -> Results:
+    """Measure everything that the options ask for."""
+    figures = LIMITS | ENQUEUE
+    async with AsyncExitStack() as stack:
+        modes = [Mode(name, database, options) for name in options.modes]
+        for mode in modes:
+            await stack.enter_async_context(mode.bench.app)
+            figures |= mode_figures(mode.name)
+        results = Results(figures)
+        often = _common(database, modes[0].bench, options)
+        for mode in modes:
+            often |= mode.often()
+        for turn in range(options.repetitions):
+            await _round(f"{turn + 1} of {options.repetitions}", often, results)
+        for mode in modes:
+            await _round("last", mode.once(), results)
+    return results
+
+
+async def _round(name: str, measurements: Mapping[str, _Measurement], results: Results) -> None:
+    for what, measure in measurements.items():
+        print(f"round {name}: {what}", file=sys.stderr, flush=True)  # noqa: T201 - progress
+        results.add(await measure())
+
+
+def _common(database: Database, bench: BenchApp, options: Options) -> dict[str, _Measurement]:
+    return {
+        "round trip": lambda: limits.measure_round_trip(database),
+        "commit loop": lambda: limits.measure_commit_loop(database, options.singles),
+        "enqueue": lambda: enqueueing.measure_single(database, bench, options.singles),
+        "batch insert": lambda: limits.measure_batch_insert(database, options.jobs),
+        "enqueue in bulk": lambda: enqueueing.measure_bulk(database, bench, options.jobs),
+        "enqueue concurrently": lambda: enqueueing.measure_concurrent(
+            database, bench, options.jobs, options.callers
+        ),
+        "lean worker": lambda: draining.measure_lean(
+            database, Order(database_url=database.url, lean=True), options.jobs
+        ),
+    }
+
+
+class Mode:
+    """A way of dispatch and its measurements.
+
+    Attributes:
+        name: "direct".
+        bench: the application, dispatching that way.
+    """
+
+    def __init__(self, name: str, database: Database, options: Options) -> None:
+        redis_url = None if name == "direct" else options.redis_url
+        self.name = name
+        self.bench = BenchApp(database.url, redis_url)
+        self._database = database
+        self._options = options
+        self._order = Order(
+            database_url=database.url, redis_url=redis_url, concurrency=options.concurrency
+        )
+        self._patient = Order(
+            database_url=database.url, redis_url=redis_url, burst=False, lease=options.lease
+        )
+
+    def often(self) -> dict[str, _Measurement]:
+        """What is measured in every round."""
+        return {
+            f"drain, {self.name}": lambda: self._drain(1),
+            f"drain, {self.name}, two processes": lambda: self._drain(2),
+            f"enqueue and drain at once, {self.name}": self._mixed,
+        }
+
+    def once(self) -> dict[str, _Measurement]:
+        """What takes its time."""
+        return {
+            f"latency, {self.name}": self._latency,
+            f"recovery, {self.name}, takes a lease": self._recovery,
+        }
+
+    async def _drain(self, processes: int) -> Mapping[str, float]:
+        name = f"drain_{self.name}_{processes}"
+        rate, costs = await draining.measure_drain(
+            self._database, self.bench, self._order, self._options.jobs, processes
+        )
+        if processes > 1:
+            return {name: rate}
+        return {name: rate} | {f"{name}_{cost}": value for cost, value in costs.items()}
+
+    async def _mixed(self) -> Mapping[str, float]:
+        options = self._options
+        rate = await draining.measure_mixed(
+            self._database, self.bench, self._patient, options.jobs, options.callers
+        )
+        return {f"mixed_{self.name}": rate}
+
+    async def _latency(self) -> Mapping[str, float]:
+        waits = await waiting.measure_latency(
+            self._database, self.bench, self._patient, self._options.lone
+        )
+        return {f"latency_{self.name}_{percentile}": wait for percentile, wait in waits.items()}
+
+    async def _recovery(self) -> Mapping[str, float]:
+        seconds = await waiting.measure_recovery(self._database, self.bench, self._patient)
+        return {f"recovery_{self.name}": seconds}
