@@ -62,8 +62,11 @@ async def _insert_under_new_ids(self: GroupCommit, jobs: Sequence[NewJob]) -> li
         try:
             return await self._insert(jobs)
         except LedgerUnavailable:
-            new_id = postgres.ids.Ids().new
-            jobs = [msgspec.structs.replace(job, id=new_id()) for job in jobs]
+            jobs = [msgspec.structs.replace(job, id=_another(job.id)) for job in jobs]
+
+
+def _another(job: UUID) -> UUID:
+    return UUID(int=job.int ^ 1)
 
 
 async def _settle_then_run(self: Executor, here: object, hand: Hand, delivery: Delivery) -> None:

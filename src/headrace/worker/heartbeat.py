@@ -27,21 +27,24 @@ class Heartbeat:
         reaped: called, on the worker's loop, when a beat is refused.
         blocked: told, from the thread, while the worker's loop is blocked, for how many seconds;
             names the culprit.
+        failed: called, on the worker's loop, when a defect ends the beats.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it stands between two event loops
         self,
         *,
         engine: Callable[[], Engine],
         hand: Callable[[], Hand],
         reaped: Callable[[], None],
         blocked: Callable[[float], str],
+        failed: Callable[[BaseException], None],
         interval: float = BEAT,
     ) -> None:
         self._engine = engine
         self._hand = hand
         self._reaped = reaped
         self._blocked = blocked
+        self._failed = failed
         self._interval = interval
         self._stop = threading.Event()
         self._pulse = boottime()
@@ -72,7 +75,12 @@ class Heartbeat:
             self._loop.call_later(_TICK, self._tick)
 
     def _main(self) -> None:
-        asyncio.run(self._beat_on())
+        try:
+            asyncio.run(self._beat_on())
+        except Exception as exc:
+            _log.exception("the heartbeat ended by a defect")
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(self._failed, exc)
 
     async def _beat_on(self) -> None:
         engine = self._engine()

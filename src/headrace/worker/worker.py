@@ -12,10 +12,12 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from headrace.app import Headrace
 from headrace.connect import connect
+from headrace.errors import LedgerUnavailable
 from headrace.model.job import Delivery
 from headrace.ports.clock import boottime
 from headrace.worker.attempt import Attempt
@@ -65,7 +67,7 @@ class Worker:
         self._changed = asyncio.Event()
         self._done = asyncio.Event()
         self._broken: BaseException | None = None
-        self._rebirths: set[asyncio.Task[None]] = set()
+        self._rebirth: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         for queue, concurrency in self._queues.items():
             self._staff(queue, concurrency, prefetch)
@@ -74,6 +76,7 @@ class Worker:
             hand=lambda: self._hand,
             reaped=self._on_reaped,
             blocked=self._on_blocked,
+            failed=self._on_defect,
             interval=lease / 3,
         )
 
@@ -122,15 +125,23 @@ class Worker:
         """Take nothing more, release what has not started, wait for what runs, settle, leave."""
         await asyncio.gather(*(fetcher.loop.stop() for fetcher in self._fetchers.values()))
         draining = [executor.stop(self._grace) for executor in self._executors.values()]
-        unstarted = self._hand.unstarted()
-        if unstarted:
-            await self._app.engine.release(self._hand.worker, unstarted)
-        await asyncio.gather(*draining)
+        await asyncio.gather(self._release(), *draining)
         await self._settler.drain()
         await self._heartbeat.stop()
         self._deadlines.close()
-        await asyncio.gather(*self._rebirths)
-        await self._app.engine.leave(self._hand.worker)
+        if self._rebirth is not None:
+            await self._rebirth
+        await self._leave()
+
+    async def _release(self) -> None:
+        unstarted = self._hand.unstarted()
+        if unstarted:
+            with _left_to_the_reaper("to give back what has not started"):
+                await self._app.engine.release(self._hand.worker, unstarted)
+
+    async def _leave(self) -> None:
+        with _left_to_the_reaper("to leave"):
+            await self._app.engine.leave(self._hand.worker)
 
     def _staff(self, queue: str, concurrency: int, prefetch: int) -> None:
         executor = Executor(
@@ -191,10 +202,19 @@ class Worker:
             )
 
     def _on_reaped(self) -> None:
-        """A reaped identity is void for ever: go on under a new one."""
-        rebirth = asyncio.create_task(self._register())
-        self._rebirths.add(rebirth)
-        rebirth.add_done_callback(self._rebirths.discard)
+        if self._rebirth is None or self._rebirth.done():
+            self._rebirth = asyncio.create_task(self._be_reborn())
+
+    async def _be_reborn(self) -> None:
+        """A reaped identity is void for ever: go on under a new one.
+
+        Beats of the void one go on meanwhile, and each refusal calls for this again.
+        """
+        if self._hand.void:
+            try:
+                await self._register()
+            except LedgerUnavailable as exc:
+                _log.warning("no new identity, the next beat tries again: %s", exc)
 
     def _on_stuck(self, attempt: Attempt) -> None:
         delivery = attempt.delivery
@@ -223,3 +243,12 @@ class Worker:
                 os._exit(EX_SOFTWARE)
             return culprit
         return "code outside of any job"
+
+
+@contextmanager
+def _left_to_the_reaper(what: str) -> Iterator[None]:
+    """A ledger that is away stops no worker from ending: its lease ends with it."""
+    try:
+        yield
+    except LedgerUnavailable as exc:
+        _log.warning("the ledger is away, unable %s: %s", what, exc)
