@@ -1,6 +1,7 @@
 """Where a chaos run happens: the servers, the folder of its history, its processes, its verdict."""
 
 import json
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from chaos.checker import LedgerJob, Violation, check
 from chaos.events import AnyEvent, CrashPointReached, EnqueueReturned
 from chaos.faultplan import until
 from chaos.fleet import Fleet, Member, Role
-from chaos.history import History, read_history
+from chaos.history import History, now_ns, read_history
 from chaos.nursery import Child, Nursery
 from chaos.processes.tasks import QUEUE, Middle, build
 from chaos.report import Summary, render, summarise
@@ -29,6 +30,9 @@ EFFECTS = "CREATE TABLE effect (job uuid, gen_of_run int)"
 WITH_EFFECTS = ("effect", "effect_then_failure")
 STORED = """
     SELECT j.id::text AS job, j.state, j.max_attempts, j.settled_gen, j.xmin::text::bigint AS xid,
+           CASE WHEN current_setting('track_commit_timestamp') = 'on'
+                THEN extract(epoch FROM pg_xact_commit_timestamp(j.xmin))::float8
+           END AS committed,
            j.task, j.payload ->> 'order' AS request,
            (SELECT count(*) FROM effect e WHERE e.job = j.id) AS effects
     FROM headrace.job j
@@ -206,6 +210,7 @@ class Site:
         """Return every row."""
         async with self.connection() as connection:
             rows = await connection.fetch(STORED)
+        since_boot = now_ns() - time.time_ns()
         return [
             LedgerJob(
                 job=row["job"],
@@ -213,6 +218,7 @@ class Site:
                 max_attempts=row["max_attempts"],
                 settled_gen=row["settled_gen"],
                 settled_xid=row["xid"],
+                committed_at=row["committed"] and int(row["committed"] * 1e9) + since_boot,
                 effects=row["effects"] if row["task"] in WITH_EFFECTS else None,
                 request=row["request"],
             )
