@@ -50,9 +50,10 @@ class Fetcher:
     async def poll(self) -> float:
         """Take once; returns the seconds until the next take, unless a slot becomes free."""
         wanted = self._executor.free + self._prefetch
-        if wanted <= 0 or self._backlog() > _MOST_UNWRITTEN:
-            return _LONGEST
         hand = self._hand()
+        # A worker that was stopped and goes on would take what it may not start.
+        if wanted <= 0 or self._backlog() > _MOST_UNWRITTEN or hand.silent:
+            return _LONGEST
         call = hand.open_call()
         try:
             taken, next_due = await self._engine.take(hand.worker, self._queue, call, wanted)

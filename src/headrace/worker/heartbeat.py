@@ -28,6 +28,7 @@ class Heartbeat:
         beaten: told, on the worker's loop, of each reply to a beat.
         blocked: told, from the thread, while the worker's loop is blocked, for how many seconds;
             names the culprit.
+        failed: called, on the worker's loop, when a defect ends the beats.
     """
 
     def __init__(
@@ -37,12 +38,14 @@ class Heartbeat:
         hand: Callable[[], Hand],
         beaten: Callable[[Beat], None],
         blocked: Callable[[float], str],
+        failed: Callable[[BaseException], None],
         interval: float = BEAT,
     ) -> None:
         self._engine = engine
         self._hand = hand
         self._beaten = beaten
         self._blocked = blocked
+        self._failed = failed
         self._interval = interval
         self._stop = threading.Event()
         self._pulse = boottime()
@@ -73,7 +76,12 @@ class Heartbeat:
             self._loop.call_later(_TICK, self._tick)
 
     def _main(self) -> None:
-        asyncio.run(self._beat_on())
+        try:
+            asyncio.run(self._beat_on())
+        except Exception as exc:
+            _log.exception("the heartbeat ended by a defect")
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(self._failed, exc)
 
     async def _beat_on(self) -> None:
         engine = self._engine()

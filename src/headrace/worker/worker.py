@@ -12,11 +12,12 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from headrace.app import Headrace
 from headrace.connect import connect
-from headrace.errors import LaneError
+from headrace.errors import LaneError, LedgerUnavailable
 from headrace.model.job import Beat, Delivery
 from headrace.ports.clock import boottime
 from headrace.service import Loop
@@ -67,7 +68,7 @@ class Worker:
         self._changed = asyncio.Event()
         self._done = asyncio.Event()
         self._broken: BaseException | None = None
-        self._rebirths: set[asyncio.Task[None]] = set()
+        self._rebirth: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         for queue, concurrency in self._queues.items():
             self._staff(queue, concurrency, prefetch)
@@ -77,6 +78,7 @@ class Worker:
             hand=lambda: self._hand,
             beaten=self._on_beaten,
             blocked=self._on_blocked,
+            failed=self._on_defect,
             interval=lease / 3,
         )
 
@@ -128,15 +130,24 @@ class Worker:
         await self._end_listening()
         await asyncio.gather(*(fetcher.loop.stop() for fetcher in self._fetchers.values()))
         draining = [executor.stop(self._grace) for executor in self._executors.values()]
-        unstarted = self._hand.unstarted()
-        if unstarted:
-            await self._app.engine.release(self._hand.worker, unstarted)
-        await asyncio.gather(*draining)
+        await asyncio.gather(self._release(), *draining)
         await self._settler.drain()
         await self._heartbeat.stop()
         self._deadlines.close()
-        await asyncio.gather(listener, *self._rebirths)
-        await self._app.engine.leave(self._hand.worker)
+        await listener
+        if self._rebirth is not None:
+            await self._rebirth
+        await self._leave()
+
+    async def _release(self) -> None:
+        unstarted = self._hand.unstarted()
+        if unstarted:
+            with _left_to_the_reaper("to give back what has not started"):
+                await self._app.engine.release(self._hand.worker, unstarted)
+
+    async def _leave(self) -> None:
+        with _left_to_the_reaper("to leave"):
+            await self._app.engine.leave(self._hand.worker)
 
     async def _listen(self) -> float:
         """Where something tells of new jobs, wake the fetcher of their queue."""
@@ -216,14 +227,21 @@ class Worker:
             )
 
     def _on_beaten(self, beat: Beat) -> None:
-        """A reaped identity is void for ever: go on under a new one."""
         if beat.view is not None:
             self._app.engine.heed(beat.view)
-        if beat.alive:
-            return
-        rebirth = asyncio.create_task(self._register())
-        self._rebirths.add(rebirth)
-        rebirth.add_done_callback(self._rebirths.discard)
+        if not beat.alive and (self._rebirth is None or self._rebirth.done()):
+            self._rebirth = asyncio.create_task(self._be_reborn())
+
+    async def _be_reborn(self) -> None:
+        """A reaped identity is void for ever: go on under a new one.
+
+        Beats of the void one go on meanwhile, and each refusal calls for this again.
+        """
+        if self._hand.void:
+            try:
+                await self._register()
+            except LedgerUnavailable as exc:
+                _log.warning("no new identity, the next beat tries again: %s", exc)
 
     def _on_stuck(self, attempt: Attempt) -> None:
         delivery = attempt.delivery
@@ -252,3 +270,12 @@ class Worker:
                 os._exit(EX_SOFTWARE)
             return culprit
         return "code outside of any job"
+
+
+@contextmanager
+def _left_to_the_reaper(what: str) -> Iterator[None]:
+    """A ledger that is away stops no worker from ending: its lease ends with it."""
+    try:
+        yield
+    except LedgerUnavailable as exc:
+        _log.warning("the ledger is away, unable %s: %s", what, exc)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import os
 
 from chaos.processes.patience import until_the_ledger_is_there
@@ -17,10 +16,5 @@ GRACE = 5.0
 async def main() -> None:
     stage = set_stage()
     queues: dict[str, int] = json.loads(os.environ[QUEUES])
-    app = build(stage, tuple(queues))
+    app = build(stage.middle, queues)
     await until_the_ledger_is_there(lambda: run_node(app, queues, grace=GRACE))
-
-
-if __name__ == "__main__":
-    logging.basicConfig(format="%(asctime)s %(process)d %(levelname)s %(message)s")
-    asyncio.run(main())
