@@ -324,7 +324,9 @@ async def test_a_stale_attempt_writes_nothing(app: Headrace, database_url: str) 
         await until(lambda: is_running(job))
         # What the reaper does to a worker that was silent for a lease.
         await connection.execute(
-            "UPDATE headrace.job SET gen = gen + 1, owner = NULL, crashes = 1 WHERE id = $1", job.id
+            """UPDATE headrace.job SET gen = gen + 1, xid = pg_current_xact_id(), owner = NULL,
+                      crashes = 1 WHERE id = $1""",
+            job.id,
         )
         await until(lambda: over(job))
         go.set()

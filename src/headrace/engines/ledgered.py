@@ -11,11 +11,12 @@ import msgspec
 from headrace.engines.group_commit import GroupCommit
 from headrace.engines.lane_dispatch import LaneDispatch
 from headrace.engines.write_through import WriteThrough
-from headrace.errors import LaneUnavailable, LedgerError, WrongEpoch
+from headrace.errors import LaneError, LaneUnavailable, LedgerError, WrongEpoch
 from headrace.model.entry import Taken
-from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob
+from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob, as_running
 from headrace.model.lane_view import LaneView, Mode
 from headrace.model.priority import STRIDES, Shares
+from headrace.model.state import State
 from headrace.model.task import Declaration
 from headrace.ports.engine import Transaction
 from headrace.ports.lane import Lane
@@ -126,6 +127,10 @@ class LedgeredEngine:
         shares.took(delivery.priority for delivery in taken)
         return taken
 
+    async def due(self, queues: Sequence[str]) -> bool:
+        """Whether a job of these queues waits to run now."""
+        return await self.ledger.due(queues)
+
     async def wait(self, worker: UUID, queues: Sequence[str], seconds: float) -> str | None:
         """Wait for the lane to have something; None at once in direct mode."""
         if self.lane is None or self.view.mode is not Mode.HYBRID:
@@ -208,8 +213,17 @@ class LedgeredEngine:
         return await self.ledger.outcomes(ids)
 
     async def get(self, ids: Sequence[UUID]) -> list[Job]:
-        """Jobs as they are now."""
-        return await self.ledger.get(ids)
+        """Jobs as they are now; what the lane has given out is running."""
+        jobs = await self.ledger.get(ids)
+        if self.lane is None or self.view.mode is not Mode.HYBRID:
+            return jobs
+        waiting = [job.id for job in jobs if job.state is State.AVAILABLE]
+        try:
+            leased = await self.lane.leased(self.view.epoch, waiting) if waiting else set()
+        except LaneError as exc:
+            _log.info("which jobs run is not known: %s", exc)
+            return jobs
+        return [as_running(job) if job.id in leased else job for job in jobs]
 
     async def _look(self) -> None:
         self.heed(await self.ledger.lanes.view())

@@ -131,6 +131,12 @@ class PostgresLedger:
             cursor.took(rows, n)
         return [as_delivery(row, queue, call) for row in rows]
 
+    async def due(self, queues: Sequence[str]) -> bool:
+        """Whether a job of these queues waits to run now, or is on its way by a lane."""
+        await self._know_queues(queues)
+        (row,) = await self._fetch("due", [self._queue_ids[queue] for queue in queues])
+        return bool(row["due"])
+
     async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[UUID]:
         """Write outcomes, fenced; what this worker settled by an earlier sending counts too."""
         completed = [one for one in settlements if one.state is Stored.COMPLETED]

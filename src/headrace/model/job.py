@@ -141,3 +141,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     payload: msgspec.Raw
     result: msgspec.Raw | None
     error: dict[str, object] | None
+
+
+def as_running(job: Job) -> Job:
+    """The same job, known to be in a worker's hands."""
+    return msgspec.structs.replace(job, state=State.RUNNING, attempt=job.failures + job.crashes + 1)

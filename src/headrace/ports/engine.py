@@ -51,6 +51,9 @@ class Engine(Protocol):
         `call` numbers the worker's takes; it comes back in the deliveries.
         """
 
+    async def due(self, queues: Sequence[str]) -> bool:
+        """Whether a job of these queues waits to run now."""
+
     async def wait(self, worker: UUID, queues: Sequence[str], seconds: float) -> str | None:
         """Wait for something to take; returns the queue that has it, if one is known to.
 

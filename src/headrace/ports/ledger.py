@@ -41,6 +41,9 @@ class Ledger(Protocol):
     ) -> list[Delivery]:
         """Claim due jobs; `shares` are the passes and strides of the levels."""
 
+    async def due(self, queues: Sequence[str]) -> bool:
+        """Whether a job of these queues waits to run now."""
+
     async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[UUID]:
         """Write outcomes; returns the accepted ids."""
 

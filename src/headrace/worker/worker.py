@@ -202,7 +202,10 @@ class Worker:
         while not self._done.is_set():
             busy = any(executor.busy for executor in self._executors.values())
             if not busy and self._empty >= self._queues.keys() and not self._settler.backlog:
-                return
+                await self._settler.drain()
+                if not await self._app.engine.due(list(self._queues)):
+                    return
+                self._empty.clear()
             self._changed.clear()
             await self._changed.wait()
 
