@@ -1,7 +1,7 @@
 """The same steps on both lanes, with the same clock, must give the same replies."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
@@ -47,8 +47,8 @@ class Lanes(RuleBasedStateMachine):
         for worker in WORKERS:
             self.both("beat", worker, [], 0)
 
-    def run(self, call: Coroutine[Any, Any, Any]) -> Any:
-        return self.loop.run_until_complete(call)
+    def run(self, call: Awaitable[Any]) -> Any:
+        return self.loop.run_until_complete(asyncio.ensure_future(call, loop=self.loop))
 
     def tick(self) -> None:
         self.clock = int(self.run(self.client.hget(self.meta, "clock")))
@@ -62,10 +62,8 @@ class Lanes(RuleBasedStateMachine):
             self.clock = max(self.clock, told[0])
         return real, self.run(self.on(self.memory, verb, *args, **options))
 
-    def on(
-        self, lane: Lane, verb: str, *args: object, **options: object
-    ) -> Coroutine[Any, Any, Any]:
-        call: Coroutine[Any, Any, Any] = getattr(lane, verb)(self.epoch, *args, **options)
+    def on(self, lane: Lane, verb: str, *args: object, **options: object) -> Awaitable[Any]:
+        call: Awaitable[Any] = getattr(lane, verb)(self.epoch, *args, **options)
         return call
 
     def same(self, verb: str, *args: object, **options: object) -> Any:

@@ -48,9 +48,12 @@ class Hands:
             worker.deadline = deadline
 
     def end(self, worker: UUID, now: int) -> None:
-        """End a worker's lease."""
-        if worker in self._workers:
-            self._workers[worker].deadline = now
+        """End a worker's lease; one that holds nothing is forgotten."""
+        me = self._workers.get(worker)
+        if me is not None and me.held:
+            me.deadline = now
+        else:
+            self._workers.pop(worker, None)
 
     def owns(self, worker: UUID, one: Delivery) -> bool:
         """Whether a delivery is the worker's own."""

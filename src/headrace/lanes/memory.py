@@ -189,7 +189,7 @@ class MemoryLane:
         self._check(epoch)
         for one in reversed(deliveries):
             if self._hands.owns(worker, one):
-                entry = replace(self._book.jobs[one.id], flagged=True, clear=True)
+                entry = replace(self._book.jobs[one.id], flagged=True)
                 self._book.give_back(entry)
                 if entry.queue not in self._paused:
                     self._waits.wake(entry.queue)

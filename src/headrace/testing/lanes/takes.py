@@ -42,12 +42,12 @@ class Takes:
         assert len(await rig.take()) == 1
 
     async def test_a_lower_call_gives_nothing(self, rig: Rig) -> None:
-        await rig.put(entry())
-        held = await rig.take()
-        await rig.put(entry())
-        await rig.take()
+        await rig.put(*(entry() for _ in range(3)))
+        held = await rig.take(1)
+        await rig.take(1)
         assert await rig.repeat(by=1) == []
-        assert (await rig.beat(rig.ann, held)).lost == frozenset()
+        assert await rig.lane.extend(EPOCH, rig.ann, held) == {held[0].token}
+        assert len(await rig.take()) == 1
 
     async def test_calls_count_for_each_queue(self, rig: Rig) -> None:
         await rig.put(entry(queue="a"), entry(queue="b"))

@@ -12,7 +12,7 @@ for i = #ids, 1, -1 do
     gone[#gone + 1] = ids[i]
     if holds(lease, record) then
       local place = sub(ARGV[4], 7 * i - 6, 7 * i)
-      local flags = bit.bor(byte(record, 12), FLAGGED, CLEAR)
+      local flags = bit.bor(byte(record, 12), FLAGGED)
       writes[#writes + 1] = ids[i]
       writes[#writes + 1] = place .. sub(record, 8, 11) .. char(flags)
         .. sub(record, 13)

@@ -1,0 +1,193 @@
+"""What is Redis's own: its restarts, its losses, its refusals."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+from redis.asyncio import Redis
+
+from headrace.embedded.valkey import EmbeddedValkey
+from headrace.errors import ConfigError, LaneUnavailable, LaneUnsafe, WrongEpoch
+from headrace.lanes.redis.keys import Keys
+from headrace.lanes.redis.lane import RedisLane
+from headrace.model.entry import Body, LaneEntry, PutReply, pack_body
+from headrace.testing.lanes.rig import EPOCH, LEASE, QUEUE, Rig, entry
+from headrace.testing.lanes.rigs import redis_rig
+
+
+@pytest.fixture
+async def rig(valkey: EmbeddedValkey) -> AsyncIterator[Rig]:
+    async with redis_rig(valkey.url) as rig:
+        await rig.begin()
+        yield rig
+
+
+@pytest.fixture
+async def client(valkey: EmbeddedValkey) -> AsyncIterator[Redis]:
+    client = Redis.from_url(valkey.url)
+    yield client
+    await client.aclose()
+
+
+def keys_of(rig: Rig) -> Keys:
+    assert isinstance(rig.lane, RedisLane)
+    return rig.lane._keys
+
+
+async def test_scripts_that_the_server_forgot_are_sent_again(rig: Rig, client: Redis) -> None:
+    await client.script_flush()
+    assert await rig.put(entry()) == [PutReply.STORED]
+    await client.script_flush()
+    assert len(await rig.take()) == 1
+
+
+async def test_after_a_restart_the_epoch_that_survived_is_refused(
+    rig: Rig, valkey: EmbeddedValkey
+) -> None:
+    await rig.put(entry())
+    valkey.stop()
+    with pytest.raises(LaneUnavailable, match="cannot be reached"):
+        await rig.put(entry())
+    valkey.start()
+    assert await rig.lane.epoch() is None
+    with pytest.raises(WrongEpoch):
+        await rig.take()
+    await rig.lane.open_epoch(EPOCH + 1, grace=0)
+    assert await rig.lane.put(EPOCH + 1, [entry()]) == [PutReply.STORED]
+
+
+async def test_after_a_flush_every_call_is_refused(rig: Rig, client: Redis) -> None:
+    await rig.put(entry())
+    await client.flushall()
+    with pytest.raises(WrongEpoch, match="none"):
+        await rig.put(entry())
+
+
+async def test_places_without_entries_are_passed_over(rig: Rig, client: Redis) -> None:
+    one = entry()
+    await rig.put(one, entry(delay=1))
+    held = await rig.take()
+    await rig.put(entry())
+    await client.delete(keys_of(rig).jobs.decode())
+    await rig.pass_time(1)
+    assert await rig.take() == []
+    assert (await rig.beat(rig.ann, held)).lost == {one.token for one in held}
+    assert await rig.put(one) == [PutReply.STORED]
+
+
+async def test_entries_without_places_make_the_lane_unsound(rig: Rig, client: Redis) -> None:
+    await rig.put(entry())
+    assert await rig.lane.sound(EPOCH)
+    await client.delete(*(key.decode() for key in keys_of(rig).ready(QUEUE)))
+    assert not await rig.lane.sound(EPOCH)
+
+
+async def test_a_step_back_of_the_clock_expires_and_delays_nothing(rig: Rig) -> None:
+    await rig.put(entry(), entry(delay=2))
+    await rig.take()
+    await rig.lane.expired(EPOCH, 0)
+    await rig.pass_time(-3600)
+    assert await rig.lane.expired(EPOCH, 10) == []
+    for _ in range(4):
+        await rig.pass_time(LEASE / 3 - 0.5)
+        await rig.beat(rig.bob, answered=0)
+    assert len(await rig.lane.expired(EPOCH, 10)) == 1, "only the hour is left out"
+    assert [one.flagged for one in await rig.take(worker=rig.bob)] == [True]
+
+
+async def test_no_wrong_password_is_tried_twice(valkey: EmbeddedValkey) -> None:
+    wrong = valkey.url.replace(f":{urlsplit(valkey.url).password}@", ":wrong@")
+    with pytest.raises(LaneUnavailable, match="refused user or password") as caught:
+        await RedisLane(wrong).open()
+    assert "wrong@" not in str(caught.value)
+
+
+async def test_a_server_that_is_not_there_is_named() -> None:
+    with pytest.raises(LaneUnavailable, match=r"127\.0\.0\.1:1 cannot be reached"):
+        await RedisLane("redis://:secret@127.0.0.1:1").open()
+
+
+async def test_a_url_of_something_else_is_refused() -> None:
+    with pytest.raises(ConfigError, match="URL"):
+        RedisLane("http://127.0.0.1")
+
+
+async def test_a_silent_server_is_given_up(unused_server: str) -> None:
+    with pytest.raises(LaneUnavailable, match="in time"):
+        await RedisLane(unused_server, timeout=0.1).open()
+
+
+@pytest.fixture
+async def unused_server() -> AsyncIterator[str]:
+    """The URL of a server that accepts connections and says nothing."""
+    over = asyncio.Event()
+
+    async def listen(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    over.set()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_an_evicting_server_is_refused(valkey: EmbeddedValkey, client: Redis) -> None:
+    await client.config_set("maxmemory-policy", "allkeys-lru")
+    with pytest.raises(LaneUnsafe, match="allkeys-lru"):
+        await RedisLane(valkey.url).open()
+
+
+async def test_a_full_server_still_drains(rig: Rig, client: Redis) -> None:
+    await rig.put(entry(), entry())
+    await client.config_set("maxmemory", 1)
+    with pytest.raises(LaneUnavailable, match="out of memory"):
+        await rig.put(entry())
+    held = await rig.take(1)
+    await rig.lane.release(EPOCH, rig.ann, held)
+    held = await rig.take()
+    assert (await rig.beat(rig.ann, held)).lost == frozenset()
+    await rig.lane.ack(EPOCH, rig.ann, held)
+    assert await rig.take() == []
+
+
+async def test_a_cancelled_call_leaves_no_reply_for_the_next(rig: Rig) -> None:
+    await rig.put(*(entry() for _ in range(30)))
+    for _ in range(20):
+        call = asyncio.create_task(rig.take(1))
+        await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        assert await rig.lane.epoch() == EPOCH
+
+
+async def test_a_worker_keeps_its_waiting_connection_to_itself(rig: Rig) -> None:
+    waiting = [asyncio.create_task(rig.lane.wait(uuid4(), [QUEUE], 20)) for _ in range(20)]
+    await rig.put(entry())
+    done, rest = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    assert [one.result() for one in done] == [QUEUE]
+    for one in rest:
+        one.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
+
+
+async def test_a_waiting_job_costs_little_memory(valkey: EmbeddedValkey, client: Redis) -> None:
+    lane, jobs = RedisLane(valkey.url), 20_000
+    await lane.open_epoch(EPOCH, grace=0)
+    body = pack_body(Body("send_email", b"x" * 275, 0, 0, 3, ""))
+    before = (await client.info("memory"))["used_memory"]
+    for _ in range(jobs // 500):
+        await lane.put(
+            EPOCH,
+            [
+                LaneEntry(id=uuid4(), gen=1, queue=QUEUE, priority=5, body=body, clear=True)
+                for _ in range(500)
+            ],
+        )
+    used = (await client.info("memory"))["used_memory"] - before
+    assert len(body) >= 290
+    assert used / jobs <= 450
+    await lane.close()
