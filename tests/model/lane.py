@@ -5,18 +5,17 @@ from dataclasses import dataclass
 
 from model import properties
 from model.explorer import Step
+from model.lane_faults import Faults
 from model.lane_process import Process
+from model.lane_reaper import LaneReaper
 from model.lane_state import (
-    ACKING,
     AGAIN,
     DONE,
     FRESH,
     HELD,
     NEW,
     RUNNING,
-    Delivery,
     Producer,
-    Reaper,
     Setting,
     State,
     Statement,
@@ -25,7 +24,7 @@ from model.lane_state import (
     tidied,
 )
 from model.ledger import COMPLETE, DEAD, LIVE, NOBODY, RETRY, Row
-from model.redis_lane import READY, RedisLane
+from model.redis_lane import RedisLane
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +52,18 @@ class Lane(Setting):
         lost = given.flushes + given.failovers - left.flushes - left.failovers
         zombie = left.expiries < given.expiries
         hands = [worker.hand for worker in after.workers if worker.hand]
-        held = [hand.gen for hand in hands if hand.phase in (RUNNING, COMPLETE, RETRY)]
         row = before.row
+        unsettled = [hand for hand in hands if hand.phase in (RUNNING, COMPLETE, RETRY)]
+        held = [h.gen for h in unsettled if h.phase == RUNNING or h.gen != row.settled_gen]
         if zombie and lost and not self.claim_after_loss:
             # R1's exception: the grace gave the token of a worker that was cut off to another.
             held = list(set(held))
             shared = any(hand[::4] == (row.settled_gen, RUNNING) for hand in hands)
             row = row._replace(state=LIVE) if shared else row
         yield from properties.of_start(row, held, zombie=zombie)
-        if after.row.starts > row.failures + row.crashes + 1 + lost * (self.max_attempts > 1):
+        uncounted = lost if self.max_attempts > 1 else 0  # marks that went with the lane's data
+        charged = row.failures + row.crashes
+        if before.row.state == LIVE and after.row.starts > charged + 1 + uncounted:
             yield properties.CHARGED
 
     def steps(self, state: State) -> Iterator[Step[State]]:
@@ -96,17 +98,16 @@ class Lane(Setting):
                 return
         yield from self._producer(state)
         yield from self._relay(state)
-        yield from _LaneReaper(self, state).steps()
-        yield from self._ledger_reaper(state)
+        yield from LaneReaper(self, state).steps()
         yield from self._late(state)
-        yield from _Faults(self, state).steps()
+        yield from Faults(self, state).steps()
         for number in range(len(state.workers)):
             yield from Process(self, state, number).steps()
 
     def _producer(self, state: State) -> Iterator[Step[State]]:
         producer = state.producer
         if producer.stage == NEW:
-            inserted = Producer(FRESH, state.epoch)
+            inserted = Producer(FRESH, state.epoch) if self.pushes else Producer(DONE)
             row = self.ledger.insert(state.row)
             yield Step("insert", "producer", state._replace(row=row, producer=inserted))
         elif producer.stage != DONE:
@@ -122,7 +123,7 @@ class Lane(Setting):
             return
         put = Statement("put", epoch=producer.epoch)
         if producer.stage == AGAIN:
-            lane = state.lane.put(1, self._mark(state), verify=False)
+            lane = state.lane.put(1, self.mark(state), verify=False)
             done = state._replace(lane=lane, producer=producer._replace(stage=DONE))
             yield Step("put", "producer", done, "again")
             return
@@ -137,15 +138,7 @@ class Lane(Setting):
         if put.epoch != state.epoch and not self.twin.put_without_epoch:
             return state
         verify = not state.producer.window and not self.twin.late_put_unflagged
-        return state._replace(lane=state.lane.put(1, self._mark(state), verify=verify))
-
-    def _mark(self, state: State) -> int:
-        return state.epoch if self.entry_epochs else 0
-
-    def put(self, state: State, gen: int) -> RedisLane:
-        """Put what was read in the ledger: always to be verified."""
-        verify = not self.twin.relay_put_unflagged
-        return state.lane.put(gen, self._mark(state), verify=verify)
+        return state._replace(lane=state.lane.put(1, self.mark(state), verify=verify))
 
     def _relay(self, state: State) -> Iterator[Step[State]]:
         if state.relay and not state.lost:
@@ -154,20 +147,6 @@ class Lane(Setting):
         due = state.row.state == LIVE and state.row.owner == NOBODY
         if due and not state.relay and not self.twin.no_sweep:
             yield Step("sweep", "relay", state._replace(relay=state.row.gen))
-
-    def _ledger_reaper(self, state: State) -> Iterator[Step[State]]:
-        owner = state.row.owner
-        if owner == NOBODY or state.row.state != LIVE:
-            return
-        if owner in state.judged:
-            row = self.ledger.reap(state.row, owner)
-            yield Step("reap", "reaper", state._replace(row=row), f"w{owner}")
-            return
-        judged = state._replace(judged=state.judged | {owner})
-        if all(worker.id != owner for worker in state.workers):
-            yield Step("judge", "reaper", judged, f"w{owner}")
-        elif state.budget.expiries:
-            yield Step("judge", "reaper", judged.spend("expiries"), f"w{owner}", fault=True)
 
     def _late(self, state: State) -> Iterator[Step[State]]:
         for index, statement in enumerate(state.wire):
@@ -198,173 +177,3 @@ class Lane(Setting):
 def _flagged(producer: Producer) -> Producer:
     """Leave the push to the relay: a put to be verified is the same whoever sends it."""
     return producer._replace(stage=DONE)
-
-
-@dataclass(frozen=True, slots=True)
-class _LaneReaper:
-    """Voids what silent workers hold, in the ledger first."""
-
-    model: Lane
-    state: State
-
-    def steps(self) -> Iterator[Step[State]]:
-        state, reaper, twin = self.state, self.state.reaper, self.model.twin
-        if twin.no_reaper:
-            return
-        if not reaper.action:
-            yield from self._expired()
-            return
-        if state.budget.crashes:
-            yield self._step("crash", state.spend("crashes")._replace(reaper=Reaper()), fault=True)
-        if reaper.epoch != state.epoch and not twin.bump_without_epoch:
-            yield self._step(reaper.action, state._replace(reaper=Reaper()), "old epoch")
-        elif reaper.action == "bump":
-            yield self._bump()
-        elif reaper.action == "read":
-            yield self._read()
-        elif not state.lost:
-            yield self._repair()
-
-    def _step(
-        self, action: str, state: State, note: str = "", *, fault: bool = False
-    ) -> Step[State]:
-        return Step(action, "reaper", state, note, fault)
-
-    def _expired(self) -> Iterator[Step[State]]:
-        state = self.state
-        if state.lost or state.grace:
-            return
-        awake = {worker.id for worker in state.workers if not worker.silent}
-        for entry in state.lane.entries:
-            if entry.holder == READY or (entry.holder in awake and not entry.condemned):
-                continue
-            if self.model.twin.reaper_redelivers_in_the_lane:
-                lane = state.lane.release(entry.gen, entry.holder, entry.call, verify=False)
-                yield self._step("release", state._replace(lane=lane))
-            else:
-                seen = Reaper("bump", entry.gen, entry.started, state.epoch)
-                lane = state.lane
-                if not self.model.twin.expired_condemns_nothing:
-                    lane = lane.condemn(entry)
-                listed = state._replace(lane=lane, reaper=seen)
-                yield self._step("expired", listed, f"gen {entry.gen}")
-
-    def _bump(self) -> Step[State]:
-        state, reaper = self.state, self.state.reaper
-        row = self.model.ledger.bump(state.row, reaper.gen, started=reaper.started)
-        if row == state.row:
-            after = reaper._replace(action="read")
-        elif row.state == LIVE:
-            after = reaper._replace(action="put", new_gen=row.gen)
-        else:
-            after = reaper._replace(action="drop")
-        return self._step("bump", state._replace(row=row, reaper=after), f"gen {reaper.gen}")
-
-    def _read(self) -> Step[State]:
-        row, reaper = self.state.row, self.state.reaper
-        ours = row.owner == NOBODY or self.model.twin.reaper_puts_owned_rows
-        if row.state == LIVE and row.gen == reaper.gen:
-            after = Reaper()
-        elif row.state == LIVE and ours:
-            after = reaper._replace(action="put", new_gen=row.gen)
-        else:
-            after = reaper._replace(action="drop")
-        return self._step("read", self.state._replace(reaper=after))
-
-    def _repair(self) -> Step[State]:
-        """Put the newer generation, if there is one, and drop the old: one call."""
-        state, reaper = self.state, self.state.reaper
-        lane = self.model.put(state, reaper.new_gen) if reaper.new_gen else state.lane
-        tomb = state.producer.window and not self.model.twin.no_tombstone
-        after = state._replace(lane=lane.drop(reaper.gen, tomb=tomb), reaper=Reaper())
-        return self._step(reaper.action, after, f"gen {reaper.gen}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Faults:
-    """Leases that end while their worker lives, lanes that lose data, and the way back."""
-
-    model: Lane
-    state: State
-
-    def steps(self) -> Iterator[Step[State]]:
-        yield from self._lapse()
-        if self.state.lost:
-            yield self._rebuild()
-        else:
-            yield from self._lose_data()
-        if self.state.grace:
-            yield from self._reopen()
-        elif self.state.verify_all and self.model.twin.verify_all_ends_by_time:
-            yield Step("late", "clock", self.state._replace(verify_all=False), "verify_all ends")
-
-    def _lapse(self) -> Iterator[Step[State]]:
-        state = self.state
-        holders = {entry.holder for entry in state.lane.entries}
-        holders |= {statement.worker for statement in state.wire}
-        for number, worker in enumerate(state.workers):
-            if state.budget.expiries and not worker.silent and worker.id in holders:
-                after = _silenced(state, number).spend("expiries")
-                yield Step("lapse", "clock", after, f"w{worker.id}", fault=True)
-
-    def _lose_data(self) -> Iterator[Step[State]]:
-        state = self.state
-        if state.producer.stage == NEW:
-            return
-        if state.budget.flushes:
-            empty = state._replace(lane=RedisLane(), lost=True).spend("flushes")
-            yield Step("flush", "redis", empty, fault=True)
-        if state.budget.failovers and state.snapshot != state.lane:
-            yield Step("replicate", "redis", state._replace(snapshot=state.lane))
-            if state.snapshot is not None:
-                older = state._replace(lane=state.snapshot, lost=True, snapshot=None)
-                yield Step("failover", "redis", older.spend("failovers"), fault=True)
-
-    def _rebuild(self) -> Step[State]:
-        verify_all = not self.model.twin.no_verify_all
-        rebuilt = self.state._replace(lost=False, epoch=self.state.epoch + 1, grace=True)
-        return Step("rebuild", "relay", rebuilt._replace(verify_all=verify_all))
-
-    def _reopen(self) -> Iterator[Step[State]]:
-        """The grace is over: whoever did not reassert was cut off for all of it."""
-        state, twin = self.state, self.model.twin
-        after = state._replace(grace=False)
-        if twin.no_grace:
-            yield Step("reopen", "clock", after)
-            return
-        cut = [n for n, worker in enumerate(state.workers) if _unasserted(state, worker)]
-        if not twin.old_reply_kept:
-            workers = tuple(
-                worker if number in cut else worker._replace(reply=None)
-                for number, worker in enumerate(state.workers)
-            )
-            after = after._replace(workers=workers)
-        if not cut:
-            yield Step("reopen", "clock", after)
-        elif state.budget.expiries:
-            for number in cut:
-                after = _silenced(after, number)
-            yield Step("reopen", "clock", after.spend("expiries"), "worker cut off", fault=True)
-
-
-def _silenced(state: State, number: int) -> State:
-    workers = list(state.workers)
-    workers[number] = workers[number]._replace(silent=True)
-    return state._replace(workers=tuple(workers))
-
-
-def _unasserted(state: State, worker: Worker) -> bool:
-    """Whether the lane does not know that a live worker holds the current generation."""
-    hand = worker.hand
-    if worker.silent or not _matters(hand, state.row):
-        return False
-    return all(entry.holder != worker.id for entry in state.lane.entries)
-
-
-def _matters(hand: Delivery | None, row: Row) -> bool:
-    return (
-        hand is not None
-        and hand.phase != ACKING
-        and hand.gen == hand.entry_gen == row.gen
-        and row.state == LIVE
-    )

@@ -139,6 +139,7 @@ class Setting:
 
     budget: Budget = field(default_factory=Budget)
     twin: LaneTwin = field(default_factory=LaneTwin)
+    pushes: bool = True  # the producer puts what it inserted, else only the relay does
     claim_after_loss: bool = False  # verify by a claim in the ledger once the lane lost data
     entry_epochs: bool = False  # a take flags what was put under an older epoch
     workers: int = 2
@@ -155,14 +156,21 @@ class Setting:
         """Whether the attempts are last ones, to be claimed in the ledger before they start."""
         return self.max_attempts == 1 and not self.twin.last_attempt_not_claimed
 
+    def mark(self, state: State) -> int:
+        """Return the epoch that an entry remembers."""
+        return state.epoch if self.entry_epochs else 0
+
+    def put(self, state: State, gen: int) -> RedisLane:
+        """Put what was read in the ledger: always to be verified."""
+        verify = not self.twin.relay_put_unflagged
+        return state.lane.put(gen, self.mark(state), verify=verify)
+
 
 def tidied(state: State) -> State:
     """Forget what no future step can ask for, so that more histories end in the same state."""
     row = state.row._replace(open=0, settled_by=0, blamed=0, started=False)
     if row.state in (COMPLETE, DEAD):
         row = row._replace(failures=0, crashes=0, call=0)
-    elif row.settled_gen:
-        row = row._replace(settled_gen=0)
     wire = tuple(statement for statement in state.wire if _may_matter(statement, state))
     producer, lane = state.producer, state.lane
     if producer.stage == DONE and all(statement.action != "put" for statement in wire):

@@ -20,14 +20,20 @@ FLUSH_AND_EXPIRY = Budget(flushes=1, expiries=1)
 
 SOUND = {
     "crash, expiry": Lane(Budget(crashes=1, expiries=1)),
-    "two losses at once, failure": Lane(Budget(losses=2, failures=1), wire=2),
-    "crash, drain, failure": Lane(Budget(crashes=1, drains=1, failures=1)),
+    "loss, failure": Lane(Budget(losses=1, failures=1)),
+    "loss, expiry": Lane(Budget(losses=1, expiries=1), pushes=False),
+    "crash, drain, failure": Lane(Budget(crashes=1, drains=1, failures=1), pushes=False),
     "flush, crash": Lane(FLUSH_AND_CRASH),
-    "flush, worker cut off": Lane(FLUSH_AND_EXPIRY),
-    "flush, worker cut off, verified by a claim": Lane(FLUSH_AND_EXPIRY, claim_after_loss=True),
-    "failover, crash": Lane(Budget(failovers=1, crashes=1)),
+    "flush, worker cut off": Lane(FLUSH_AND_EXPIRY, pushes=False),
+    "flush, worker cut off, verified by a claim": Lane(
+        FLUSH_AND_EXPIRY, pushes=False, claim_after_loss=True
+    ),
+    "failover": Lane(FAILOVER),
+    "failover, crash": Lane(Budget(failovers=1, crashes=1), pushes=False),
+    "failover, worker cut off": Lane(Budget(failovers=1, expiries=1), pushes=False),
     "one attempt: crash, flush": Lane(FLUSH_AND_CRASH, max_attempts=1),
-    "one attempt: expiry, loss": Lane(Budget(expiries=1, losses=1), max_attempts=1),
+    "one attempt: expiry": Lane(EXPIRY, max_attempts=1),
+    "one attempt: loss": Lane(LOSS, max_attempts=1),
 }
 
 
