@@ -135,6 +135,7 @@ class Site:
             "HEADRACE_DATABASE_URL": self.database_url,
             "HEADRACE_CHAOS_FOLDER": str(self.history),
             "HEADRACE_CHAOS_LEASE": str(self.lease),
+            "HEADRACE_LEASE": f"{self.lease}s",
             crashpoints.VARIABLE: crash,
             holdpoints.GATE_VARIABLE: str(self.gate),
             **self.environment,

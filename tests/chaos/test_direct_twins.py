@@ -44,9 +44,7 @@ async def test_the_product_passes(site: Site, scenario: Scenario) -> None:
     assert not verdict.violations, str(verdict)
 
 
-@pytest.mark.parametrize(
-    ("twin", "scenario", "rule"), CASES, ids=[twin for twin, _, _ in CASES]
-)
+@pytest.mark.parametrize(("twin", "scenario", "rule"), CASES, ids=[twin for twin, _, _ in CASES])
 async def test_a_twin_fails(site: Site, twin: str, scenario: Scenario, rule: Rule) -> None:
     await scenario(site.broken(twin))
     verdict = await site.verdict()

@@ -1,6 +1,7 @@
 """A worker whose ledger goes away, whose identity is voided, or whose heartbeat breaks."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import asyncpg
@@ -11,10 +12,17 @@ from chaos.proxy import Proxy
 from headrace import Headrace, LedgerUnavailable
 from headrace.engines.ledgered import LedgeredEngine
 from headrace.ledger.postgres import PostgresLedger
+from headrace.model.job import Beat
 from headrace.model.state import Stored
 from headrace.worker import worker as worker_module
 from headrace.worker.worker import Worker
 from integration.ledgers import add, claim, hire, settlement
+
+
+@pytest.fixture
+async def quick_app(migrated_url: str) -> AsyncIterator[Headrace]:
+    async with Headrace("tests", database_url=migrated_url, lease="1s") as app:
+        yield app
 
 
 async def test_a_retry_whose_reply_was_lost_is_known_after_another_worker_ran_the_job(
@@ -33,35 +41,38 @@ async def test_a_retry_whose_reply_was_lost_is_known_after_another_worker_ran_th
 
 
 async def test_refusals_of_one_identity_give_one_new_one(
-    app: Headrace, sql: asyncpg.Connection
+    quick_app: Headrace, sql: asyncpg.Connection
 ) -> None:
+    app = quick_app
     app.queue("q")
-    worker = Worker(app, {"q": 1}, lease=1.5)
+    worker = Worker(app, {"q": 1})
     await worker.start()
     first = worker.id
     await sql.execute("UPDATE headrace.worker SET reaped_at = now()")
     async with asyncio.timeout(10):
         while not worker._hand.void:
             await asyncio.sleep(0)
-        worker._on_reaped()
-        worker._on_reaped()
+        worker._on_beaten(Beat(alive=False))
+        worker._on_beaten(Beat(alive=False))
         while worker.id == first:
             await asyncio.sleep(0)
-        worker._on_reaped()
+        worker._on_beaten(Beat(alive=False))
     await worker.stop()
     assert await sql.fetchval("SELECT count(*) FROM headrace.worker") == 2
 
 
 async def test_a_worker_whose_heartbeat_breaks_ends(
-    app: Headrace, monkeypatch: pytest.MonkeyPatch
+    quick_app: Headrace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    app = quick_app
+
     class Broken(LedgeredEngine):
         async def start(self) -> None:
             raise ZeroDivisionError("a defect")
 
     app.queue("q")
     monkeypatch.setattr(worker_module, "connect", lambda _settings: Broken(PostgresLedger("")))
-    worker = Worker(app, {"q": 1}, lease=0.3)
+    worker = Worker(app, {"q": 1})
     with pytest.raises(RuntimeError, match="a defect"):
         await asyncio.wait_for(worker.run(), 10)
 

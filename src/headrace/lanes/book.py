@@ -3,20 +3,10 @@
 import heapq
 import itertools
 from collections import defaultdict, deque
-from dataclasses import dataclass, field
 from uuid import UUID
 
 from headrace.model.entry import Depth, LaneEntry
 from headrace.model.priority import LEVELS, STRIDES, Shares
-
-
-@dataclass(slots=True)
-class Worker:
-    """A worker's lease, the number of its last take of each queue, and what it holds by id."""
-
-    deadline: int = 0
-    calls: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
-    held: dict[UUID, tuple[LaneEntry, int]] = field(default_factory=dict)
 
 
 class Book:

@@ -7,7 +7,9 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from headrace.errors import WrongEpoch
-from headrace.lanes.book import Book, Worker
+from headrace.lanes.book import Book
+from headrace.lanes.hands import Hands, Worker
+from headrace.lanes.spills import Spills
 from headrace.lanes.waits import Waits
 from headrace.model.entry import (
     Capabilities,
@@ -58,10 +60,9 @@ class MemoryLane:
 
     def _empty(self, grace: int) -> None:
         self._book = Book()
-        self._workers: dict[UUID, Worker] = {}
+        self._hands = Hands(self._book)
+        self._spills = Spills()
         self._tombs: dict[UUID, int] = {}
-        self._cursors: dict[tuple[str, int], Cursor] = {}
-        self._spilled: dict[tuple[str, int], Cursor] = {}
         self._paused: set[str] = set()
         self._cap: dict[str, int] = {}
         self._grace = self._now() + grace
@@ -111,7 +112,8 @@ class MemoryLane:
         if not entry.clear:
             due = max(due, self._grace)
         if self._full(entry, delayed=due > now):
-            self._spill(entry)
+            self._spills.add((entry.queue, entry.priority), Cursor(entry.run_at, entry.id))
+            self._remove(entry.id)
             return PutReply.FULL
         awaited = entry.awaited or (old is not None and old.awaited)
         stored = replace(entry, flagged=flagged, awaited=awaited)
@@ -126,15 +128,6 @@ class MemoryLane:
         places = depth.delayed if delayed else depth.ready[entry.priority]
         return len(self._book.jobs) >= self._caps.total or places >= cap
 
-    def _spill(self, entry: LaneEntry) -> None:
-        level = (entry.queue, entry.priority)
-        key = Cursor(entry.run_at, entry.id)
-        if level in self._cursors:
-            self._spilled[level] = min(key, self._spilled.get(level, key))
-        else:
-            self._cursors[level] = key
-        self._remove(entry.id)
-
     async def take(
         self,
         epoch: int,
@@ -147,14 +140,14 @@ class MemoryLane:
     ) -> Taken:
         """Ack, then lease up to `n` due entries."""
         await self.ack(epoch, worker, acks)
-        me, now = self._workers.get(worker), self._now()
-        if me is None or me.deadline <= now or call < me.calls[queue]:
+        now = self._now()
+        me = self._hands.alive(worker, now)
+        if me is None or call < me.calls[queue]:
             return Taken([])
         suspect = max(self._suspect_all, self._suspects[queue]) > now
         if call == me.calls[queue]:
-            again = [one for one, number in me.held.values() if number == call]
-            mine = [one for one in again if one.queue == queue and self._book.has(one)]
-            return Taken([_delivery(one, call, suspect) for one in mine])
+            again = self._hands.given_by(me, queue, call)
+            return Taken([_delivery(one, call, suspect) for one in again])
         me.calls[queue] = call
         if queue in self._paused:
             return Taken([])
@@ -180,61 +173,47 @@ class MemoryLane:
         """Remove entries whose outcome the ledger has."""
         self._check(epoch)
         for one in deliveries:
-            if self._owns(worker, one):
+            if self._hands.owns(worker, one):
                 self._remove(one.id)
-            self._let_go(worker, one)
+            self._hands.let_go(worker, one)
 
     async def extend(
         self, epoch: int, worker: UUID, deliveries: Sequence[Delivery]
     ) -> set[tuple[UUID, int]]:
         """The tokens among these that are still the worker's own."""
         self._check(epoch)
-        return {one.token for one in deliveries if self._owns(worker, one)}
+        return {one.token for one in deliveries if self._hands.owns(worker, one)}
 
     async def release(self, epoch: int, worker: UUID, deliveries: Sequence[Delivery]) -> None:
         """Give entries back that have not started."""
         self._check(epoch)
         for one in reversed(deliveries):
-            if self._owns(worker, one):
+            if self._hands.owns(worker, one):
                 entry = replace(self._book.jobs[one.id], flagged=True, clear=True)
                 self._book.give_back(entry)
                 if entry.queue not in self._paused:
                     self._waits.wake(entry.queue)
-            self._let_go(worker, one)
+            self._hands.let_go(worker, one)
 
     async def beat(self, epoch: int, worker: UUID, hand: Sequence[Delivery], answered: int) -> Beat:
         """Begin or prolong a worker's lease."""
         self._check(epoch)
         me = self._prolong(worker)
-        lost = frozenset(one.token for one in hand if not self._owns(worker, one))
-        named = {(*one.token, one.call) for one in hand}
-        held = [_delivery(one, call, False) for one, call in me.held.values()]
-        await self.release(
-            epoch,
-            worker,
-            [one for one in held if one.call <= answered and (*one.token, one.call) not in named],
-        )
+        lost = frozenset(one.token for one in hand if not self._hands.owns(worker, one))
+        orphans = self._hands.unnamed(me, hand, answered)
+        await self.release(epoch, worker, [_delivery(one, call, False) for one, call in orphans])
         return Beat(alive=True, lost=lost)
 
     async def leave(self, epoch: int, worker: UUID) -> None:
         """End a worker's lease."""
         self._check(epoch)
-        if worker in self._workers:
-            self._workers[worker].deadline = self._now()
+        self._hands.end(worker, self._now())
 
     async def expired(self, epoch: int, n: int) -> list[Lease]:
         """Up to `n` leases of workers whose lease is over."""
         self._check(epoch)
         self._look_at_clock()
-        leases: list[Lease] = []
-        for worker, one in list(self._workers.items()):
-            if one.deadline > self._now():
-                continue
-            held = [(entry, call) for entry, call in one.held.values() if self._book.has(entry)]
-            leases += [Lease(worker, entry.id, entry.gen, call) for entry, call in held]
-            if not held:
-                del self._workers[worker]
-        return leases[:n]
+        return self._hands.lapsed(self._now())[:n]
 
     async def drop(self, epoch: int, entries: Sequence[Ended]) -> None:
         """Remove entries, wherever they are."""
@@ -256,12 +235,12 @@ class MemoryLane:
         for one in hand:
             entry = self._book.jobs.get(one.id)
             free = entry is None or (entry.gen <= one.gen and not entry.clear)
-            if not self._owns(worker, one) and open_ and free:
+            if not self._hands.owns(worker, one) and open_ and free:
                 awaited = entry is not None and entry.awaited
                 back = _entry(one, awaited=awaited)
                 self._book.jobs[one.id] = back
                 me.held[one.id] = (back, one.call)
-            if self._owns(worker, one):
+            if self._hands.owns(worker, one):
                 own.add(one.token)
         return own
 
@@ -300,43 +279,21 @@ class MemoryLane:
     async def cursors(self, epoch: int) -> dict[tuple[str, int], Cursor]:
         """From where a queue's level has rows that the lane did not take."""
         self._check(epoch)
-        return dict(self._cursors)
+        return dict(self._spills.cursors)
 
     async def move_cursor(
         self, epoch: int, queue: str, level: int, old: Cursor | None, new: Cursor | None
     ) -> bool:
         """Set a cursor, if it is `old`."""
         self._check(epoch)
-        where = (queue, level)
-        if self._cursors.get(where) != old:
-            return False
-        places = [one for one in (new, self._spilled.pop(where, None)) if one is not None]
-        self._cursors.pop(where, None)
-        if places:
-            self._cursors[where] = min(places)
-        return True
+        return self._spills.move((queue, level), old, new)
 
     def _now(self) -> int:
-        return int(self._clock() * 1000)
+        return round(self._clock() * 1000)
 
     def _check(self, epoch: int) -> None:
         if epoch != self._epoch:
             raise WrongEpoch(f"the lane is at epoch {self._epoch}, not {epoch}")
-
-    def _owns(self, worker: UUID, one: Delivery) -> bool:
-        entry, call = self._held(worker, one)
-        return (
-            entry is not None and self._book.has(entry) and (entry.gen, call) == (one.gen, one.call)
-        )
-
-    def _held(self, worker: UUID, one: Delivery) -> tuple[LaneEntry | None, int]:
-        me = self._workers.get(worker)
-        return (None, 0) if me is None else me.held.get(one.id, (None, 0))
-
-    def _let_go(self, worker: UUID, one: Delivery) -> None:
-        entry, call = self._held(worker, one)
-        if entry is not None and (entry.gen, call) == (one.gen, one.call):
-            del self._workers[worker].held[one.id]
 
     def _remove(self, id_: UUID) -> None:
         entry = self._book.jobs.pop(id_, None)
@@ -346,16 +303,13 @@ class MemoryLane:
     def _prolong(self, worker: UUID, *, look: bool = True) -> Worker:
         if look:
             self._look_at_clock()
-        me = self._workers.setdefault(worker, Worker())
-        me.deadline = self._now() + self._lease
-        return me
+        return self._hands.prolong(worker, self._now() + self._lease)
 
     def _look_at_clock(self) -> None:
         """Whoever could not be watched gets one full lease (protocol A1)."""
         now = self._now()
         if now - self._looked > self._lease / 3:
-            for worker in self._workers.values():
-                worker.deadline = now + self._lease
+            self._hands.prolong_all(now + self._lease)
             self._suspect_all = max(self._suspect_all, now + _SUSPECT)
         self._looked = now
 

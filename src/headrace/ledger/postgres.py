@@ -11,6 +11,7 @@ from headrace.errors import UnknownQueue, UsageError
 from headrace.ledger import foreign, ids
 from headrace.ledger.cursor import Cursor
 from headrace.ledger.faults import translated
+from headrace.ledger.lane_ledger import PostgresLaneLedger
 from headrace.ledger.pool import open_pool
 from headrace.ledger.queries import Queries
 from headrace.ledger.retention import LedgerKeeper
@@ -18,10 +19,12 @@ from headrace.ledger.rows import Row, as_delivery, as_job, insert_columns, inser
 from headrace.ledger.session import join_session
 from headrace.ledger.transaction import open_transaction
 from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement
+from headrace.model.lane_view import LaneView, Mode
 from headrace.model.priority import LEVELS
 from headrace.model.state import Stored
 from headrace.model.task import Declaration
 from headrace.ports.engine import Transaction
+from headrace.ports.lane_ledger import LaneLedger
 
 _HANDLERS = 50
 
@@ -38,10 +41,16 @@ class PostgresLedger:
         self._url = url
         self._queries = Queries(url, size=size)
         self._keeper = LedgerKeeper(self._queries)
+        self._lanes = PostgresLaneLedger(self._queries)
         self._handlers: asyncpg.Pool[asyncpg.Record] | None = None
         self._queue_ids: dict[str, int] = {}
         self._cursors: dict[str, Cursor] = {}
         self._ids = ids.Ids()
+
+    @property
+    def lanes(self) -> LaneLedger:
+        """What it does for the lane."""
+        return self._lanes
 
     async def open(self) -> None:
         """Connect, check the schema, learn the clock and the queues.
@@ -183,7 +192,8 @@ class PostgresLedger:
         if not rows:
             return Beat(alive=False)
         lost = ((row["lost_id"], row["lost_gen"]) for row in rows if row["lost_id"] is not None)
-        return Beat(alive=True, lost=frozenset(lost))
+        view = LaneView(rows[0]["epoch"], Mode(rows[0]["mode"]))
+        return Beat(alive=True, lost=frozenset(lost), view=view)
 
     async def leave(self, worker: UUID) -> None:
         """End a worker's lease."""

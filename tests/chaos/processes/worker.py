@@ -5,7 +5,7 @@ import json
 import os
 
 from chaos.processes.patience import until_the_ledger_is_there
-from chaos.processes.stage import lease, set_stage
+from chaos.processes.stage import set_stage
 from chaos.processes.tasks import build
 from headrace.supervisor.node import run_node
 
@@ -17,4 +17,4 @@ async def main() -> None:
     stage = set_stage()
     queues: dict[str, int] = json.loads(os.environ[QUEUES])
     app = build(stage.middle, queues)
-    await until_the_ledger_is_there(lambda: run_node(app, queues, lease=lease(), grace=GRACE))
+    await until_the_ledger_is_there(lambda: run_node(app, queues, grace=GRACE))

@@ -37,6 +37,12 @@ class Caller:
         async with self._links.link() as link:
             return await link.run(script(name), keys, (mark(epoch, link), *args))
 
+    async def _tell(
+        self, name: str, epoch: int, keys: list[bytes], args: Iterable[Argument]
+    ) -> None:
+        """Run a script that returns only the lane's clock."""
+        self._saw(await self._run(name, epoch, keys, args))
+
     def _saw(self, now: int) -> None:
         self._clock = (now, time.monotonic())
 

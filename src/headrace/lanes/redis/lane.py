@@ -129,7 +129,7 @@ class RedisLane(Upkeep):
         k = self._keys
         keys = [k.meta, k.jobs, k.held(worker.bytes), k.tombs]
         for some in sliced(deliveries):
-            self._saw(await self._run("ack", epoch, keys, (packing.names(some),)))
+            await self._tell("ack", epoch, keys, (packing.names(some),))
 
     async def extend(
         self, epoch: int, worker: UUID, deliveries: Sequence[Delivery]
@@ -156,7 +156,7 @@ class RedisLane(Upkeep):
         k = self._keys
         keys = [k.meta, k.jobs, k.held(worker.bytes), k.wake(queue), *k.ready(queue)]
         places = packing.places(len(names) // 24)
-        self._saw(await self._run("release", epoch, keys, (queue, names, places)))
+        await self._tell("release", epoch, keys, (queue, names, places))
 
     async def beat(self, epoch: int, worker: UUID, hand: Sequence[Delivery], answered: int) -> Beat:
         """Begin or prolong a worker's lease."""
@@ -178,7 +178,7 @@ class RedisLane(Upkeep):
         """End a worker's lease."""
         k = self._keys
         keys = [k.meta, k.workers, *k.of_worker(worker.bytes)]
-        await self._run("leave", epoch, keys, (worker.bytes,))
+        await self._tell("leave", epoch, keys, (worker.bytes,))
 
     async def reassert(
         self, epoch: int, worker: UUID, hand: Sequence[Delivery]

@@ -56,24 +56,24 @@ class Upkeep(Caller):
         """Remove entries, wherever they are."""
         keys = [self._keys.meta, self._keys.jobs, self._keys.tombs]
         for some in sliced(entries):
-            await self._run("drop", epoch, keys, (packing.ended(some),))
+            await self._tell("drop", epoch, keys, (packing.ended(some),))
 
     async def pause(self, epoch: int, queue: str) -> None:
         """Give nothing out of a queue."""
-        await self._run("pause", epoch, [self._keys.meta, self._keys.wake(queue)], (queue, 1))
+        await self._tell("pause", epoch, [self._keys.meta, self._keys.wake(queue)], (queue, 1))
 
     async def resume(self, epoch: int, queue: str) -> None:
         """Undo `pause`."""
-        await self._run("pause", epoch, [self._keys.meta, self._keys.wake(queue)], (queue, 0))
+        await self._tell("pause", epoch, [self._keys.meta, self._keys.wake(queue)], (queue, 0))
 
     async def suspect(self, epoch: int, queue: str, seconds: float) -> None:
         """Give out all of a queue flagged for so long."""
-        await self._run("suspect", epoch, [self._keys.meta], (queue, round(seconds * 1000)))
+        await self._tell("suspect", epoch, [self._keys.meta], (queue, round(seconds * 1000)))
 
     async def limit(self, epoch: int, caps: Mapping[str, int]) -> None:
         """Set how many entries a level of these queues may hold."""
         args = [part for pair in caps.items() for part in pair]
-        await self._run("limit", epoch, [self._keys.meta], args)
+        await self._tell("limit", epoch, [self._keys.meta], args)
 
     async def depth(self, epoch: int, queue: str) -> Depth:
         """How much a queue has in the lane."""

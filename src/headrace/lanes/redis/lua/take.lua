@@ -81,8 +81,10 @@ for level = 1, 10 do
   left = left + lengths[level]
 end
 local strides = { struct.unpack('<dddddddddd', ARGV[6]) }
-local passes = settings[4] and { struct.unpack('<dddddddddd', settings[4]) }
-  or { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+-- The passes of the ten levels, and the last key served.
+local passes = settings[4] and { struct.unpack('<ddddddddddd', settings[4]) }
+  or { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+passes[12] = nil
 
 local function share_out(want)
   local counts, ahead, open = {}, {}, {}
@@ -108,7 +110,7 @@ local function share_out(want)
   return counts
 end
 
-local levels, ids, found, leases, served = {}, {}, {}, {}, {}
+local levels, ids, found, leases = {}, {}, {}, {}
 local popped, count = 0, 0
 
 -- Lease the popped entries of one level; a token that is not its record's place is stale.
@@ -129,7 +131,7 @@ local function lease(level, tokens)
         levels[count], ids[count], found[count] = letter, wanted[i], record
         leases[2 * count - 1], leases[2 * count] = wanted[i], head .. under
         passes[level] = passes[level] + strides[level]
-        served[level] = true
+        passes[11] = math.max(passes[11], passes[level])
       end
     end
   end
@@ -151,14 +153,10 @@ end
 
 if count > 0 then
   call('HSET', KEYS[5], unpack(leases))
-  local floor = math.huge
-  for level in pairs(served) do
-    floor = math.min(floor, passes[level] - strides[level])
-  end
   for level = 1, 10 do
-    passes[level] = math.max(passes[level], floor) - floor
+    passes[level] = math.max(passes[level], passes[11] - strides[level])
   end
-  call('HSET', KEYS[1], 'shares:' .. queue, struct.pack('<dddddddddd', unpack(passes)))
+  call('HSET', KEYS[1], 'shares:' .. queue, struct.pack('<ddddddddddd', unpack(passes)))
 end
 
 if left > 0 then
