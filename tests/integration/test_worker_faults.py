@@ -9,7 +9,7 @@ import pytest
 
 from chaos.dialects import PostgresDialect
 from chaos.proxy import Proxy
-from headrace import Headrace
+from headrace import Headrace, LedgerUnavailable
 from headrace.engines.ledgered import LedgeredEngine
 from headrace.ledger.postgres import PostgresLedger
 from headrace.model.job import Beat
@@ -87,3 +87,21 @@ async def test_a_worker_ends_in_good_order_while_the_ledger_is_away(migrated_url
             proxy.refuse()
             proxy.cut()
             await asyncio.wait_for(worker.stop(), 10)
+
+
+@pytest.mark.parametrize(
+    "lost", [b"server_version_num", b"headrace.migration", b"-- clock:", b"-- declare_queues:"]
+)
+async def test_a_start_cut_short_leaves_no_connection_and_can_be_repeated(
+    migrated_url: str, lost: bytes
+) -> None:
+    with Proxy.before(migrated_url, PostgresDialect) as proxy:
+        ledger = PostgresLedger(proxy.url)
+        proxy.drop_next_reply(lost)
+        with pytest.raises(LedgerUnavailable):
+            await ledger.open()
+        async with asyncio.timeout(10):
+            while proxy.connections:
+                await asyncio.sleep(0)
+        await ledger.open()
+        await ledger.close()

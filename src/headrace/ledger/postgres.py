@@ -60,6 +60,13 @@ class PostgresLedger:
             SchemaError: the schema is missing, older or newer than the code.
         """
         await self._queries.open()
+        try:
+            await self._learn()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _learn(self) -> None:
         # Handlers hold their transactions for as long as they run; were they to take them from
         # the same pool, claims, settles and their own enqueues would wait for them for ever.
         self._handlers = await open_pool(self._url, size=_HANDLERS, least=0)
