@@ -19,6 +19,12 @@ _ROOM = 4 << 30  # bytes
 _MADE_HERE = pytest.StashKey[str]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--chaos-long", action="store_true", help="run the chaos gate for minutes, not seconds"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if _SHARED not in os.environ:
         folder = tempfile.mkdtemp(prefix="headrace-", dir=_fastest_folder())

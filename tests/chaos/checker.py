@@ -20,13 +20,15 @@ from chaos.events import (
     SettleSent,
     StartChecked,
 )
-from chaos.runs import Run, lease_lost_between, runs_by_job
+from chaos.runs import NEVER, Run, lease_lost_between, runs_by_job
 
 STATE_AFTER = {
     Outcome.COMPLETE: "completed",
     Outcome.CANCEL: "cancelled",
     Outcome.DEAD: "dead",
 }
+# What two clocks of one machine may drift apart during a run (ns).
+CLOCKS_APART = 50_000_000
 TERMINAL_STATES = frozenset(STATE_AFTER.values())
 
 
@@ -57,6 +59,7 @@ class LedgerJob:
         state: as stored: live, blocked, completed, dead or cancelled.
         settled_gen: the generation whose settle ended it, if one did.
         settled_xid: the transaction that wrote the row last (its xmin), if known.
+        committed_at: when that transaction committed, on the clock of the history (ns), if known.
         effects: rows that its handler's transactions left, or None where it opens none.
         request: the producer's name for what it asked for once, or None where it has none.
     """
@@ -66,6 +69,7 @@ class LedgerJob:
     max_attempts: int
     settled_gen: int | None = None
     settled_xid: int | None = None
+    committed_at: int | None = None
     effects: int | None = None
     request: str | None = None
 
@@ -205,13 +209,17 @@ def _starts_after_settle(told: _Job) -> Iterator[Finding]:
 
 
 def _starts_after_commit(told: _Job, row: LedgerJob) -> Iterator[Finding]:
-    if row.state not in TERMINAL_STATES or row.settled_xid is None:
+    if row.state not in TERMINAL_STATES:
         return
     for run in told.runs:
         oldest_open = run.start.ledger_xmin
-        if oldest_open is not None and row.settled_xid < oldest_open:
+        if oldest_open is not None and (row.settled_xid or NEVER) < oldest_open:
             order = f"transaction {row.settled_xid} settled it, {oldest_open} was the oldest open"
             yield Rule.STARTED_AFTER_SETTLE, f"{_named(run.start)} asked when {order}"
+        if row.committed_at is not None and row.committed_at + CLOCKS_APART < run.start.asked_at:
+            late = (run.start.asked_at - row.committed_at) / 1e6
+            commit = f"{late:.3f} ms after the transaction that settled it had committed"
+            yield Rule.STARTED_AFTER_SETTLE, f"{_named(run.start)} asked {commit}"
 
 
 def _overlaps(told: _Job, losses: Sequence[LeaseLost]) -> Iterator[Finding]:

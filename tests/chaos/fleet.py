@@ -3,13 +3,13 @@
 import asyncio
 import os
 import signal
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from chaos.events import KILL, FaultInjected, ProcessEnded, ProcessStarted
 from chaos.history import History
@@ -27,6 +27,24 @@ class Role:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
+class Process(Protocol):
+    """A child process of the runner, or one that is told of by a nursery."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    async def wait(self) -> int: ...
+
+    def send_signal(self, signal: int, /) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def terminate(self) -> None: ...
+
+
 class ProcessFailed(Exception):
     """A process of the fleet ended by itself with a failure, which no fault explains."""
 
@@ -36,7 +54,7 @@ class Member:
     """A living process of the fleet."""
 
     role: Role
-    process: asyncio.subprocess.Process
+    process: Process
 
     @property
     def pid(self) -> int:
@@ -54,10 +72,18 @@ class Fleet:
         roles: what to run.
         history: gets each start and end, and each fault before it strikes.
         output: a folder for what the processes print, one file each.
+        launch: starts a process of a role that prints to a file.
     """
 
-    def __init__(self, roles: Sequence[Role], history: History, output: Path) -> None:
+    def __init__(
+        self,
+        roles: Sequence[Role],
+        history: History,
+        output: Path,
+        launch: Callable[[Role, Path], Awaitable[Process]] | None = None,
+    ) -> None:
         self.history = history
+        self._launch = launch or execute
         self._roles = roles
         self._output = output
         self._members: list[Member] = []
@@ -69,10 +95,7 @@ class Fleet:
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
         for role in self._roles:
-            outputs = [self._output / f"{role.name}-{n}.log" for n in range(role.processes)]
-            self._keepers[role.name] = [
-                self._group.create_task(self._keep(role, output)) for output in outputs
-            ]
+            self.add(role)
         return self
 
     async def __aexit__(
@@ -87,6 +110,13 @@ class Fleet:
                 keeper.cancel()
         await self._group.__aexit__(kind, error, trace)
 
+    def add(self, role: Role) -> None:
+        """Start the processes of one more role."""
+        outputs = [self._output / f"{role.name}-{n}.log" for n in range(role.processes)]
+        self._keepers[role.name] = [
+            self._group.create_task(self._keep(role, output)) for output in outputs
+        ]
+
     def members(self, role: str | None = None) -> list[Member]:
         """Return the living processes, of one role or of all, oldest first."""
         return [member for member in self._members if role in {None, member.role.name}]
@@ -98,6 +128,17 @@ class Fleet:
             living = self.members(role)
             return living[draw % len(living)]
 
+    @asynccontextmanager
+    async def frozen(self, member: Member) -> AsyncIterator[None]:
+        """Freeze a process by SIGSTOP; on leaving it goes on."""
+        self.history.append(FaultInjected(kind="stop", victim=member.pid))
+        member.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                member.process.send_signal(signal.SIGCONT)
+
     async def kill(self, member: Member) -> None:
         """End a process by SIGKILL and wait until it is gone."""
         self.history.append(FaultInjected(kind=KILL, victim=member.pid))
@@ -107,11 +148,8 @@ class Fleet:
 
     async def stop(self, member: Member, seconds: float) -> None:
         """Freeze a process by SIGSTOP and let it go on after so many seconds, if it still lives."""
-        self.history.append(FaultInjected(kind="stop", victim=member.pid))
-        member.process.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(seconds)
-        with suppress(ProcessLookupError):
-            member.process.send_signal(signal.SIGCONT)
+        async with self.frozen(member):
+            await asyncio.sleep(seconds)
 
     async def retire(self, role: str) -> None:
         """Ask every process of a role to end by SIGTERM and wait; none is started again."""
@@ -137,14 +175,7 @@ class Fleet:
             )
 
     async def _live(self, role: Role, output: Path) -> int:
-        with output.open("ab") as printed:
-            process = await asyncio.create_subprocess_exec(
-                *role.command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=printed,
-                stderr=printed,
-                env={**os.environ, **role.environment},
-            )
+        process = await self._launch(role, output)
         member = Member(role, process)
         try:
             self.history.append(ProcessStarted(role=role.name, child=member.pid))
@@ -162,6 +193,18 @@ class Fleet:
     async def _tell(self) -> None:
         async with self._change:
             self._change.notify_all()
+
+
+async def execute(role: Role, output: Path) -> asyncio.subprocess.Process:
+    """Start the command of a role as a child of this process."""
+    with output.open("ab") as printed:
+        return await asyncio.create_subprocess_exec(
+            *role.command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=printed,
+            stderr=printed,
+            env={**os.environ, **role.environment},
+        )
 
 
 def _end_of(output: Path) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, TypeVar, assert_never
+from urllib.parse import SplitResult, urlsplit
 
 from chaos.dialects import Dialect
 from chaos.network import (
@@ -77,6 +78,7 @@ class Proxy:
         self, target_host: str, target_port: int, dialect: Callable[[], Dialect] | None = None
     ) -> None:
         self.port = 0
+        self._behind: SplitResult | None = None
         self._target = (target_host, target_port)
         self._dialect = dialect
         self._faults: dict[Direction, NetworkFault] = dict.fromkeys(Direction, Pass())
@@ -89,6 +91,23 @@ class Proxy:
         self._serving: set[asyncio.Task[None]] = set()
         self._failures: list[Exception] = []
         self._reserved = socket.socket()
+
+    @classmethod
+    def before(cls, url: str, dialect: Callable[[], Dialect]) -> Self:
+        """Return a proxy before the server of a URL; its own URL is `url` once it is entered."""
+        parts = urlsplit(url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        proxy = cls(parts.hostname, parts.port, dialect)
+        proxy._behind = parts
+        return proxy
+
+    @property
+    def url(self) -> str:
+        """The URL of the server behind, by way of this proxy; it must have been made from one."""
+        assert self._behind is not None
+        user, _, _ = self._behind.netloc.rpartition("@")
+        return self._behind._replace(netloc=f"{user}@{HOST}:{self.port}").geturl()
 
     def __enter__(self) -> Self:
         # A bound socket that never listens keeps the port ours while connections are refused.

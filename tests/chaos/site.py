@@ -1,36 +1,43 @@
 """Where a chaos run happens: the servers, the folder of its history, its processes, its verdict."""
 
 import json
-import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import asyncpg
 
 from chaos import crashpoints, holdpoints, twins
 from chaos.checker import LedgerJob, Violation, check
-from chaos.events import AnyEvent, HoldReached
+from chaos.events import AnyEvent, CrashPointReached, EnqueueReturned
 from chaos.faultplan import until
 from chaos.fleet import Fleet, Member, Role
-from chaos.history import History, read_history
+from chaos.history import History, now_ns, read_history
+from chaos.nursery import Child, Nursery
+from chaos.processes.tasks import QUEUE, Middle, build
 from chaos.report import Summary, render, summarise
+from headrace import Headrace, JobHandle
 from headrace.ledger.migrate import migrate
 from headrace.model.state import Stored
 
 SHORT_LEASE = 1.5  # seconds
-QUEUE = "work"
 EFFECTS = "CREATE TABLE effect (job uuid, gen_of_run int)"
 WITH_EFFECTS = ("effect", "effect_then_failure")
 STORED = """
     SELECT j.id::text AS job, j.state, j.max_attempts, j.settled_gen, j.xmin::text::bigint AS xid,
+           CASE WHEN current_setting('track_commit_timestamp') = 'on'
+                THEN extract(epoch FROM pg_xact_commit_timestamp(j.xmin))::float8
+           END AS committed,
            j.task, j.payload ->> 'order' AS request,
            (SELECT count(*) FROM effect e WHERE e.job = j.id) AS effects
     FROM headrace.job j
 """
-LIVE = "SELECT count(*) FROM headrace.job WHERE state < 2"
+ALL_OVER = "SELECT NOT EXISTS (SELECT FROM headrace.job WHERE state < 2)"
 
 
 class Mode(StrEnum):
@@ -128,21 +135,31 @@ class Site:
             "HEADRACE_DATABASE_URL": self.database_url,
             "HEADRACE_CHAOS_FOLDER": str(self.history),
             "HEADRACE_CHAOS_LEASE": str(self.lease),
-            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "HEADRACE_LEASE": f"{self.lease}s",
             crashpoints.VARIABLE: crash,
             holdpoints.GATE_VARIABLE: str(self.gate),
             **self.environment,
             **(more or {}),
         }
-        command = [sys.executable, "-m", f"chaos.processes.{module}"]
-        return Role(name, command, processes, environment)
+        return Role(name, [f"chaos.processes.{module}"], processes, environment)
 
     @asynccontextmanager
     async def fleet(self, *roles: Role) -> AsyncIterator[Fleet]:
         """Run processes of these roles."""
         with History(self.history) as history:
-            async with Fleet(roles, history, self.folder / "output") as fleet:
+            async with (
+                Nursery() as nursery,
+                Fleet(roles, history, self.folder / "output", partial(_fork, nursery)) as fleet,
+            ):
                 yield fleet
+
+    @asynccontextmanager
+    async def customer(self, *queues: str) -> AsyncIterator["Customer"]:
+        """The runner itself as a producer, of jobs of one kind on a queue."""
+        app = build(Middle(), queues, self.database_url)
+        with History(self.history) as history:
+            async with app:
+                yield Customer(app, history)
 
     def busy(self, member: Member) -> bool:
         """Whether a process is past its start and, if it has jobs to do, at work."""
@@ -155,20 +172,34 @@ class Site:
 
     async def quiet(self, within: float) -> None:
         """Wait until every job is over."""
+        await self.ledger_says(ALL_OVER, within)
+
+    async def seen(self, kind: type[AnyEvent], *, pid: int | None = None) -> None:
+        """Wait until the history has an event of a kind, of one process or of any."""
+
+        async def there() -> bool:
+            found = (event for event in self.events() if isinstance(event, kind))
+            return any(pid in {None, event.pid} for event in found)
+
+        await until(there, within=20, what=f"{kind.__name__} of process {pid}")
+
+    async def ledger_says(self, sql: str, within: float = 20.0) -> None:
+        """Wait until a query of the ledger gives a true value."""
         async with self.connection() as connection:
 
-            async def over() -> bool:
-                return await connection.fetchval(LIVE) == 0
+            async def said() -> bool:
+                return bool(await connection.fetchval(sql))
 
-            await until(over, within=within, what="every job over")
+            await until(said, within=within, what=sql)
 
-    async def held(self, name: str, within: float = 15.0) -> None:
-        """Wait until a process is held at its point."""
+    async def reached(self, *points: str, within: float = 30.0) -> None:
+        """Wait until a process has died at each of these points."""
 
-        async def reached() -> bool:
-            return any(isinstance(e, HoldReached) and e.name == name for e in self.events())
+        async def all_reached() -> bool:
+            seen = {e.name for e in self.events() if isinstance(e, CrashPointReached)}
+            return seen >= set(points)
 
-        await until(reached, within=within, what=f"a process held at {name}")
+        await until(all_reached, within=within, what=f"all of {', '.join(points)}")
 
     async def verdict(self) -> "Verdict":
         """Check the history against the ledger as they are now."""
@@ -180,6 +211,7 @@ class Site:
         """Return every row."""
         async with self.connection() as connection:
             rows = await connection.fetch(STORED)
+        since_boot = now_ns() - time.time_ns()
         return [
             LedgerJob(
                 job=row["job"],
@@ -187,11 +219,32 @@ class Site:
                 max_attempts=row["max_attempts"],
                 settled_gen=row["settled_gen"],
                 settled_xid=row["xid"],
+                committed_at=row["committed"] and int(row["committed"] * 1e9) + since_boot,
                 effects=row["effects"] if row["task"] in WITH_EFFECTS else None,
                 request=row["request"],
             )
             for row in rows
         ]
+
+
+@dataclass(frozen=True)
+class Customer:
+    """Enqueues jobs from the runner."""
+
+    app: Headrace
+    history: History
+    orders: Iterator[int] = field(default_factory=count)
+
+    async def ask(
+        self, kind: str, jobs: int = 1, *, queue: str = QUEUE, seconds: float = 0.0
+    ) -> list[JobHandle[object]]:
+        """Enqueue jobs of one kind that take so long."""
+        task = self.app.tasks[kind].options(queue=queue)
+        orders = [f"{queue} {next(self.orders)}" for _ in range(jobs)]
+        handles = await self.app.enqueue_many([task.job(one, seconds) for one in orders])
+        for handle in handles:
+            self.history.append(EnqueueReturned(job=str(handle.id)))
+        return handles
 
 
 @dataclass(frozen=True)
@@ -204,3 +257,8 @@ class Verdict:
 
     def __str__(self) -> str:
         return render(self.summary, self.violations)
+
+
+async def _fork(nursery: Nursery, role: Role, output: Path) -> Child:
+    (module,) = role.command
+    return await nursery.launch(module, role.environment, output)

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+import redis.asyncio
 
 from headrace import Headrace
 from headrace.ledger.migrate import migrate
@@ -52,3 +53,11 @@ async def app(migrated_url: str) -> AsyncIterator[Headrace]:
     app = Headrace("tests", database_url=migrated_url)
     async with app:
         yield app
+
+
+@pytest.fixture
+async def lane_url(redis_url: str) -> str:
+    """A server without any lane."""
+    async with redis.asyncio.from_url(redis_url) as client:
+        await client.flushall()
+    return redis_url

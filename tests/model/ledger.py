@@ -123,6 +123,13 @@ class Ledger:
             )
         )
 
+    def bump(self, row: Row, gen: int, *, started: bool) -> Row:
+        """Void a generation whose lease in the lane has expired; a started run crashed."""
+        if row.state != LIVE or row.gen != gen:
+            return row
+        row = row._replace(gen=gen + 1, crashes=row.crashes + started)
+        return self._dead_if_exhausted(row)
+
     def _released(self, row: Row) -> Row:
         gen = row.gen + (not self.twin.release_without_gen)
         return row._replace(gen=gen, owner=NOBODY, open=row.open - 1)

@@ -34,13 +34,26 @@ def make() -> tuple[Hand, Clock]:
 
 def test_what_is_booked_may_start_once_the_lease_is_fresh() -> None:
     hand, clock = make()
-    one, two = delivery(), delivery()
-    hand.book(hand.open_call(), [one, two])
+    one, two, three = delivery(), delivery(), delivery()
+    hand.book(hand.open_call(), [one, two, three])
     assert hand.start(one)
     clock.now += 12.5  # the lease of 15 s less the margin of 3 s is over
+    assert hand.silent
     assert not hand.start(two)
     hand.beaten(Beat(alive=True), sent=clock.now - 11.0)
-    assert hand.start(two)
+    assert not hand.silent
+    assert hand.start(three)
+
+
+def test_what_was_refused_is_no_longer_named_even_if_a_beat_was_under_way() -> None:
+    hand, clock = make()
+    one = delivery()
+    hand.book(hand.open_call(), [one])
+    sent = clock.now + 11.5
+    clock.now += 12.5
+    assert not hand.start(one)
+    hand.beaten(Beat(alive=True), sent=sent)
+    assert hand.names() == ([], 1)
 
 
 def test_a_beat_sent_too_late_voids_what_has_not_started() -> None:

@@ -82,8 +82,8 @@ def add_change(
             error=error,
         )
         selection = Selection(
-            ids=job_ids(ids), wanted=wanted.among(*allowed), everything=everything, limit=limit
-        )
+            ids=job_ids(ids), wanted=wanted, everything=everything, limit=limit
+        ).among(*allowed)
         connection = Connection(url=database_url, embedded=embedded, json=as_json)
         if dry_run:
             count_jobs(connection, selection)

@@ -36,12 +36,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def count_jobs(connection: Connection, selection: Selection) -> None:
-    """Say how many jobs are chosen.
-
-    Raises:
-        UsageError: neither ids nor a filter are given, or both.
-    """
-    selection.check()
+    """Say how many jobs are chosen."""
 
     async def work(inspector: LedgerInspector) -> int:
         if selection.ids:
@@ -68,10 +63,9 @@ def change_jobs(
         question: how a person is asked before jobs chosen by a filter are changed; empty: not.
 
     Raises:
-        UsageError: neither ids nor a filter are given, or both; or nobody is there to be asked.
+        UsageError: nobody is there to be asked.
         Exit: status 1, where a job given by its id was not changed.
     """
-    selection.check()
     if selection.ids:
         _change_ids(connection, selection.ids, change)
         return

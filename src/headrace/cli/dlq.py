@@ -6,6 +6,7 @@ from headrace.cli.change_command import add_change
 from headrace.cli.jobs import list_jobs
 from headrace.cli.options import (
     AsJson,
+    Before,
     DatabaseUrl,
     Embedded,
     ErrorText,
@@ -30,6 +31,7 @@ def list_dead(
     until: Until = None,
     error: ErrorText = None,
     limit: Limit = 20,
+    before: Before = None,
     database_url: DatabaseUrl = None,
     embedded: Embedded = False,
     as_json: AsJson = False,
@@ -44,6 +46,7 @@ def list_dead(
         until=until,
         error=error,
         limit=limit,
+        before=before,
         database_url=database_url,
         embedded=embedded,
         as_json=as_json,

@@ -46,12 +46,13 @@ def enqueue(
     from headrace.cli.session import database
 
     given = {"delay": delay, "queue": queue, "priority": _number_or_name(priority)}
+    named = _object(arguments)
     options = {name: value for name, value in given.items() if value is not None}
     with database(database_url, embedded=embedded) as url:
         # The application reads its settings itself, and code of its own may connect as well.
         os.environ["HEADRACE_DATABASE_URL"] = url
         app = load_app(app_path)
-        answer = asyncio.run(_enqueue(app, task, _object(arguments), options))
+        answer = asyncio.run(_enqueue(app, task, named, options))
     if as_json:
         print_json(answer)
     else:

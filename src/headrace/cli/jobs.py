@@ -7,6 +7,7 @@ import typer
 from headrace.cli.change_command import add_change
 from headrace.cli.options import (
     AsJson,
+    Before,
     DatabaseUrl,
     Embedded,
     ErrorText,
@@ -40,7 +41,7 @@ def list_jobs(
     until: Until = None,
     error: ErrorText = None,
     limit: Limit = 20,
-    before: Annotated[str | None, typer.Option(help="Go on before this id.")] = None,
+    before: Before = None,
     database_url: DatabaseUrl = None,
     embedded: Embedded = False,
     as_json: AsJson = False,

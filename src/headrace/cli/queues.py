@@ -157,9 +157,9 @@ def clean(
     from headrace.model.inspection import JobFilter
 
     age: timedelta = parse_duration(older_than, "--older-than")
-    wanted = JobFilter(states=(state,), queue=name, settled_for=age).among(*FINAL)
+    wanted = JobFilter(states=(state,), queue=name, settled_for=age)
     connection = Connection(url=database_url, embedded=embedded, json=as_json)
-    selection = Selection(wanted=wanted, limit=limit)
+    selection = Selection(wanted=wanted, limit=limit).among(*FINAL)
     if dry_run:
         count_jobs(connection, selection)
         return

@@ -75,11 +75,16 @@ def _root(
 def run() -> None:
     """Run the command line; ends the process.
 
-    An error of ours is one sentence on standard error and status 1, or 2 where the call was wrong.
-    Any other error is a defect, ours or the application's, and keeps its traceback.
+    An error of ours is one sentence on standard error. Any other error is a defect, ours or the
+    application's, and keeps its traceback.
     """
     try:
         app()
     except HeadraceError as exc:
-        print(f"headrace: {exc}", file=sys.stderr)  # noqa: T201 - the program speaks
-        sys.exit(2 if isinstance(exc, UsageError) else 1)
+        sys.exit(report(exc))
+
+
+def report(exc: HeadraceError) -> int:
+    """Say what went wrong; returns the exit status: 2 where the call was wrong, else 1."""
+    print(f"headrace: {exc}", file=sys.stderr)  # noqa: T201 - the program speaks
+    return 2 if isinstance(exc, UsageError) else 1

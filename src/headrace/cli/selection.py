@@ -20,20 +20,21 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     everything: bool = False
     limit: int | None = None
 
-    def check(self) -> None:
-        """Refuse what says too little or too much; a state alone is no choice.
+    def among(self, *allowed: State) -> "Selection":
+        """The same jobs, in these states only.
 
         Raises:
-            UsageError: neither ids nor a filter are given, or both.
+            UsageError: neither ids nor a filter are given, or both, or other states are asked for.
         """
-        chosen = self.wanted != JobFilter(states=self.wanted.states) or self.everything
+        chosen = self.wanted != JobFilter() or self.everything
         if self.ids and chosen:
             raise UsageError("both ids and a filter are given; choose one")
         if not self.ids and not chosen:
             raise UsageError(
-                "which jobs? give ids, or choose with --queue, --task, --tenant, --since, --until "
-                "or --error, or say --all"
+                "which jobs? give ids, or choose with --queue, --task, --state and the like, "
+                "or say --all"
             )
+        return msgspec.structs.replace(self, wanted=self.wanted.among(*allowed))
 
     def words(self) -> str:
         """The jobs, for a question to a person."""

@@ -60,6 +60,16 @@ class Hands:
         held = self._named(worker, one)
         return held is not None and self._book.has(held[0])
 
+    def holding(self, ids: Iterable[UUID]) -> set[UUID]:
+        """Those of these jobs that some worker holds."""
+        held = {
+            job_id
+            for worker in self._workers.values()
+            for job_id, (entry, _) in worker.held.items()
+            if self._book.has(entry)
+        }
+        return held.intersection(ids)
+
     def let_go(self, worker: UUID, one: Delivery) -> None:
         """Forget a delivery, stale or not."""
         if self._named(worker, one) is not None:

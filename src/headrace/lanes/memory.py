@@ -215,6 +215,11 @@ class MemoryLane:
         self._look_at_clock()
         return self._hands.lapsed(self._now())[:n]
 
+    async def leased(self, epoch: int, ids: Sequence[UUID]) -> set[UUID]:
+        """Those of these jobs that some worker holds."""
+        self._check(epoch)
+        return self._hands.holding(ids)
+
     async def drop(self, epoch: int, entries: Sequence[Ended]) -> None:
         """Remove entries, wherever they are."""
         self._check(epoch)

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from headrace.errors import ConfigError, LedgerUnavailable
+from headrace.ledger.faults import translated
 
 MINIMUM_VERSION = 140000
 
@@ -57,7 +58,12 @@ async def open_pool(url: str, *, size: int, least: int = 1) -> "asyncpg.Pool[asy
             "check that it runs and the URL"
         ) from exc
     if least:
-        await _check_version(pool, where)
+        try:
+            with translated():
+                await _check_version(pool, where)
+        except BaseException:
+            await pool.close()
+            raise
     return pool
 
 
@@ -83,7 +89,6 @@ def _where(url: str) -> str:
 async def _check_version(pool: "asyncpg.Pool[asyncpg.Record]", where: str) -> None:
     version = await pool.fetchval("SELECT current_setting('server_version_num')::int")
     if version < MINIMUM_VERSION:
-        await pool.close()
         raise LedgerUnavailable(
             f"PostgreSQL at {where} is version {version // 10000}; "
             f"headrace needs {MINIMUM_VERSION // 10000} or newer"

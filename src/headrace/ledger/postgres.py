@@ -11,6 +11,7 @@ from headrace.errors import UnknownQueue, UsageError
 from headrace.ledger import foreign, ids
 from headrace.ledger.cursor import Cursor
 from headrace.ledger.faults import translated
+from headrace.ledger.lane_ledger import PostgresLaneLedger
 from headrace.ledger.pool import open_pool
 from headrace.ledger.queries import Queries
 from headrace.ledger.retention import LedgerKeeper
@@ -18,10 +19,12 @@ from headrace.ledger.rows import Row, as_delivery, as_job, insert_columns, inser
 from headrace.ledger.session import join_session
 from headrace.ledger.transaction import open_transaction
 from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement
+from headrace.model.lane_view import LaneView, Mode
 from headrace.model.priority import LEVELS
 from headrace.model.state import Stored
 from headrace.model.task import Declaration
 from headrace.ports.engine import Transaction
+from headrace.ports.lane_ledger import LaneLedger
 
 _HANDLERS = 50
 
@@ -38,10 +41,16 @@ class PostgresLedger:
         self._url = url
         self._queries = Queries(url, size=size)
         self._keeper = LedgerKeeper(self._queries)
+        self._lanes = PostgresLaneLedger(self._queries)
         self._handlers: asyncpg.Pool[asyncpg.Record] | None = None
         self._queue_ids: dict[str, int] = {}
         self._cursors: dict[str, Cursor] = {}
         self._ids = ids.Ids()
+
+    @property
+    def lanes(self) -> LaneLedger:
+        """What it does for the lane."""
+        return self._lanes
 
     async def open(self) -> None:
         """Connect, check the schema, learn the clock and the queues.
@@ -51,6 +60,13 @@ class PostgresLedger:
             SchemaError: the schema is missing, older or newer than the code.
         """
         await self._queries.open()
+        try:
+            await self._learn()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _learn(self) -> None:
         # Handlers hold their transactions for as long as they run; were they to take them from
         # the same pool, claims, settles and their own enqueues would wait for them for ever.
         self._handlers = await open_pool(self._url, size=_HANDLERS, least=0)
@@ -122,6 +138,12 @@ class PostgresLedger:
             cursor.took(rows, n)
         return [as_delivery(row, queue, call) for row in rows]
 
+    async def due(self, queues: Sequence[str]) -> bool:
+        """Whether a job of these queues waits to run now, or is on its way by a lane."""
+        await self._know_queues(queues)
+        (row,) = await self._fetch("due", [self._queue_ids[queue] for queue in queues])
+        return bool(row["due"])
+
     async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[UUID]:
         """Write outcomes, fenced; what this worker settled by an earlier sending counts too."""
         completed = [one for one in settlements if one.state is Stored.COMPLETED]
@@ -176,7 +198,8 @@ class PostgresLedger:
         if not rows:
             return Beat(alive=False)
         lost = ((row["lost_id"], row["lost_gen"]) for row in rows if row["lost_id"] is not None)
-        return Beat(alive=True, lost=frozenset(lost))
+        view = LaneView(rows[0]["epoch"], Mode(rows[0]["mode"]))
+        return Beat(alive=True, lost=frozenset(lost), view=view)
 
     async def leave(self, worker: UUID) -> None:
         """End a worker's lease."""

@@ -116,6 +116,9 @@ class Lane(Protocol):
     async def expired(self, epoch: int, n: int) -> list[Lease]:
         """Up to `n` leases of workers whose lease is over. They stay until put newer or dropped."""
 
+    async def leased(self, epoch: int, ids: Sequence[UUID]) -> set[UUID]:
+        """Those of these jobs that some worker holds, for people to see."""
+
     async def drop(self, epoch: int, entries: Sequence[Ended]) -> None:
         """Remove entries, wherever they are; a holder learns of it by its next beat."""
 

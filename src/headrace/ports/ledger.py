@@ -8,10 +8,15 @@ from uuid import UUID
 from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement
 from headrace.model.task import Declaration
 from headrace.ports.engine import Transaction
+from headrace.ports.lane_ledger import LaneLedger
 
 
 class Ledger(Protocol):
     """Every verb is one statement. All raise `LedgerUnavailable` where PostgreSQL is away."""
+
+    @property
+    def lanes(self) -> LaneLedger:
+        """What it does for the lane."""
 
     async def open(self) -> None:
         """Connect and check the schema."""
@@ -35,6 +40,9 @@ class Ledger(Protocol):
         self, worker: UUID, queue: str, call: int, n: int, shares: tuple[list[float], list[float]]
     ) -> list[Delivery]:
         """Claim due jobs; `shares` are the passes and strides of the levels."""
+
+    async def due(self, queues: Sequence[str]) -> bool:
+        """Whether a job of these queues waits to run now."""
 
     async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[UUID]:
         """Write outcomes; returns the accepted ids."""

@@ -50,23 +50,26 @@ class Fetcher:
     async def poll(self) -> float:
         """Take once; returns the seconds until the next take, unless a slot becomes free."""
         wanted = self._executor.free + self._prefetch
-        if wanted <= 0 or self._backlog() > _MOST_UNWRITTEN:
-            return _LONGEST
         hand = self._hand()
+        # A worker that was stopped and goes on would take what it may not start.
+        if wanted <= 0 or self._backlog() > _MOST_UNWRITTEN or hand.silent:
+            return _LONGEST
         call = hand.open_call()
         try:
-            taken = await self._engine.take(hand.worker, self._queue, call, wanted)
+            taken, next_due = await self._engine.take(hand.worker, self._queue, call, wanted)
         except HeadraceError:
             hand.give_up(call)
             raise
         hand.book(call, taken)
         self._executor.give(hand, taken)
+        if len(taken) == wanted:
+            return 0.0
         if taken:
             self._pause = _SHORTEST
-            return 0.0 if len(taken) == wanted else self._pause
-        self._emptied(self._queue)
+        else:
+            self._emptied(self._queue)
         pause, self._pause = self._pause, min(self._pause * 2, _LONGEST)
-        return pause
+        return pause if next_due is None else min(pause, next_due)
 
 
 _MOST_UNWRITTEN = 2000

@@ -69,6 +69,8 @@ class Hand:
         """
         with self._lock:
             if delivery.token not in self._held or self._silent_at(self._clock()):
+                # It is tried once: what is no longer named is given back by the next beat.
+                self._drop([delivery.token])
                 return False
             self._started.add(delivery.token)
             return True
@@ -107,6 +109,12 @@ class Hand:
             waiting = [one for token, one in self._held.items() if token not in self._started]
             self._drop([one.token for one in waiting])
             return waiting
+
+    @property
+    def silent(self) -> bool:
+        """Whether the lease may be over: nothing may start, so nothing should be taken."""
+        with self._lock:
+            return self._silent_at(self._clock())
 
     @property
     def void(self) -> bool:

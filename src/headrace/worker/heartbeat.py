@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 
 from headrace.errors import HeadraceError
+from headrace.model.job import Beat
 from headrace.ports.clock import boottime
 from headrace.ports.engine import Engine
 from headrace.worker.hand import Hand
@@ -24,9 +25,10 @@ class Heartbeat:
     Args:
         engine: makes an engine for the thread: an engine belongs to one event loop.
         hand: the worker's current hand.
-        reaped: called, on the worker's loop, when a beat is refused.
+        beaten: told, on the worker's loop, of each reply to a beat.
         blocked: told, from the thread, while the worker's loop is blocked, for how many seconds;
             names the culprit.
+        failed: called, on the worker's loop, when a defect ends the beats.
     """
 
     def __init__(
@@ -34,14 +36,16 @@ class Heartbeat:
         *,
         engine: Callable[[], Engine],
         hand: Callable[[], Hand],
-        reaped: Callable[[], None],
+        beaten: Callable[[Beat], None],
         blocked: Callable[[float], str],
+        failed: Callable[[BaseException], None],
         interval: float = BEAT,
     ) -> None:
         self._engine = engine
         self._hand = hand
-        self._reaped = reaped
+        self._beaten = beaten
         self._blocked = blocked
+        self._failed = failed
         self._interval = interval
         self._stop = threading.Event()
         self._pulse = boottime()
@@ -72,7 +76,12 @@ class Heartbeat:
             self._loop.call_later(_TICK, self._tick)
 
     def _main(self) -> None:
-        asyncio.run(self._beat_on())
+        try:
+            asyncio.run(self._beat_on())
+        except Exception as exc:
+            _log.exception("the heartbeat ended by a defect")
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(self._failed, exc)
 
     async def _beat_on(self) -> None:
         engine = self._engine()
@@ -101,9 +110,10 @@ class Heartbeat:
         sent = boottime()
         beat = await engine.beat(hand.worker, held, answered)
         hand.beaten(beat, sent)
-        if not beat.alive and self._loop is not None:
+        if not beat.alive:
             _log.error("worker %s was reaped: it was silent for a whole lease", hand.worker)
-            self._loop.call_soon_threadsafe(self._reaped)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._beaten, beat)
 
     def _look_at_loop(self) -> None:
         late = boottime() - self._pulse - _TICK

@@ -12,17 +12,20 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from headrace.app import Headrace
 from headrace.connect import connect
-from headrace.model.job import Delivery
+from headrace.errors import LaneError, LedgerUnavailable
+from headrace.model.job import Beat, Delivery
 from headrace.ports.clock import boottime
+from headrace.service import Loop
 from headrace.worker.attempt import Attempt
 from headrace.worker.deadlines import Deadlines
 from headrace.worker.executor import Executor
 from headrace.worker.fetcher import Fetcher
-from headrace.worker.hand import LEASE, Hand
+from headrace.worker.hand import Hand
 from headrace.worker.heartbeat import Heartbeat
 from headrace.worker.settler import Settler
 
@@ -30,6 +33,8 @@ _log = logging.getLogger("headrace.worker")
 CONCURRENCY = 10
 GRACE = 30.0
 EX_SOFTWARE = 70
+_LISTEN = 1.0
+_UNHEARD = 0.05
 
 
 class Worker:
@@ -39,7 +44,6 @@ class Worker:
         app: a started application.
         queues: concurrency by queue.
         prefetch: jobs to hold per queue beyond its free slots; they count as started.
-        lease: seconds of silence after which others may take this worker's jobs.
         grace: seconds that running jobs get when the worker stops.
     """
 
@@ -49,12 +53,11 @@ class Worker:
         queues: Mapping[str, int],
         *,
         prefetch: int = 0,
-        lease: float = LEASE,
         grace: float = GRACE,
     ) -> None:
         self._app = app
         self._queues = dict(queues)
-        self._lease = lease
+        self._lease = lease = app.settings.lease.total_seconds()
         self._grace = grace
         self._hand = Hand(uuid.uuid4(), boottime(), lease=lease)
         self._deadlines = Deadlines()
@@ -65,15 +68,17 @@ class Worker:
         self._changed = asyncio.Event()
         self._done = asyncio.Event()
         self._broken: BaseException | None = None
-        self._rebirths: set[asyncio.Task[None]] = set()
+        self._rebirth: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         for queue, concurrency in self._queues.items():
             self._staff(queue, concurrency, prefetch)
+        self._listener = Loop("listener", self._listen, failed=self._on_defect)
         self._heartbeat = Heartbeat(
             engine=lambda: connect(app.settings),
             hand=lambda: self._hand,
-            reaped=self._on_reaped,
+            beaten=self._on_beaten,
             blocked=self._on_blocked,
+            failed=self._on_defect,
             interval=lease / 3,
         )
 
@@ -91,6 +96,7 @@ class Worker:
         for queue in self._queues:
             self._executors[queue].start()
             self._fetchers[queue].loop.start()
+        self._listener.start()
 
     async def run(self, *, burst: bool = False) -> None:
         """Work until `finish` is called, or in a burst until nothing is due and nothing runs.
@@ -120,17 +126,47 @@ class Worker:
 
     async def stop(self) -> None:
         """Take nothing more, release what has not started, wait for what runs, settle, leave."""
+        listener = asyncio.create_task(self._listener.stop())
+        await self._end_listening()
         await asyncio.gather(*(fetcher.loop.stop() for fetcher in self._fetchers.values()))
         draining = [executor.stop(self._grace) for executor in self._executors.values()]
-        unstarted = self._hand.unstarted()
-        if unstarted:
-            await self._app.engine.release(self._hand.worker, unstarted)
-        await asyncio.gather(*draining)
+        await asyncio.gather(self._release(), *draining)
         await self._settler.drain()
         await self._heartbeat.stop()
         self._deadlines.close()
-        await asyncio.gather(*self._rebirths)
-        await self._app.engine.leave(self._hand.worker)
+        await listener
+        if self._rebirth is not None:
+            await self._rebirth
+        await self._leave()
+
+    async def _release(self) -> None:
+        unstarted = self._hand.unstarted()
+        if unstarted:
+            with _left_to_the_reaper("to give back what has not started"):
+                await self._app.engine.release(self._hand.worker, unstarted)
+
+    async def _leave(self) -> None:
+        with _left_to_the_reaper("to leave"):
+            await self._app.engine.leave(self._hand.worker)
+
+    async def _listen(self) -> float:
+        """Where something tells of new jobs, wake the fetcher of their queue."""
+        free = [queue for queue, executor in self._executors.items() if executor.free > 0]
+        if not free:
+            return _UNHEARD
+        asked = boottime()
+        queue = await self._app.engine.wait(self._hand.worker, free, _LISTEN)
+        if queue is not None:
+            self.wake(queue)
+            return 0.0
+        waited = boottime() - asked
+        return max(0.0, _LISTEN - waited)
+
+    async def _end_listening(self) -> None:
+        try:
+            await self._app.engine.nudge(self._hand.worker)
+        except LaneError as exc:
+            _log.info("the wait for new jobs ends by itself: %s", exc)
 
     def _staff(self, queue: str, concurrency: int, prefetch: int) -> None:
         executor = Executor(
@@ -166,7 +202,10 @@ class Worker:
         while not self._done.is_set():
             busy = any(executor.busy for executor in self._executors.values())
             if not busy and self._empty >= self._queues.keys() and not self._settler.backlog:
-                return
+                await self._settler.drain()
+                if not await self._app.engine.due(list(self._queues)):
+                    return
+                self._empty.clear()
             self._changed.clear()
             await self._changed.wait()
 
@@ -190,11 +229,22 @@ class Worker:
                 delivery.id,
             )
 
-    def _on_reaped(self) -> None:
-        """A reaped identity is void for ever: go on under a new one."""
-        rebirth = asyncio.create_task(self._register())
-        self._rebirths.add(rebirth)
-        rebirth.add_done_callback(self._rebirths.discard)
+    def _on_beaten(self, beat: Beat) -> None:
+        if beat.view is not None:
+            self._app.engine.heed(beat.view)
+        if not beat.alive and (self._rebirth is None or self._rebirth.done()):
+            self._rebirth = asyncio.create_task(self._be_reborn())
+
+    async def _be_reborn(self) -> None:
+        """A reaped identity is void for ever: go on under a new one.
+
+        Beats of the void one go on meanwhile, and each refusal calls for this again.
+        """
+        if self._hand.void:
+            try:
+                await self._register()
+            except LedgerUnavailable as exc:
+                _log.warning("no new identity, the next beat tries again: %s", exc)
 
     def _on_stuck(self, attempt: Attempt) -> None:
         delivery = attempt.delivery
@@ -223,3 +273,12 @@ class Worker:
                 os._exit(EX_SOFTWARE)
             return culprit
         return "code outside of any job"
+
+
+@contextmanager
+def _left_to_the_reaper(what: str) -> Iterator[None]:
+    """A ledger that is away stops no worker from ending: its lease ends with it."""
+    try:
+        yield
+    except LedgerUnavailable as exc:
+        _log.warning("the ledger is away, unable %s: %s", what, exc)

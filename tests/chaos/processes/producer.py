@@ -4,9 +4,8 @@ It holds back while many of its jobs wait, so that faults strike busy workers al
 """
 
 import asyncio
-import logging
 import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from itertools import count
 from random import Random
 
@@ -43,12 +42,14 @@ LIVE = "SELECT count(*) FROM headrace.job WHERE state = 0"
 class Producer:
     """Sends requests; each has a name of its own that its job carries."""
 
-    def __init__(self, app: Headrace, history: History, tx: asyncpg.Connection) -> None:
+    def __init__(
+        self, app: Headrace, history: History, tx: asyncpg.Connection, orders: Iterator[str]
+    ) -> None:
         self._app = app
         self._history = history
         self._tx = tx
         self._random = Random()
-        self._orders = (f"{os.getpid()}-{number}" for number in count())
+        self._orders = orders
         self._ways: tuple[Callable[[], Awaitable[None]], ...] = (
             self._one_by_one,
             self._concurrently,
@@ -117,21 +118,17 @@ class Producer:
 
 async def main() -> None:
     stage = set_stage()
-    app = build(stage)
+    app = build(stage.middle)
     asked = asyncio.Event()
+    orders = (f"{os.getpid()}-{number}" for number in count())
 
     async def produce() -> None:
         with translated():
             connection = await asyncpg.connect(os.environ["HEADRACE_DATABASE_URL"])
             async with app:
-                producer = Producer(app, stage.history, connection)
+                producer = Producer(app, stage.history, connection, orders)
                 with draining(asked.set):
                     while not asked.is_set():
                         await producer.send_some()
 
     await until_the_ledger_is_there(produce)
-
-
-if __name__ == "__main__":
-    logging.basicConfig(format="%(asctime)s %(process)d %(levelname)s %(message)s")
-    asyncio.run(main())

@@ -1,7 +1,6 @@
 """A process with the services alone, that repair what workers leave; ends with 0 on SIGTERM."""
 
 import asyncio
-import logging
 
 from chaos.processes.patience import until_the_ledger_is_there
 from chaos.processes.stage import lease, set_stage
@@ -11,7 +10,7 @@ from headrace.supervisor.signals import draining
 
 
 async def main() -> None:
-    app = build(set_stage())
+    app = build(set_stage().middle)
     asked = asyncio.Event()
 
     async def serve() -> None:
@@ -24,8 +23,3 @@ async def main() -> None:
             await asyncio.gather(*(loop.stop() for loop in loops))
 
     await until_the_ledger_is_there(serve)
-
-
-if __name__ == "__main__":
-    logging.basicConfig(format="%(asctime)s %(process)d %(levelname)s %(message)s")
-    asyncio.run(main())

@@ -27,6 +27,7 @@ from chaos.events import (
 )
 from chaos.history import History, now_ns, read_history
 from chaos.holdpoints import held
+from chaos.processes.tasks import Middle
 from chaos.twins import apply_twin_of_this_process, swap_method
 from headrace import connect
 from headrace.ledger.postgres import PostgresLedger
@@ -49,13 +50,6 @@ TOLD = {
     Stored.DEAD: Outcome.DEAD,
     Stored.CANCELLED: Outcome.CANCEL,
 }
-
-
-class Middle:
-    """The middle of a handler, as a point."""
-
-    def reach(self) -> None:
-        """Be there."""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Iterable
 from datetime import timedelta
 from random import random
 
-from chaos.processes.stage import Stage
 from headrace import Cancel, Context, Dead, Headrace, Retry, RetryPolicy, Snooze
 
 QUEUE = "work"
@@ -20,13 +20,19 @@ SOON = timedelta(milliseconds=200)
 EFFECT = "INSERT INTO effect (job, gen_of_run) VALUES ($1, $2)"
 
 
-def build(stage: Stage, queues: tuple[str, ...] = (QUEUE,)) -> Headrace:
+class Middle:
+    """The middle of a handler, as a point."""
+
+    def reach(self) -> None:
+        """Be there."""
+
+
+def build(middle: Middle, queues: Iterable[str] = (), database_url: str | None = None) -> Headrace:
     """Return the application, not yet started."""
-    app = Headrace("chaos")
+    app = Headrace("chaos", database_url=database_url)
     for queue in queues:
         app.queue(queue)
     retry = RetryPolicy(base=NOW, cap=SOON)
-    middle = stage.middle
 
     @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=retry)
     async def quick(order: str, seconds: float = 0.0) -> str:

@@ -1,6 +1,7 @@
 """The verbs of relay and operators: epochs, repair, pauses, cursors."""
 
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from headrace.errors import WrongEpoch
 from headrace.lanes.redis import packing
@@ -12,6 +13,7 @@ from headrace.model.priority import LEVELS
 from headrace.ports.lane import GRACE
 
 _LAPSED = 20  # workers looked into at once
+_ASKED = 500
 
 
 class Upkeep(Caller):
@@ -51,6 +53,22 @@ class Upkeep(Caller):
         held = [key for worker in lapsed for key in k.of_worker(worker)]
         keys = [k.meta, k.jobs, k.workers, *held]
         return [packing.lease(one) for one in await self._run("expired", epoch, keys, (n, *lapsed))]
+
+    async def leased(self, epoch: int, ids: Sequence[UUID]) -> set[UUID]:
+        """Those of these jobs that some worker holds."""
+        k = self._keys
+        async with self._links.link() as link:
+            workers = await link.call("ZRANGE", k.workers, 0, -1)
+        keys = [k.meta, k.jobs, *(k.held(worker) for worker in workers)]
+        held: set[UUID] = set()
+        for start in range(0, len(ids), _ASKED):
+            some = ids[start : start + _ASKED]
+            packed = b"".join(one.bytes for one in some)
+            answers = await self._run("leased", epoch, keys, (packed,))
+            held.update(
+                one for one, answer in zip(some, answers, strict=True) if answer == ord("1")
+            )
+        return held
 
     async def drop(self, epoch: int, entries: Sequence[Ended]) -> None:
         """Remove entries, wherever they are."""

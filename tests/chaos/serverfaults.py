@@ -1,0 +1,59 @@
+"""Faults of PostgreSQL and of the way to it, for random runs."""
+
+import asyncio
+from collections.abc import Sequence
+
+import asyncpg
+
+from chaos.faultplan import Fault, call
+from chaos.network import Delay, Drop, Hold
+from chaos.proxy import Proxy
+from headrace.embedded import EmbeddedPostgres
+
+BACKENDS = """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+REPLIES = (b"-- insert", b"-- claim:", b"-- settle", b"COMMIT", b"-- beat:", b"-- reap:")
+BLINK = 0.5  # seconds
+
+
+def faults_of_postgres(server: EmbeddedPostgres) -> list[Fault]:
+    """Its backends are terminated all at once; it is killed and started again."""
+
+    async def terminate() -> None:
+        connection = await asyncpg.connect(server.url)
+        await connection.execute(BACKENDS)
+        await connection.close()
+
+    async def restart() -> None:
+        await asyncio.to_thread(server.kill)
+        await asyncio.to_thread(server.start)
+
+    return [call("backends", terminate, weight=3), call("restart", restart, weight=1)]
+
+
+def faults_of_the_way(proxy: Proxy) -> list[Fault]:
+    """Connections are reset, held, half-open or slow; replies to statements are lost."""
+
+    async def cut() -> None:
+        proxy.cut()
+
+    async def lose_replies() -> None:
+        for first_words in REPLIES:
+            proxy.drop_next_reply(first_words)
+
+    return [
+        call("cut", cut, weight=2),
+        call("replies", lose_replies, weight=2),
+        *(_passing(proxy, fault) for fault in (Hold(), Drop(), Delay(0.02))),
+    ]
+
+
+def _passing(proxy: Proxy, fault: Hold | Drop | Delay) -> Fault:
+    async def blink() -> None:
+        proxy.inject(fault)
+        await asyncio.sleep(BLINK)
+        proxy.heal()
+
+    return call(type(fault).__name__.lower(), blink)

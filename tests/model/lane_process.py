@@ -1,0 +1,213 @@
+"""What a worker process can do in lane mode."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from model.explorer import Step
+from model.lane_state import (
+    ACKING,
+    HELD,
+    RUNNING,
+    Delivery,
+    Setting,
+    State,
+    Statement,
+    Worker,
+    lose,
+    restarted,
+)
+from model.ledger import COMPLETE, LIVE, NOBODY, RETRY, Row
+from model.redis_lane import Entry, RedisLane
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One worker process in one state."""
+
+    setting: Setting
+    state: State
+    number: int
+
+    @property
+    def me(self) -> Worker:
+        """The process as it stands."""
+        return self.state.workers[self.number]
+
+    def steps(self) -> Iterator[Step[State]]:
+        """Return what the process can do."""
+        if not self.state.lost:
+            yield from self._take()
+            yield from self._beat()
+            yield from self._reassert()
+        yield from self._ledger_beat()
+        if self.me.reply and not self.me.hand:
+            received = self.me._replace(reply=None, hand=self.me.reply)
+            yield self._step("receive", self._become(received))
+        if self.me.hand:
+            yield from self._deliver(self.me.hand)
+        if self.state.budget.crashes and (self.me.hand or self.me.reply):
+            yield self._step(
+                "crash", restarted(self.state, self.number).spend("crashes"), fault=True
+            )
+
+    def _step(
+        self, action: str, state: State, note: str = "", *, fault: bool = False
+    ) -> Step[State]:
+        return Step(action, f"p{self.number}", state, note, fault)
+
+    def _become(
+        self, worker: Worker, *, row: Row | None = None, lane: RedisLane | None = None
+    ) -> State:
+        state, workers = self.state, self.state.workers
+        workers = (*workers[: self.number], worker, *workers[self.number + 1 :])
+        return state._replace(workers=workers, row=row or state.row, lane=lane or state.lane)
+
+    def _with_hand(self, hand: Delivery | None) -> Worker:
+        return self.me._replace(hand=hand)
+
+    def _lose(self, worker: Worker, statement: Statement) -> Iterator[Step[State]]:
+        return lose(self.setting, self._become(worker), statement, f"p{self.number}")
+
+    def _take(self) -> Iterator[Step[State]]:
+        state, me, entry = self.state, self.me, self.state.lane.ready()
+        if me.hand or me.reply or me.silent or self.state.grace or entry is None:
+            return
+        if _is_fresh(me) and any(_is_fresh(other) for other in state.workers[: self.number]):
+            return  # one unused worker is like the other: let the first one take
+        called = me._replace(calls=me.calls + 1)
+        if self.setting.twin.no_lease:
+            lane = self.state.lane.pop(entry)
+        else:
+            lane = self.state.lane.lease(entry, me.id, called.calls)
+        reply = Delivery(entry.gen, entry.gen, called.calls, self._must_verify(entry))
+        yield self._step("take", self._become(called._replace(reply=reply), lane=lane))
+        late = Statement("take", me.id, call=called.calls, epoch=self.state.epoch)
+        yield from self._lose(called, late)
+
+    def _must_verify(self, entry: Entry) -> bool:
+        old = self.setting.entry_epochs and entry.epoch != self.state.epoch
+        return entry.verify or self.state.verify_all or old
+
+    def _beat(self) -> Iterator[Step[State]]:
+        me, twin = self.me, self.setting.twin
+        if me.silent:
+            yield self._step("beat", self._become(self._voided()), "late")
+            return
+        if twin.beat_releases_nothing:
+            return
+        received = me.calls - bool(me.reply and not twin.beat_releases_unreceived)
+        named = (me.hand.entry_gen,) if me.hand and me.hand.phase != ACKING else ()
+        lane = self.state.lane.beat(me.id, received, named, verify=not twin.release_unflagged)
+        if lane != self.state.lane:
+            yield self._step("beat", self._become(me, lane=lane), "releases")
+        takes_late = any(s.action == "take" and s.worker == me.id for s in self.state.wire)
+        if lane != self.state.lane or takes_late:  # any other beat that is late changes nothing
+            late = Statement("beat", me.id, 0, received, "", self.state.epoch, named)
+            yield from self._lose(me, late)
+
+    def _voided(self) -> Worker:
+        """After a beat that came too late nothing starts that was taken before it."""
+        me, twin = self.me._replace(silent=False), self.setting.twin
+        if me.hand and me.hand.phase == HELD and not twin.late_beat_voids_nothing:
+            me = me._replace(hand=None)
+        return me if twin.late_beat_keeps_the_reply else me._replace(reply=None)
+
+    def _ledger_beat(self) -> Iterator[Step[State]]:
+        me = self.me
+        if me.id in self.state.judged:
+            zombie = me.hand if me.hand and me.hand.phase != HELD else None
+            fresh = restarted(self.state, self.number)
+            workers = list(fresh.workers)
+            workers[self.number] = workers[self.number]._replace(hand=zombie)
+            yield self._step("beat", fresh._replace(workers=tuple(workers)), "refused")
+            return
+        named = (me.hand.gen,) if me.hand else ()
+        row = self.setting.ledger.beat(self.state.row, me.id, me.calls, named)
+        if row != self.state.row:
+            yield self._step("beat", self._become(me, row=row), "releases in the ledger")
+
+    def _reassert(self) -> Iterator[Step[State]]:
+        me, lane = self.me, self.state.lane
+        if not self.state.grace or me.silent or not me.hand or me.hand.phase == ACKING:
+            return
+        if me.hand.gen == me.hand.entry_gen:
+            lane = lane.reassert(me.hand.gen, me.id, me.hand.call, self.state.epoch)
+            if lane != self.state.lane:
+                yield self._step("reassert", self._become(me, lane=lane))
+
+    def _deliver(self, hand: Delivery) -> Iterator[Step[State]]:
+        if hand.phase == HELD:
+            yield from self._prepare(hand)
+            yield from self._release(hand)
+        elif hand.phase == ACKING:
+            yield from self._ack(hand, None)
+        else:
+            yield from self._settle(hand)
+
+    def _prepare(self, hand: Delivery) -> Iterator[Step[State]]:
+        row, setting = self.state.row, self.setting
+        current = row.state == LIVE and row.gen == hand.gen and row.owner == NOBODY
+        stale = hand._replace(phase=ACKING)
+        after_loss = hand.verify and self.state.verify_all and setting.claim_after_loss
+        if after_loss or (setting.claims_last and not hand.verify and hand.gen == hand.entry_gen):
+            yield from self._claim(hand, stale, current=current)
+        elif hand.verify:
+            seen = hand._replace(verify=False) if current else stale
+            yield self._step("verify", self._become(self._with_hand(seen)))
+        else:
+            yield from self._start(hand)
+
+    def _claim(self, hand: Delivery, stale: Delivery, *, current: bool) -> Iterator[Step[State]]:
+        if not current:
+            yield self._step("claim", self._become(self._with_hand(stale)), "refused")
+            return
+        row = self.setting.ledger.claim(self.state.row, self.me.id, hand.call)
+        claimed = self._with_hand(hand._replace(gen=row.gen, verify=False))
+        yield self._step("claim", self._become(claimed, row=row))
+        late = Statement("claim", self.me.id, hand.gen, hand.call)
+        yield from self._lose(self._with_hand(stale), late)
+
+    def _start(self, hand: Delivery) -> Iterator[Step[State]]:
+        fenced = self.me.silent or self.me.id in self.state.judged
+        if not fenced or self.setting.twin.no_self_fence:
+            row = self.state.row._replace(starts=self.state.row.starts + 1)
+            running = self._with_hand(hand._replace(phase=RUNNING))
+            yield self._step("start", self._become(running, row=row), f"gen {hand.gen}")
+
+    def _release(self, hand: Delivery) -> Iterator[Step[State]]:
+        if self.state.budget.drains and not self.state.lost and hand.gen == hand.entry_gen:
+            verify = not self.setting.twin.release_unflagged
+            lane = self.state.lane.release(hand.gen, self.me.id, hand.call, verify=verify)
+            released = self._become(self._with_hand(None), lane=lane).spend("drains")
+            yield self._step("release", released)
+
+    def finish(self, hand: Delivery) -> Iterator[Step[State]]:
+        """Return how the handler may end."""
+        completed = self._with_hand(hand._replace(phase=COMPLETE))
+        yield self._step("finish", self._become(completed), COMPLETE)
+        if self.state.budget.failures:
+            failed = self._with_hand(hand._replace(phase=RETRY))
+            yield self._step("finish", self._become(failed).spend("failures"), RETRY)
+
+    def _settle(self, hand: Delivery) -> Iterator[Step[State]]:
+        if self.setting.twin.ack_before_settle and self.state.lane.entries:
+            yield from self._ack(hand, hand)
+        acked = self._with_hand(hand._replace(phase=ACKING))
+        row = self.setting.ledger.settle(self.state.row, self.me.id, hand.gen, hand.phase)
+        yield self._step("settle", self._become(acked, row=row), f"gen {hand.gen} {hand.phase}")
+        late = Statement("settle", self.me.id, hand.gen, outcome=hand.phase)
+        yield from self._lose(self.me, late)
+
+    def _ack(self, hand: Delivery, after: Delivery | None) -> Iterator[Step[State]]:
+        lane = self.state.lane
+        if not self.state.lost:
+            tomb = self.state.producer.window and not self.setting.twin.no_tombstone
+            lane = lane.ack(hand.entry_gen, self.me.id, hand.call, tomb=tomb)
+        yield self._step("ack", self._become(self._with_hand(after), lane=lane))
+        if self.state.budget.losses:
+            unsent = self._become(self._with_hand(after)).spend("losses")
+            yield self._step("ack", unsent, "connection lost", fault=True)
+
+
+def _is_fresh(worker: Worker) -> bool:
+    return worker[1:] == Worker(worker.id)[1:]

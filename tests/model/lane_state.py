@@ -1,0 +1,253 @@
+"""The states of lane mode, the faults it suffers, and its broken twins."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from model.explorer import Step
+from model.ledger import COMPLETE, DEAD, NOBODY, Ledger, Row
+from model.redis_lane import RedisLane
+
+HELD, RUNNING, ACKING = "held", "running", "acking"
+NEW, FRESH, AGAIN, DONE = "new", "fresh", "again", "done"
+
+
+class Delivery(NamedTuple):
+    """A job in a process's hands: held, running, finished with an outcome, or to be acked."""
+
+    gen: int
+    entry_gen: int  # the generation of the lane's entry: older, once it is claimed in the ledger
+    call: int  # number of the take that gave it
+    verify: bool
+    phase: str = HELD
+
+
+class Worker(NamedTuple):
+    """A worker process with one slot; a restart gives it a new identity."""
+
+    id: int
+    calls: int = 0  # number of its last take
+    reply: Delivery | None = None  # what a take gave whose reply is under way
+    hand: Delivery | None = None
+    silent: bool = False  # its lease in the lane is over, and its own clock says so
+
+
+class Producer(NamedTuple):
+    """Who inserts the job and pushes it once."""
+
+    stage: str = NEW
+    epoch: int = 0  # the lane's epoch that it knew before its COMMIT
+    window: bool = True  # the stamp of its push is fresh
+
+
+class Reaper(NamedTuple):
+    """What the reaper is about to do for one expired entry; nothing if idle."""
+
+    action: str = ""
+    gen: int = 0
+    started: bool = False
+    epoch: int = 0
+    new_gen: int = 0
+
+
+class Statement(NamedTuple):
+    """A call whose sender no longer waits: it takes effect later, or never."""
+
+    action: str
+    worker: int = NOBODY
+    gen: int = 0
+    call: int = 0
+    outcome: str = ""
+    epoch: int = 0
+    named: tuple[int, ...] = ()
+
+
+class Budget(NamedTuple):
+    """How often each fault, and each thing that may go on for ever, may still happen."""
+
+    crashes: int = 0
+    expiries: int = 0  # leases of live workers that end; live workers cut off for a whole grace
+    losses: int = 0  # calls whose sender loses the connection
+    drains: int = 0
+    failures: int = 0  # handlers that fail, below the last attempt
+    flushes: int = 0
+    failovers: int = 0  # restarts with an older state
+
+
+class State(NamedTuple):
+    """Ledger, lane, processes, and what is under way between them."""
+
+    row: Row
+    lane: RedisLane
+    workers: tuple[Worker, ...]
+    budget: Budget
+    producer: Producer = Producer()
+    relay: int = 0  # the generation that a sweep read and will put
+    reaper: Reaper = Reaper()
+    epoch: int = 1  # of the lane, in the ledger
+    lost: bool = False  # the lane has lost data and nobody has begun to rebuild it
+    grace: bool = False
+    verify_all: bool = False
+    snapshot: RedisLane | None = None  # a replica's older copy of the lane
+    judged: frozenset[int] = frozenset()  # identities that the ledger's reaper has voided
+    registered: int = 0  # identities given so far
+    wire: tuple[Statement, ...] = ()
+
+    def spend(self, fault: str) -> "State":
+        """Take one from the budget of a fault."""
+        left = getattr(self.budget, fault) - 1
+        return self._replace(budget=self.budget._replace(**{fault: left}))
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTwin:
+    """What a broken twin of lane mode does wrong; the code does none of it."""
+
+    # producer and relay
+    no_sweep: bool = False
+    late_put_unflagged: bool = False
+    second_put_unflagged: bool = False
+    relay_put_unflagged: bool = False
+    put_without_epoch: bool = False
+    no_tombstone: bool = False
+    # worker
+    no_lease: bool = False
+    no_self_fence: bool = False
+    ack_before_settle: bool = False
+    release_unflagged: bool = False
+    beat_releases_nothing: bool = False
+    beat_releases_unreceived: bool = False
+    late_beat_voids_nothing: bool = False
+    late_beat_keeps_the_reply: bool = False
+    last_attempt_not_claimed: bool = False
+    # reaper
+    no_reaper: bool = False
+    expired_condemns_nothing: bool = False
+    reaper_redelivers_in_the_lane: bool = False
+    bump_without_epoch: bool = False
+    reaper_puts_owned_rows: bool = False
+    # rebuild
+    no_grace: bool = False
+    no_verify_all: bool = False
+    verify_all_ends_by_time: bool = False
+    old_reply_kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The size of the model, the faults it suffers and the twin it is, if any."""
+
+    budget: Budget = field(default_factory=Budget)
+    twin: LaneTwin = field(default_factory=LaneTwin)
+    pushes: bool = True  # the producer puts what it inserted, else only the relay does
+    claim_after_loss: bool = False  # verify by a claim in the ledger once the lane lost data
+    entry_epochs: bool = False  # a take flags what was put under an older epoch
+    workers: int = 2
+    max_attempts: int = 9  # beyond what the budget reaches: the lane alone dispatches
+    wire: int = 1
+    ledger: Ledger = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the ledger."""
+        object.__setattr__(self, "ledger", Ledger(self.max_attempts))
+
+    @property
+    def claims_last(self) -> bool:
+        """Whether the attempts are last ones, to be claimed in the ledger before they start."""
+        return self.max_attempts == 1 and not self.twin.last_attempt_not_claimed
+
+    def mark(self, state: State) -> int:
+        """Return the epoch that an entry remembers."""
+        return state.epoch if self.entry_epochs else 0
+
+    def put(self, state: State, gen: int) -> RedisLane:
+        """Put what was read in the ledger: always to be verified."""
+        verify = not self.twin.relay_put_unflagged
+        return state.lane.put(gen, self.mark(state), verify=verify)
+
+
+def tidied(state: State) -> State:
+    """Forget what no future step can ask for, so that more histories end in the same state."""
+    row = state.row._replace(open=0, settled_by=0, blamed=0, started=False)
+    if row.state in (COMPLETE, DEAD):
+        row = row._replace(failures=0, crashes=0, call=0)
+    wire = tuple(statement for statement in state.wire if _may_matter(statement, state))
+    producer, lane = state.producer, state.lane
+    if producer.stage == DONE and all(statement.action != "put" for statement in wire):
+        producer = Producer(DONE, window=False)
+    if not producer.window:
+        lane = lane._replace(tomb=False)
+    state = state._replace(row=row, producer=producer, lane=lane, wire=wire)
+    for number in range(len(state.workers)):
+        state = _renumbered(state, number)
+    return state
+
+
+def _may_matter(late: Statement, state: State) -> bool:
+    """Whether a late statement may still change anything."""
+    if late.action == "put":
+        return state.producer.window
+    if state.row.state in (COMPLETE, DEAD):
+        return late.action == "beat" and late.epoch == state.epoch
+    if late.action in ("settle", "claim"):
+        return late.gen == state.row.gen
+    return late.epoch == state.epoch
+
+
+def _renumbered(state: State, number: int) -> State:
+    """Let a worker's takes count from 1 again as far as they are remembered: only order matters."""
+    worker = state.workers[number]
+    if not worker.calls:
+        return state
+    numbers = {entry.call for entry in state.lane.entries if entry.holder == worker.id}
+    numbers |= {late.call for late in state.wire if late.worker == worker.id}
+    numbers |= {delivery.call for delivery in (worker.hand, worker.reply) if delivery}
+    if state.snapshot:
+        numbers |= {entry.call for entry in state.snapshot.entries if entry.holder == worker.id}
+    if state.row.owner == worker.id:
+        numbers.add(state.row.call)
+    if not numbers:
+        return _with_worker(state, number, worker._replace(calls=0))
+    ranks = {call: rank for rank, call in enumerate(sorted(numbers | {worker.calls}), 1)}
+    if ranks[worker.calls] == worker.calls:
+        return state
+    return _recounted(state, number, ranks)
+
+
+def _recounted(state: State, number: int, ranks: dict[int, int]) -> State:
+    worker, row, snapshot = state.workers[number], state.row, state.snapshot
+    wire = tuple(
+        late._replace(call=ranks[late.call]) if late.worker == worker.id else late
+        for late in state.wire
+    )
+    if row.owner == worker.id:
+        row = row._replace(call=ranks[row.call])
+    renumbered = Worker(
+        worker.id,
+        ranks[worker.calls],
+        worker.reply and worker.reply._replace(call=ranks[worker.reply.call]),
+        worker.hand and worker.hand._replace(call=ranks[worker.hand.call]),
+        worker.silent,
+    )
+    lane = state.lane.renumbered(worker.id, ranks)
+    snapshot = snapshot and snapshot.renumbered(worker.id, ranks)
+    state = state._replace(row=row, lane=lane, wire=wire, snapshot=snapshot)
+    return _with_worker(state, number, renumbered)
+
+
+def _with_worker(state: State, number: int, worker: Worker) -> State:
+    workers = (*state.workers[:number], worker, *state.workers[number + 1 :])
+    return state._replace(workers=workers)
+
+
+def restarted(state: State, number: int) -> State:
+    """Return the state in which a process has begun again, under a new identity."""
+    fresh = Worker(state.registered + 1)
+    return _with_worker(state, number, fresh)._replace(registered=fresh.id)
+
+
+def lose(setting: Setting, state: State, statement: Statement, actor: str) -> Iterator[Step[State]]:
+    """Leave a call on the wire: its sender will not learn whether it took effect."""
+    if state.budget.losses and len(state.wire) < setting.wire:
+        after = state.spend("losses")._replace(wire=(*state.wire, statement))
+        yield Step(statement.action, actor, after, "connection lost", fault=True)
