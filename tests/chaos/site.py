@@ -54,13 +54,13 @@ class Site:
         folder: holds the folders ``history`` and ``output``, and the gate of held processes.
         database_url: as the runner sees it.
         environment: what every process of the run gets.
-        lease: of its workers, in seconds.
+        lease: of its workers, in seconds; the product's own where it is None.
     """
 
     folder: Path
     database_url: str
     environment: Mapping[str, str] = field(default_factory=dict)
-    lease: float = SHORT_LEASE
+    lease: float | None = SHORT_LEASE
 
     @property
     def history(self) -> Path:
@@ -134,10 +134,9 @@ class Site:
         environment = {
             "HEADRACE_DATABASE_URL": self.database_url,
             "HEADRACE_CHAOS_FOLDER": str(self.history),
-            "HEADRACE_CHAOS_LEASE": str(self.lease),
-            "HEADRACE_LEASE": f"{self.lease}s",
             crashpoints.VARIABLE: crash,
             holdpoints.GATE_VARIABLE: str(self.gate),
+            **({} if self.lease is None else {"HEADRACE_LEASE": f"{self.lease}s"}),
             **self.environment,
             **(more or {}),
         }

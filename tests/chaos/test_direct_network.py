@@ -5,7 +5,7 @@ import asyncio
 from chaos.dialects import PostgresDialect
 from chaos.network import Delay, Drop, Hold
 from chaos.proxy import Proxy
-from chaos.site import Site
+from chaos.site import SHORT_LEASE, Site
 
 # The first words of each statement, and of what the driver sends at the end of a transaction.
 LOST = {
@@ -46,7 +46,7 @@ async def test_a_network_that_comes_and_goes(site: Site) -> None:
             for fault in (Hold(), Delay(0.1), Drop()):
                 proxy.inject(fault)
                 # Somebody who is not behind it notices those who are.
-                await asyncio.sleep(2 * site.lease)
+                await asyncio.sleep(2 * SHORT_LEASE)
                 proxy.heal()
             await fleet.retire("producer")
             await site.quiet(within=20)
