@@ -71,7 +71,9 @@ class Inserts:
         assert await rig.engine.insert([first]) == [Inserted(first.id)]
         assert await rig.engine.insert([second]) == [Inserted(first.id, duplicate=True)]
         assert await rig.engine.insert([first]) == [Inserted(first.id)], "its own key"
-        assert await rig.complete(await rig.take()) == {first.id}
+        (held,) = await rig.take()
+        assert await rig.complete([held]) == {held.token}
+        assert held.id == first.id
         assert await rig.engine.insert([second]) == [Inserted(first.id, duplicate=True)]
         assert await rig.take() == []
         assert await rig.engine.get([second.id]) == []

@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from headrace.model.inspection import Answer
+from headrace.model.job import Ending
 from headrace.model.outcome import Dead
 from headrace.model.state import State
 from headrace.model.verdict import steered
@@ -24,7 +25,7 @@ class Operators:
         ids += await rig.insert()
         assert await rig.take() == []
         assert [one.id for one in await rig.take(queue=OTHER)] == [elsewhere]
-        assert await rig.complete([held]) == {held.id}, "what runs goes on"
+        assert await rig.complete([held]) == {held.token}, "what runs goes on"
         assert await rig.around.inspector.resume(QUEUE)
         assert {one.id for one in await rig.take()} == set(ids) - {held.id}
 
@@ -53,7 +54,8 @@ class Operators:
 
     async def test_a_replayed_job_begins_anew_once(self, rig: Rig) -> None:
         dead = await rig.given(max_attempts=1)
-        await rig.settle(steered(dead, Dead("hopeless"), 0.0, timedelta()))
+        hopeless = steered(dead, Dead("hopeless"), 0.0, timedelta())
+        await rig.settle(Ending(dead, hopeless))
         answers = [await rig.around.inspector.replay([dead.id], _ACTOR) for _ in range(2)]
         assert [one[dead.id] for one in answers] == [Answer.DONE, Answer.UNFIT]
         await rig.complete([dead])
@@ -64,7 +66,7 @@ class Operators:
         assert (again.id, again.attempt) == (dead.id, 1)
         assert again.gen > dead.gen
         assert await rig.take() == []
-        assert await rig.complete([again], worker=rig.bob) == {dead.id}
+        assert await rig.complete([again], worker=rig.bob) == {again.token}
 
 
 async def _cancel(rig: Rig, job_id: UUID) -> Answer:

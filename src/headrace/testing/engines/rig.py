@@ -1,23 +1,41 @@
 """An engine under test, what surrounds it, and short words for its verbs."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
 import asyncpg
 
 from headrace.model.entry import Capabilities
-from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement
+from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob
 from headrace.model.task import Declaration
-from headrace.model.verdict import completed, describe
+from headrace.model.verdict import completed, describe, failed
 from headrace.ports.engine import Engine
 from headrace.ports.inspector import Inspector
 
 QUEUE = "mail"
 OTHER = "other"
 TASK = "send"
-ERROR = describe("ValueError", "boom")
+
+Token = tuple[UUID, int]
+
+
+def completion(delivery: Delivery, result: str | None = None) -> Ending:
+    """An attempt that is done."""
+    return Ending(delivery, completed(delivery, result, 0.5))
+
+
+def failure(delivery: Delivery, *, delay: float = 0.0) -> Ending:
+    """An attempt that failed, to be tried again after so many seconds."""
+    error = describe("ValueError", "boom")
+    return Ending(delivery, failed(delivery, error, 0.5, timedelta(seconds=delay)))
+
+
+def tokens(deliveries: Iterable[Delivery]) -> set[Token]:
+    """What names these runs."""
+    return {one.token for one in deliveries}
 
 
 class Surroundings(Protocol):
@@ -92,7 +110,7 @@ class Rig:
         who = worker or self.ann
         await self.around.carry()
         call = self._calls[who] = self._calls.get(who, 0) + 1
-        return await self.engine.take(who, queue, call, n)
+        return (await self.engine.take(who, queue, call, n)).deliveries
 
     async def given(self, **fields: Any) -> Delivery:  # noqa: ANN401 - as above
         """A new job in the hands of `ann`."""
@@ -101,17 +119,15 @@ class Rig:
         assert delivery.id == job_id
         return delivery
 
-    async def settle(self, *settlements: Settlement, worker: UUID | None = None) -> set[UUID]:
+    async def settle(self, *endings: Ending, worker: UUID | None = None) -> set[Token]:
         """Settle; by `ann` if nobody is named."""
-        return await self.engine.settle(worker or self.ann, settlements)
+        return await self.engine.settle(worker or self.ann, endings)
 
     async def complete(
         self, deliveries: Sequence[Delivery], *, worker: UUID | None = None
-    ) -> set[UUID]:
+    ) -> set[Token]:
         """Settle as completed, without a result."""
-        return await self.settle(
-            *(completed(delivery, None, 0.0) for delivery in deliveries), worker=worker
-        )
+        return await self.settle(*map(completion, deliveries), worker=worker)
 
     async def beat(
         self, worker: UUID, hand: Sequence[Delivery] = (), *, answered: int | None = None

@@ -58,7 +58,7 @@ class Transactions:
                 await _fail_in_transaction(rig, one)
             assert await _written(rig) == 0
         assert await rig.engine.extend([one]) == {one.id}
-        assert await rig.complete([one]) == {one.id}
+        assert await rig.complete([one]) == {one.token}
 
     async def test_a_block_that_raises_is_undone_alone(self, rig: Rig) -> None:
         one = await rig.given()
@@ -76,13 +76,13 @@ class Transactions:
         async with rig.engine.transaction(None) as tx:
             assert await tx.commit(rig.ann, completed(one, None, 0.1))
         job = await rig.get(one.id)
-        assert await rig.complete([one]) == {one.id}
+        assert await rig.complete([one]) == {one.token}
         assert await rig.complete([one], worker=rig.bob) == set()
         assert await rig.get(one.id) == job
 
     async def test_a_job_that_was_settled_cannot_commit_again(self, rig: Rig) -> None:
         one = await rig.given()
-        assert await rig.complete([one]) == {one.id}
+        assert await rig.complete([one]) == {one.token}
         async with _effects(rig):
             async with rig.engine.transaction(None) as tx:
                 async with tx.block():
@@ -106,7 +106,7 @@ class Transactions:
             await rig.insert(3)
             assert len(await rig.take(worker=rig.bob)) == 3
             assert (await rig.beat(rig.ann, [one])).alive
-            assert await rig.complete([one]) == {one.id}
+            assert await rig.complete([one]) == {one.token}
 
 
 @asynccontextmanager
