@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from headrace.model.entry import Capabilities
-from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob
+from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob, Token
 from headrace.model.task import Declaration
 from headrace.model.verdict import completed, describe, failed
 from headrace.ports.engine import Engine
@@ -18,8 +18,6 @@ from headrace.ports.inspector import Inspector
 QUEUE = "mail"
 OTHER = "other"
 TASK = "send"
-
-Token = tuple[UUID, int]
 
 
 def completion(delivery: Delivery, result: str | None = None) -> Ending:
