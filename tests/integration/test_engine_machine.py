@@ -37,7 +37,9 @@ ERROR = describe("ValueError", "boom")
 NOW = timedelta()
 
 queues = st.sampled_from(QUEUES)
+seldom = st.sampled_from([False, False, False, True])
 subset = st.sets(st.integers(0, 6))
+most = st.sets(st.integers(0, 6), min_size=4)
 pick = st.integers(0, 1000)
 specs = st.fixed_dictionaries(
     {
@@ -45,7 +47,7 @@ specs = st.fixed_dictionaries(
         "priority": st.sampled_from([1, 5, 10]),
         "max_attempts": st.integers(1, 3),
         "rerun_on_crash": st.booleans(),
-        "delay": st.sampled_from([None, None, timedelta(hours=1)]),
+        "delay": st.sampled_from([None, None, None, timedelta(hours=1)]),
         "idempotency_key": st.sampled_from([None, None, None, "k", "l"]),
     }
 )
@@ -108,6 +110,10 @@ class Engines(RuleBasedStateMachine):
         self.run(self.site.sql.execute("TRUNCATE effect"))
         for _ in range(2):
             self.hire()
+        for queue in QUEUES:
+            engine = self.engine(self.workers[0])
+            spec = {"queue": queue, "max_attempts": 3}
+            self.insert_jobs(engine, [new_job(engine, spec) for _ in range(3)])
 
     def hire(self) -> None:
         worker = uuid4()
@@ -123,6 +129,10 @@ class Engines(RuleBasedStateMachine):
         """The latest come first, so that most steps are of the living."""
         return self.workers[-1 - at % min(len(self.workers), 3)]
 
+    def holder(self, at: int) -> UUID:
+        holders = [worker for worker, hand in self.hands.items() if hand]
+        return holders[at % len(holders)]
+
     def some(self, worker: UUID, which: set[int]) -> list[Delivery]:
         return [one for at, one in enumerate(self.hands[worker]) if at in which]
 
@@ -131,6 +141,9 @@ class Engines(RuleBasedStateMachine):
 
     def has_rows(self) -> bool:
         return bool(self.model.rows)
+
+    def has_hands(self) -> bool:
+        return any(self.hands.values())
 
     def has_past(self) -> bool:
         return bool(self.past)
@@ -169,7 +182,7 @@ class Engines(RuleBasedStateMachine):
         if kept:
             assert got == [self.model.insert(job)]
 
-    @rule(at=pick, queue=queues, n=st.integers(1, 6), lost=st.booleans())
+    @rule(at=pick, queue=queues, n=st.integers(1, 6), lost=seldom)
     def take(self, at: int, queue: str, n: int, lost: bool) -> None:
         worker = self.worker(at)
         self.calls[worker] += 1
@@ -179,15 +192,16 @@ class Engines(RuleBasedStateMachine):
             self.hands[worker] += taken.deliveries
             self.past += [(worker, one) for one in taken.deliveries]
 
-    @rule(at=pick, which=subset, how=st.lists(st.sampled_from(ends), min_size=7, max_size=7))
+    @precondition(has_hands)
+    @rule(at=pick, which=most, how=st.lists(st.sampled_from(ends), min_size=7, max_size=7))
     def settle(self, at: int, which: set[int], how: list[Callable[[Delivery], Ending]]) -> None:
-        worker = self.worker(at)
+        worker = self.holder(at)
         held = self.some(worker, which)
         self.settle_as(worker, [end(one) for one, end in zip(held, how, strict=False)])
         self.hands[worker] = [one for one in self.hands[worker] if one not in held]
 
     @precondition(has_past)
-    @rule(which=st.sets(pick, min_size=1, max_size=4), end=st.sampled_from(ends))
+    @rule(which=st.sets(pick, min_size=3, max_size=8), end=st.sampled_from(ends))
     def settle_late(self, which: set[int], end: Callable[[Delivery], Ending]) -> None:
         """Again, stale, or both; by the worker that had the first of these."""
         chosen = {self.past[one % len(self.past)] for one in sorted(which)}
@@ -199,12 +213,9 @@ class Engines(RuleBasedStateMachine):
         assert got == self.model.settle(worker, [one.settlement for one in endings])
 
     @precondition(has_past)
-    @rule(at=pick, late=st.booleans())
-    def commit(self, at: int, late: bool) -> None:
-        held = [(worker, one) for worker, hand in self.hands.items() for one in hand]
-        if not held and not late:
-            return
-        worker, one = self.past[at % len(self.past)] if late else held[at % len(held)]
+    @rule(at=pick)
+    def commit(self, at: int) -> None:
+        worker, one = self.past[-1 - at % len(self.past)]
         settlement = completed(one, None, 0.1)
 
         async def commit() -> bool:
@@ -218,18 +229,21 @@ class Engines(RuleBasedStateMachine):
         if accepted:
             self.effects.append(one.id)
 
-    @rule(at=pick, by=pick, which=subset)
-    def release(self, at: int, by: int, which: set[int]) -> None:
-        worker, other = self.worker(at), self.worker(by)
-        held = self.some(other, which)
+    @precondition(has_hands)
+    @rule(at=pick, which=subset, by_another=seldom)
+    def release(self, at: int, which: set[int], by_another: bool) -> None:
+        holder = self.holder(at)
+        worker = self.worker(at) if by_another else holder
+        held = self.some(holder, which)
         self.run(self.engine(worker).release(worker, held))
         self.model.release(worker, held)
 
-    @rule(at=pick)
-    def extend(self, at: int) -> None:
-        worker = self.worker(at)
-        got = self.run(self.engine(worker).extend(self.hands[worker]))
-        assert got == self.model.extend(self.hands[worker])
+    @precondition(has_past)
+    @rule(which=st.sets(pick, min_size=3, max_size=8))
+    def extend(self, which: set[int]) -> None:
+        asked = {one.id: one for _, one in (self.past[at % len(self.past)] for at in which)}
+        got = self.run(self.site.engines[0].extend(list(asked.values())))
+        assert got == self.model.extend(asked.values())
 
     @rule(at=pick, unnamed=subset, in_flight=st.integers(0, 2))
     def beat(self, at: int, unnamed: set[int], in_flight: int) -> None:
@@ -242,7 +256,7 @@ class Engines(RuleBasedStateMachine):
         assert beat.lost == (lost or set())
         self.hands[worker] = [one for one in self.hands[worker] if one.token not in beat.lost]
 
-    @rule(at=pick, missed=st.booleans())
+    @rule(at=pick, missed=seldom)
     def bury(self, at: int, missed: bool) -> None:
         worker = self.worker(at)
         ledger = self.engine(worker).ledger
@@ -268,7 +282,7 @@ class Engines(RuleBasedStateMachine):
         self.model.reaped.add(worker)
         self.hire()
 
-    @rule(queue=queues, paused=st.booleans())
+    @rule(queue=queues, paused=seldom)
     def pause(self, queue: str, paused: bool) -> None:
         inspector = self.site.inspector
         changed = self.run(inspector.pause(queue) if paused else inspector.resume(queue))
