@@ -12,7 +12,12 @@ _CRASHES = 3
 
 @dataclass
 class Row:
-    """A job. `ends` are the generations that ended unhappily, as its history has them."""
+    """A job.
+
+    Attributes:
+        settled: who settled which generation.
+        ends: the generations that ended unhappily, and how, as its history has them.
+    """
 
     job: NewJob
     due: bool
@@ -23,7 +28,7 @@ class Row:
     snoozes: int = 0
     owner: UUID | None = None
     call: int = 0
-    settled: tuple[int, UUID] | None = None
+    settled: dict[int, UUID] = field(default_factory=dict)
     ends: list[tuple[int, str]] = field(default_factory=list)
 
     @property
@@ -65,7 +70,7 @@ class Row:
         """Write an outcome; False, and nothing is changed, if the attempt is stale."""
         if not self.holds(one.gen):
             return False
-        self.settled = (one.gen, worker)
+        self.settled[one.gen] = worker
         self.failures += one.failed
         self.snoozes += one.snoozed
         self.owner = None
@@ -128,7 +133,7 @@ class Model:
         return {
             (one.id, one.gen)
             for one in settlements
-            if self.rows[one.id].settled == (one.gen, worker)
+            if self.rows[one.id].settled.get(one.gen) == worker
         }
 
     def commit(self, worker: UUID, one: Settlement) -> bool:

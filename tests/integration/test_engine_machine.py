@@ -27,12 +27,18 @@ from headrace.ledger.verify import verify
 from headrace.model.inspection import Answer
 from headrace.model.job import Delivery, Ending, NewJob
 from headrace.model.outcome import Cancel, Dead, Retry, Snooze
+from headrace.model.state import State
 from headrace.model.verdict import completed, describe, failed, steered
 from integration.engine_model import Model, Row
 from integration.ledgers import wipe
 
 QUEUES = ["a", "b"]
 ACTOR = "tests:operator"
+FITS = {
+    "cancel": {State.AVAILABLE, State.RUNNING, State.SCHEDULED},
+    "promote": {State.SCHEDULED, State.RETRYABLE},
+    "replay": {State.DEAD},
+}
 ERROR = describe("ValueError", "boom")
 NOW = timedelta()
 
@@ -258,7 +264,7 @@ class Engines(RuleBasedStateMachine):
 
     @rule(at=pick, missed=seldom)
     def bury(self, at: int, missed: bool) -> None:
-        worker = self.worker(at)
+        worker = self.holder(at) if self.has_hands() else self.worker(at)
         ledger = self.engine(worker).ledger
         beats = self.run(ledger.watch()).get(worker)
         assert (beats is None) == (worker in self.model.reaped)
@@ -282,7 +288,7 @@ class Engines(RuleBasedStateMachine):
         self.model.reaped.add(worker)
         self.hire()
 
-    @rule(queue=queues, paused=seldom)
+    @rule(queue=queues, paused=st.booleans())
     def pause(self, queue: str, paused: bool) -> None:
         inspector = self.site.inspector
         changed = self.run(inspector.pause(queue) if paused else inspector.resume(queue))
@@ -292,7 +298,8 @@ class Engines(RuleBasedStateMachine):
     @precondition(has_rows)
     @rule(verb=st.sampled_from(["cancel", "promote", "replay", "replay"]), at=pick)
     def operate(self, verb: str, at: int) -> None:
-        row = self.row(at)
+        fitting = [row for row in self.model.rows.values() if row.state in FITS[verb]]
+        row = fitting[at % len(fitting)] if fitting else self.row(at)
         running = row.owner is not None
         answers = self.run(getattr(self.site.inspector, verb)([row.job.id], ACTOR))
         refused = Answer.RUNNING if running else Answer.UNFIT
@@ -347,7 +354,9 @@ def facts(row: Row) -> tuple[object, ...]:
     call = None if row.owner is None else row.call
     due = row.due or row.state.final
     counts = (row.failures, row.crashes, row.snoozes)
-    return (row.stored, row.gen, *counts, row.owner, call, due, *(row.settled or (None, None)))
+    last = max(row.settled, default=None)
+    by = None if last is None else row.settled[last]
+    return (row.stored, row.gen, *counts, row.owner, call, due, last, by)
 
 
 def new_job(engine: LedgeredEngine, spec: dict[str, Any]) -> NewJob:
