@@ -154,7 +154,7 @@ class LedgeredEngine:
         accepted = await self.ledger.settle(worker, [one.settlement for one in endings])
         for delivery, _ in endings:
             self.settled(worker, delivery)
-        return {one.delivery.token for one in endings if one.delivery.id in accepted}
+        return {one.delivery.token for one in endings if one.delivery.token in accepted}
 
     def settled(self, worker: UUID, delivery: Delivery) -> None:
         """A delivery is over in the ledger: remove it from the lane."""

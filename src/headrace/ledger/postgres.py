@@ -18,7 +18,7 @@ from headrace.ledger.retention import LedgerKeeper
 from headrace.ledger.rows import Row, as_delivery, as_job, insert_columns, insert_document
 from headrace.ledger.session import join_session
 from headrace.ledger.transaction import open_transaction
-from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement
+from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement, Token
 from headrace.model.lane_view import LaneView, Mode
 from headrace.model.priority import LEVELS
 from headrace.model.state import Stored
@@ -144,21 +144,21 @@ class PostgresLedger:
         (row,) = await self._fetch("due", [self._queue_ids[queue] for queue in queues])
         return bool(row["due"])
 
-    async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[UUID]:
+    async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[Token]:
         """Write outcomes, fenced; what this worker settled by an earlier sending counts too."""
         completed = [one for one in settlements if one.state is Stored.COMPLETED]
         others = [one for one in settlements if one.state is not Stored.COMPLETED]
-        accepted: set[UUID] = set()
+        accepted: set[Token] = set()
         if completed:
             accepted |= await self._settle_completed(worker, completed)
         if others:
             accepted |= await self._settle_others(worker, others)
-        refused = [one for one in settlements if one.id not in accepted]
+        refused = [one for one in settlements if (one.id, one.gen) not in accepted]
         if refused:
             accepted |= await self._settled_before(worker, refused)
         return accepted
 
-    async def _settle_completed(self, worker: UUID, batch: Sequence[Settlement]) -> set[UUID]:
+    async def _settle_completed(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
         batch = sorted(batch, key=_by_id)
         rows = await self._fetch(
             "settle_completed",
@@ -168,17 +168,17 @@ class PostgresLedger:
             [one.ran for one in batch],
             [one.result for one in batch],
         )
-        return {row["id"] for row in rows}
+        return _accepted(rows)
 
-    async def _settle_others(self, worker: UUID, batch: Sequence[Settlement]) -> set[UUID]:
+    async def _settle_others(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
         rows = await self._fetch("settle", worker, *settle_columns(sorted(batch, key=_by_id)))
-        return {row["id"] for row in rows}
+        return _accepted(rows)
 
-    async def _settled_before(self, worker: UUID, batch: Sequence[Settlement]) -> set[UUID]:
+    async def _settled_before(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
         rows = await self._fetch(
             "settled_before", worker, [one.id for one in batch], [one.gen for one in batch]
         )
-        return {row["id"] for row in rows}
+        return _accepted(rows)
 
     async def release(self, worker: UUID, attempts: Sequence[Delivery]) -> None:
         """Give back what was claimed and has not started; costs no attempt."""
@@ -274,6 +274,10 @@ def settle_columns(batch: Sequence[Settlement]) -> tuple[list[object], ...]:
         [one.result for one in batch],
         [one.error for one in batch],
     )
+
+
+def _accepted(rows: Sequence[Row]) -> set[Token]:
+    return {(row["id"], row["gen"]) for row in rows}
 
 
 def _tokens(attempts: Sequence[Delivery]) -> tuple[list[UUID], list[int]]:
