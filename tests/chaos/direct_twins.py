@@ -1,6 +1,6 @@
 """The broken twins of direct mode, each with the rule of the protocol that it breaks."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from uuid import UUID
 
@@ -75,7 +75,7 @@ async def _settle_then_run(self: Executor, here: object, hand: Hand, delivery: D
     await _run(self, here, hand, delivery)
 
 
-_run: Callable[..., object] = Executor._run
+_run: Callable[..., Awaitable[None]] = Executor._run
 
 
 def _no_services(*_args: object, **_options: object) -> list[object]:

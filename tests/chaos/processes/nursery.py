@@ -15,6 +15,7 @@ import traceback
 from ctypes import CDLL
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from chaos.processes import producer, services, worker
 
@@ -28,8 +29,9 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     orders = os.fdopen(sys.stdin.fileno(), "rb", buffering=0)
     _tell({"ready": os.getpid()})
+    sources: list[Any] = [orders, wake]
     while True:
-        readable, _, _ = select.select([orders, wake], [], [])
+        readable, _, _ = select.select(sources, [], [])
         if wake in readable:
             os.read(wake, 4096)
             _bury()

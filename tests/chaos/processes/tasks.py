@@ -27,7 +27,9 @@ class Middle:
         """Be there."""
 
 
-def build(middle: Middle, queues: Iterable[str] = (), database_url: str | None = None) -> Headrace:
+def build(  # noqa: C901 - one task after the other
+    middle: Middle, queues: Iterable[str] = (), database_url: str | None = None
+) -> Headrace:
     """Return the application, not yet started."""
     app = Headrace("chaos", database_url=database_url)
     for queue in queues:
