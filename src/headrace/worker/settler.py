@@ -23,10 +23,13 @@ class Settler:
 
     Args:
         engine: where outcomes are written.
-        settled: told of each attempt once its outcome is written or refused.
+        settled: told of the attempts of a batch once their outcomes are written or refused, and
+            which ids were accepted.
     """
 
-    def __init__(self, engine: Engine, settled: Callable[[Delivery, bool], None]) -> None:
+    def __init__(
+        self, engine: Engine, settled: Callable[[Sequence[Delivery], set[UUID]], None]
+    ) -> None:
         self._engine = engine
         self._settled = settled
         self._waiting: deque[_Ending] = deque()
@@ -75,8 +78,7 @@ class Settler:
             await self._fly(batch[:middle])
             await self._fly(batch[middle:])
         else:
-            for _, delivery, settlement in batch:
-                self._settled(delivery, settlement.id in accepted)
+            self._settled([delivery for _, delivery, _ in batch], accepted)
 
     async def _settle_patiently(self, batch: Sequence[_Ending]) -> set[UUID]:
         """Repeat while the ledger is away: a repetition recognises what was written (A7)."""

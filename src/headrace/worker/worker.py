@@ -12,7 +12,8 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from headrace.app import Headrace
 from headrace.connect import connect
@@ -179,16 +180,16 @@ class Worker:
         self._empty.add(queue)
         self._changed.set()
 
-    def _on_settled(self, delivery: Delivery, accepted: bool) -> None:  # noqa: FBT001 - a callback
-        self._hand.close(delivery)
-        if accepted:
-            self._app.results.poke([delivery.id])
-        else:
-            _log.warning(
-                "attempt %d of job %s is stale: its outcome was refused",
-                delivery.attempt,
-                delivery.id,
-            )
+    def _on_settled(self, deliveries: Sequence[Delivery], accepted: set[UUID]) -> None:
+        self._hand.close(deliveries)
+        self._app.results.poke(accepted)
+        for delivery in deliveries:
+            if delivery.id not in accepted:
+                _log.warning(
+                    "attempt %d of job %s is stale: its outcome was refused",
+                    delivery.attempt,
+                    delivery.id,
+                )
 
     def _on_reaped(self) -> None:
         """A reaped identity is void for ever: go on under a new one."""
