@@ -111,10 +111,10 @@ class PostgresLedger:
         moved = cursor.moved
         told = (self._queue_ids[queue], n, worker, call, list(LEVELS), *shares)
         rows = await self._fetch("claim", *told, *cursor.positions())
-        cursor.took(rows, n)
+        cursor.took(rows)
         if not rows and moved:
             rows = await self._fetch("claim", *told, *cursor.positions())
-            cursor.took(rows, n)
+            cursor.took(rows)
         return [as_delivery(row, queue, call) for row in rows]
 
     async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[UUID]:
