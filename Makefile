@@ -20,7 +20,7 @@ demo: setup
 	$(BIN)/headrace demo --once
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4
 
 check: setup format lint types imports test
 

@@ -47,11 +47,12 @@ def copy_postgres(template: Path, directory: Path) -> None:
 
 
 @contextmanager
-def fresh_database(server_url: str) -> Iterator[str]:
-    """The URL of a new, empty database of the server, dropped afterwards whoever is connected."""
+def fresh_database(server_url: str, template: str = "template0") -> Iterator[str]:
+    """The URL of a new database, empty or like another, dropped afterwards whoever is connected."""
     name = f"test_{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(name)))
+        create = SQL("CREATE DATABASE {} TEMPLATE {}")
+        connection.execute(create.format(Identifier(name), Identifier(template)))
     try:
         yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
     finally:

@@ -1,32 +1,39 @@
-"""Durable jobs for Python: PostgreSQL keeps them, Redis or Valkey carries them, workers turn."""
+"""Durable jobs for Python: PostgreSQL keeps them, Redis or Valkey carries them, workers turn.
 
-from headrace.app import Headrace
-from headrace.context import Context
-from headrace.errors import (
-    BadArguments,
-    BadPayload,
-    ConfigError,
-    HeadraceError,
-    JobCancelled,
-    JobDead,
-    JobError,
-    JobNotFound,
-    LedgerUnavailable,
-    OutcomeUnknown,
-    ResultTimeout,
-    SchemaError,
-    StaleAttempt,
-    UnknownQueue,
-    UnknownTask,
-    UsageError,
-)
-from headrace.handle import JobHandle
-from headrace.model.job import Job
-from headrace.model.outcome import Cancel, Complete, Dead, Retry, Snooze
-from headrace.model.priority import Priority
-from headrace.model.retry import RetryPolicy
-from headrace.model.state import State
-from headrace.task import JobSpec, Task
+Names are imported when they are first used, so that the command line is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from headrace.app import Headrace
+    from headrace.context import Context
+    from headrace.errors import (
+        BadArguments,
+        BadPayload,
+        ConfigError,
+        HeadraceError,
+        JobCancelled,
+        JobDead,
+        JobError,
+        JobNotFound,
+        LedgerUnavailable,
+        OutcomeUnknown,
+        ResultTimeout,
+        SchemaError,
+        StaleAttempt,
+        UnknownQueue,
+        UnknownTask,
+        UsageError,
+    )
+    from headrace.handle import JobHandle
+    from headrace.model.job import Job
+    from headrace.model.outcome import Cancel, Complete, Dead, Retry, Snooze
+    from headrace.model.priority import Priority
+    from headrace.model.retry import RetryPolicy
+    from headrace.model.state import State
+    from headrace.task import JobSpec, Task
 
 __all__ = [
     "BadArguments",
@@ -60,3 +67,54 @@ __all__ = [
     "UnknownTask",
     "UsageError",
 ]
+
+_HOMES = {
+    "headrace.app": ("Headrace",),
+    "headrace.context": ("Context",),
+    "headrace.errors": (
+        "BadArguments",
+        "BadPayload",
+        "ConfigError",
+        "HeadraceError",
+        "JobCancelled",
+        "JobDead",
+        "JobError",
+        "JobNotFound",
+        "LedgerUnavailable",
+        "OutcomeUnknown",
+        "ResultTimeout",
+        "SchemaError",
+        "StaleAttempt",
+        "UnknownQueue",
+        "UnknownTask",
+        "UsageError",
+    ),
+    "headrace.handle": ("JobHandle",),
+    "headrace.model.job": ("Job",),
+    "headrace.model.outcome": (
+        "Cancel",
+        "Complete",
+        "Dead",
+        "Retry",
+        "Snooze",
+    ),
+    "headrace.model.priority": ("Priority",),
+    "headrace.model.retry": ("RetryPolicy",),
+    "headrace.model.state": ("State",),
+    "headrace.task": (
+        "JobSpec",
+        "Task",
+    ),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+if not TYPE_CHECKING:  # a type checker would take any name for granted
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOME:
+            raise AttributeError(f"module 'headrace' has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(_HOME[name]), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted([*globals(), *__all__])

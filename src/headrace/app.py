@@ -71,6 +71,11 @@ class Headrace:
         """The tasks by name."""
         return MappingProxyType(self._tasks)
 
+    @property
+    def queues(self) -> frozenset[str]:
+        """The queues that tasks or the application itself declare."""
+        return frozenset(self._queues) | {task.queue for task in self._tasks.values()}
+
     def task(self, **options: Unpack[TaskOptions]) -> TaskDecorator:
         """Register a function as a task: `@app.task(queue="emails")`.
 
@@ -173,8 +178,11 @@ class Headrace:
     async def declare(self) -> None:
         """Make known to the ledger what was registered since the start."""
         here = self._here()
-        if here.declared != self._declarable:
-            await self._declare(here)
+        if here.declared == self._declarable:
+            return
+        async with here.lock:  # the first caller declares for all who wait
+            if here.declared != self._declarable:
+                await self._declare(here)
 
     async def enqueue_many(
         self, jobs: Iterable[JobSpec[R]], *, tx: object = None
@@ -211,6 +219,10 @@ class Headrace:
         handle = JobHandle[Any](self, _as_id(job_id))
         await handle.refresh()
         return handle
+
+    async def get_many(self, ids: Iterable[UUID]) -> list[Job]:
+        """Jobs as they are now, in no order; unknown ids are left out."""
+        return await self.engine.get(list(ids))
 
     def decode_result(self, job: Job) -> Any:  # noqa: ANN401 - what the task returns
         """What a job's task returned; plain JSON where the task is not known here."""

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Iterable
+from datetime import timedelta
 from difflib import get_close_matches
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -14,9 +15,18 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from headrace.errors import ConfigError
+from headrace.errors import ConfigError, UsageError
+from headrace.model.duration import Duration, parse_duration
 
 _PREFIX = "HEADRACE_"
+_SHORTEST_LEASE = timedelta(seconds=1)
+
+
+def _read_lease(value: object) -> timedelta:
+    lease = parse_duration(value, "lease")
+    if lease < _SHORTEST_LEASE:
+        raise UsageError(f'lease={value!r} is too short to beat in; give at least "1s"')
+    return lease
 
 
 class Settings(BaseSettings):
@@ -27,6 +37,8 @@ class Settings(BaseSettings):
         redis_url: redis://host:port, of a Redis or Valkey server; optional.
         pool_size: connections to PostgreSQL, at most, of each process.
         max_payload: bytes that the arguments of a job may take, at most 1 MiB.
+        lease: how long a worker may be silent before others take its jobs, "15s"; at least one
+            second, and the same for all processes.
     """
 
     model_config = SettingsConfigDict(
@@ -43,6 +55,7 @@ class Settings(BaseSettings):
     redis_url: str | None = Field(default=None, repr=False)
     pool_size: int = Field(default=8, ge=1, le=1000)
     max_payload: int = Field(default=256 * 1024, ge=1024, le=1024 * 1024)
+    lease: Annotated[timedelta, BeforeValidator(_read_lease)] = timedelta(seconds=15)
 
     @classmethod
     def settings_customise_sources(
@@ -66,6 +79,7 @@ class SettingsArguments(TypedDict, total=False):
     redis_url: str | None
     pool_size: int
     max_payload: int
+    lease: Duration
 
 
 def read_settings(arguments: SettingsArguments) -> Settings:

@@ -1,15 +1,13 @@
 """From settings to an engine: the only place that names adapters."""
 
-import logging
-
 from headrace.config import Settings
 from headrace.engines.ledgered import LedgeredEngine
 from headrace.errors import ConfigError
+from headrace.lanes.redis.lane import RedisLane
 from headrace.ledger.postgres import PostgresLedger
 from headrace.ports.engine import Engine
+from headrace.ports.lane import Lane
 from headrace.ports.ledger import Ledger
-
-_log = logging.getLogger(__name__)
 
 
 def connect(settings: Settings) -> Engine:
@@ -18,9 +16,13 @@ def connect(settings: Settings) -> Engine:
     Raises:
         ConfigError: the URL of the database is missing.
     """
-    if settings.redis_url is not None:
-        _log.warning("redis_url is set, but this version dispatches from PostgreSQL alone")
-    return LedgeredEngine(_ledger(settings))
+    return LedgeredEngine(_ledger(settings), _lane(settings))
+
+
+def _lane(settings: Settings) -> Lane | None:
+    if settings.redis_url is None:
+        return None
+    return RedisLane(settings.redis_url, lease=settings.lease.total_seconds())
 
 
 def _ledger(settings: Settings) -> Ledger:

@@ -1,7 +1,6 @@
 """What a handler knows of its job, and a context for plain calls of a task."""
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
@@ -45,12 +44,8 @@ class Context(Protocol):
     async def extend(self, duration: Duration) -> None:
         """Ask for more time: the attempt's deadline moves to `duration` from now."""
 
-    def transaction(self, session: object = None) -> AbstractAsyncContextManager[Any]:
-        """A transaction that commits together with the job's completion, or not at all.
-
-        Args:
-            session: an open transaction of yours to join; else one on an asyncpg connection.
-        """
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """An asyncpg connection whose writes commit with the job's completion, or not at all."""
 
 
 class LocalContext:
@@ -75,16 +70,13 @@ class LocalContext:
         """A plain call has no deadline; the duration is checked all the same."""
         parse_duration(duration, "duration")
 
-    @asynccontextmanager
-    async def transaction(self, session: object = None) -> AsyncIterator[Any]:
-        """The caller's session as it is.
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """Refused: without a job there is nothing to commit with.
 
         Raises:
-            UsageError: none was given, and without a job there is nothing to commit with.
+            UsageError: always.
         """
-        if session is None:
-            raise UsageError(
-                f'a plain call of task "{self.task}" has no job to commit with; enqueue it, '
-                "or give ctx.transaction(session=...) a session of yours"
-            )
-        yield session
+        raise UsageError(
+            f'a plain call of task "{self.task}" has no job whose completion could commit with '
+            "the transaction; enqueue it"
+        )

@@ -9,6 +9,7 @@
     │   └── UnknownQueue
     ├── LedgerError              PostgreSQL
     │   ├── LedgerUnavailable    it cannot be reached, or it refused us
+    │   │   └── LedgerBusy       a lock could not be had in the time allowed
     │   ├── OutcomeUnknown       the reply to a COMMIT was lost and could not be found out
     │   └── SchemaError          the schema is missing, older or newer than the code
     ├── LaneError                Redis or Valkey
@@ -67,6 +68,10 @@ class LedgerError(HeadraceError):
 
 class LedgerUnavailable(LedgerError):
     """The ledger cannot be reached, or it refused the connection."""
+
+
+class LedgerBusy(LedgerUnavailable):
+    """A lock could not be had in the time allowed; nothing was done."""
 
 
 class OutcomeUnknown(LedgerError):

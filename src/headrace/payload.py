@@ -27,7 +27,7 @@ _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}.__getitem__
 def encode_hook(value: object) -> object:
     """What msgspec cannot encode itself: Pydantic models."""
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        return value.model_dump(mode="json", by_alias=True, round_trip=True, warnings="error")
     raise TypeError(f"a {type(value).__qualname__} has no JSON form")
 
 
@@ -69,8 +69,9 @@ def encode(value: object, limit: int) -> bytes:
             'encode the string with errors="replace" first'
         ) from exc
     except (TypeError, ValueError, OverflowError) as exc:
+        why = " ".join(str(exc).split())
         raise BadPayload(
-            f"cannot be stored as JSON ({exc}); pass plain values, a dataclass or a Pydantic model"
+            f"cannot be stored as JSON ({why}); pass plain values, a dataclass or a Pydantic model"
         ) from exc
     _check(value, encoded, limit)
     return encoded

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from typing import (
     Any,
     Concatenate,
@@ -14,6 +13,8 @@ from typing import (
     cast,
     overload,
 )
+
+import msgspec
 
 from headrace.context import Context, LocalContext
 from headrace.errors import BadPayload, UsageError
@@ -33,8 +34,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class JobSpec(Generic[R]):
+class JobSpec(msgspec.Struct, Generic[R], frozen=True):
     """A job that `Headrace.enqueue_many` takes; made by `Task.job`."""
 
     task: "Task[..., R]"
@@ -216,7 +216,7 @@ class BoundTask(Generic[P, R]):
     async def enqueue(self, *args: object, tx: object = None, **kwargs: object) -> JobHandle[R]:
         """Insert a job with these options; else as `Task.enqueue`."""
         spec = self._task._job(self._settings, args, kwargs)  # noqa: SLF001 - a view of the task
-        return (await self._task._app.enqueue_many((spec,), tx=tx or self._tx))[0]  # noqa: SLF001
+        return (await self._task._app.enqueue_many((spec,), tx=self._tx if tx is None else tx))[0]  # noqa: SLF001
 
     def job(self, *args: P.args, **kwargs: P.kwargs) -> JobSpec[R]:
         """A job with these options, for `Headrace.enqueue_many`.

@@ -8,10 +8,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 
 from chaos.events import (
     AnyEvent,
     EnqueueReturned,
+    EnqueueUndone,
     LeaseLost,
     Outcome,
     Settled,
@@ -33,12 +35,14 @@ class Rule(StrEnum):
 
     LOST = "lost: the producer was told it is durable, the ledger has no such job"
     UNFINISHED = "unfinished: not terminal at quiescence"
-    STORED_TWICE = "stored twice: two rows of one job"
+    STORED_TWICE = "stored twice: two rows of one job, or two jobs of one request"
+    UNDONE = "undone: its transaction was rolled back, the ledger has it"
     PHANTOM = "phantom: it ran, the ledger has no such job"
     COMPLETED_TWICE = "completed twice: two different terminal settles were accepted"
     TOKEN_SETTLED_TWICE = "token settled twice: two settles of one generation were accepted"
     SETTLE_UNDONE = "settle undone: an accepted terminal outcome is not what the ledger holds"
     COMPLETED_BY_NOBODY = "completed by nobody: no worker sent the completion the ledger holds"
+    STALE_ACCEPTED = "stale accepted: a settle sent after a later generation had started"
     STARTED_AFTER_SETTLE = "started after settle: its fence check began after the settle was in"
     TOO_MANY_STARTS = "too many starts: more than max_attempts"
     OVERLAP = "overlap: one token ran twice at once and no lease was lost between"
@@ -54,6 +58,7 @@ class LedgerJob:
         settled_gen: the generation whose settle ended it, if one did.
         settled_xid: the transaction that wrote the row last (its xmin), if known.
         effects: rows that its handler's transactions left, or None where it opens none.
+        request: the producer's name for what it asked for once, or None where it has none.
     """
 
     job: str
@@ -62,6 +67,7 @@ class LedgerJob:
     settled_gen: int | None = None
     settled_xid: int | None = None
     effects: int | None = None
+    request: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,7 @@ class _Job:
     """What the history says of one job."""
 
     returned: bool = False
+    undone: bool = False
     runs: list[Run] = field(default_factory=list)
     sent: list[SettleSent] = field(default_factory=list)
     accepted: list[Settled] = field(default_factory=list)
@@ -95,11 +102,20 @@ def check(history: Sequence[AnyEvent], ledger: Iterable[LedgerJob]) -> list[Viol
         rows[row.job].append(row)
     jobs = _by_job(history)
     losses = [event for event in history if isinstance(event, LeaseLost)]
-    return [
+    found = [
         Violation(rule, job, detail)
         for job in sorted(rows.keys() | jobs.keys())
         for rule, detail in _check_job(jobs.get(job, _Job()), rows.get(job, []), losses)
     ]
+    return found + list(_requests(chain.from_iterable(rows.values())))
+
+
+def _requests(rows: Iterable[LedgerJob]) -> Iterator[Violation]:
+    first: dict[str, str] = {}
+    for row in rows:
+        if row.request is not None and first.setdefault(row.request, row.job) != row.job:
+            also = f"{first[row.request]} is request {row.request} too"
+            yield Violation(Rule.STORED_TWICE, row.job, also)
 
 
 Finding = tuple[Rule, str]
@@ -111,6 +127,8 @@ def _by_job(history: Sequence[AnyEvent]) -> Mapping[str, _Job]:
         match event:
             case EnqueueReturned():
                 jobs[event.job].returned = True
+            case EnqueueUndone():
+                jobs[event.job].undone = True
             case SettleSent():
                 jobs[event.job].sent.append(event)
             case Settled(accepted=True):
@@ -144,6 +162,8 @@ def _existence(told: _Job, rows: Sequence[LedgerJob]) -> Iterator[Finding]:
         yield Rule.PHANTOM, f"{len(told.runs)} runs"
     if len(rows) > 1:
         yield Rule.STORED_TWICE, f"{len(rows)} rows"
+    if told.undone and rows:
+        yield Rule.UNDONE, f"state {rows[0].state}"
 
 
 def _settles(told: _Job) -> Iterator[Finding]:
@@ -157,6 +177,20 @@ def _settles(told: _Job) -> Iterator[Finding]:
     ends = {(settled.gen, settled.worker, settled.outcome) for settled in told.ended}
     if len(ends) > 1:
         yield Rule.COMPLETED_TWICE, f"by {_listed(ends)}"
+    yield from _stale_settles(told)
+
+
+def _stale_settles(told: _Job) -> Iterator[Finding]:
+    # What was sent again after a lost reply may have been in since its first sending.
+    first_sent: dict[tuple[int, str], int] = {}
+    for sent in told.sent:
+        first_sent.setdefault((sent.gen, sent.worker), sent.at)
+    for settled in told.accepted:
+        asked = first_sent.get((settled.gen, settled.worker), settled.at)
+        later = [run for run in told.runs if run.start.gen > settled.gen and run.start.at < asked]
+        if later:
+            accepted = f"{settled.outcome} of gen {settled.gen} by {settled.worker}"
+            yield Rule.STALE_ACCEPTED, f"{accepted}, though {_named(later[0].start)} had started"
 
 
 def _starts_after_settle(told: _Job) -> Iterator[Finding]:

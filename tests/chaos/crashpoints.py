@@ -100,10 +100,10 @@ def crash_at(target: T, point: CrashPoint, history: History) -> T:
         reach(When.AFTER)
         return value
 
-    return cast("T", _StandIn(target, point.method, call))
+    return cast("T", StandIn(target, point.method, call))
 
 
-class _StandIn:
+class StandIn:
     """Everything of the target but one method; reads and writes of attributes go through."""
 
     def __init__(self, target: object, method: str, wrapped: Callable[..., Any]) -> None:

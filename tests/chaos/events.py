@@ -41,6 +41,12 @@ class EnqueueReturned(Event, frozen=True, tag="enqueue_returned"):
     job: str
 
 
+class EnqueueUndone(Event, frozen=True, tag="enqueue_undone"):
+    """The producer rolled back the transaction in which it had enqueued this job."""
+
+    job: str
+
+
 class StartChecked(Event, frozen=True, tag="start_checked"):
     """The fence let this run start; written after the check and before the handler.
 
@@ -109,6 +115,12 @@ class CrashPointReached(Event, frozen=True, tag="crash_point_reached"):
     name: str
 
 
+class HoldReached(Event, frozen=True, tag="hold_reached"):
+    """This process waits here until it is told to go on."""
+
+    name: str
+
+
 class ProcessStarted(Event, frozen=True, tag="process_started"):
     """The runner started a process."""
 
@@ -127,6 +139,7 @@ class ProcessEnded(Event, frozen=True, tag="process_ended"):
 AnyEvent = (
     EnqueueCalled
     | EnqueueReturned
+    | EnqueueUndone
     | StartChecked
     | RunEnded
     | SettleSent
@@ -134,6 +147,7 @@ AnyEvent = (
     | LeaseLost
     | FaultInjected
     | CrashPointReached
+    | HoldReached
     | ProcessStarted
     | ProcessEnded
 )

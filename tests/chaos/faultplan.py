@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from random import Random
 
 from chaos.events import FaultInjected
-from chaos.fleet import Fleet
+from chaos.fleet import Fleet, Member
 
 POLL_SECONDS = 0.02
 DRAWS = 2**32
 
 Strike = Callable[[Fleet, int], Awaitable[None]]
+Busy = Callable[[Member], bool]
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,25 @@ class PlannedFault:
     draw: int
 
 
-def kill(role: str, weight: int = 1) -> Fault:
-    """SIGKILL one process of a role."""
+def always(_member: Member) -> bool:
+    """Say that any living process is worth a fault."""
+    return True
+
+
+def kill(role: str, weight: int = 1, busy: Busy = always) -> Fault:
+    """SIGKILL one process of a role once one is busy."""
 
     async def strike(fleet: Fleet, draw: int) -> None:
-        await fleet.kill(await fleet.pick(role, draw))
+        await fleet.kill(await _busy(fleet, role, draw, busy))
 
     return Fault(f"kill {role}", weight, strike)
 
 
-def stop(role: str, seconds: float, weight: int = 1) -> Fault:
-    """SIGSTOP one process of a role, SIGCONT after so many seconds."""
+def stop(role: str, seconds: float, weight: int = 1, busy: Busy = always) -> Fault:
+    """SIGSTOP one process of a role once one is busy, SIGCONT after so many seconds."""
 
     async def strike(fleet: Fleet, draw: int) -> None:
-        await fleet.stop(await fleet.pick(role, draw), seconds)
+        await fleet.stop(await _busy(fleet, role, draw, busy), seconds)
 
     return Fault(f"stop {role}", weight, strike)
 
@@ -109,3 +115,10 @@ async def until(condition: Callable[[], Awaitable[bool]], *, within: float, what
 
 async def _strike(fleet: Fleet, step: PlannedFault) -> None:
     await step.fault.strike(fleet, step.draw)
+
+
+async def _busy(fleet: Fleet, role: str, draw: int, busy: Busy) -> Member:
+    while True:
+        if found := [member for member in fleet.members(role) if busy(member)]:
+            return found[draw % len(found)]
+        await asyncio.sleep(POLL_SECONDS)

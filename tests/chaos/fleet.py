@@ -64,6 +64,7 @@ class Fleet:
         self._change = asyncio.Condition()
         self._group = asyncio.TaskGroup()
         self._keepers: dict[str, list[asyncio.Task[None]]] = {}
+        self._retired: set[str] = set()
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
@@ -112,14 +113,24 @@ class Fleet:
         with suppress(ProcessLookupError):
             member.process.send_signal(signal.SIGCONT)
 
+    async def retire(self, role: str) -> None:
+        """Ask every process of a role to end by SIGTERM and wait; none is started again."""
+        self._retired.add(role)
+        for member in self.members(role):
+            member.process.terminate()
+        await self.finished(role)
+
     async def finished(self, role: str) -> None:
         """Wait until every process of a role has returned 0."""
         await asyncio.gather(*self._keepers[role])
 
     async def _keep(self, role: Role, output: Path) -> None:
         while (status := await self._live(role, output)) == -signal.SIGKILL:
-            pass
-        if status != 0:
+            if role.name in self._retired:
+                return
+        # One that is asked to end while it starts does not catch the signal yet.
+        asked = role.name in self._retired and status == -signal.SIGTERM
+        if status != 0 and not asked:
             raise ProcessFailed(
                 f"a process of role {role.name} ended with status {status} and no fault did it;"
                 f" {_end_of(output)}"

@@ -11,22 +11,38 @@ import asyncpg
 import pytest
 
 from headrace import Cancel, Context, Dead, Headrace, JobDead, JobHandle, Retry, Snooze, State
+from headrace.engines.ledgered import LedgeredEngine
 from headrace.ledger.migrate import migrate
+from headrace.relay.services import services
 from headrace.worker.worker import Worker
 
 
-@pytest.fixture
-async def app(database_url: str) -> AsyncIterator[Headrace]:
+@pytest.fixture(params=["direct", "hybrid"])
+async def app(
+    request: pytest.FixtureRequest, database_url: str, lane_url: str
+) -> AsyncIterator[Headrace]:
     await migrate(database_url)
-    app = Headrace("tests", database_url=database_url)
+    redis_url = lane_url if request.param == "hybrid" else None
+    app = Headrace("tests", database_url=database_url, redis_url=redis_url, lease="1500ms")
     async with app:
+        beside = services(app.engine, lease=1.5)
+        for loop in beside:
+            loop.start()
+        await until(lambda: is_dispatched_by(app, request.param))
         yield app
+        await asyncio.gather(*(loop.stop() for loop in beside))
+
+
+async def is_dispatched_by(app: Headrace, mode: str) -> bool:
+    assert isinstance(app.engine, LedgeredEngine)
+    app.engine.heed(await app.engine.ledger.lanes.view())
+    return app.engine.view.mode == mode
 
 
 @asynccontextmanager
-async def working(app: Headrace, concurrency: int = 4, **options: float) -> AsyncIterator[Worker]:
+async def working(app: Headrace, concurrency: int = 4) -> AsyncIterator[Worker]:
     queues = {task.queue: concurrency for task in app.tasks.values()}
-    worker = Worker(app, queues, **options)  # type: ignore[arg-type]
+    worker = Worker(app, queues)
     await worker.start()
     try:
         yield worker
@@ -324,7 +340,7 @@ async def test_a_reaped_worker_goes_on_under_a_new_identity(
         return "pong"
 
     connection = await asyncpg.connect(database_url)
-    async with working(app, lease=1.5) as worker:
+    async with working(app) as worker:
         first = worker.id
         await connection.execute("UPDATE headrace.worker SET reaped_at = now()")
         await until(lambda: worker.id != first)

@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -150,6 +151,7 @@ def test_outcomes_become_settlements() -> None:
 @given(st.text(st.characters(), max_size=20_000))
 def test_errors_are_bounded_and_storable(text: str) -> None:
     stored = describe("E", text + "\x00\ud800")
-    assert "\\u0000" not in stored
-    assert "\\ud800" not in stored
+    message = json.loads(stored)["message"]
+    assert "\0" not in message
+    assert message.encode()
     assert len(stored) < 70_000

@@ -19,7 +19,7 @@ from headrace.supervisor.node import run_node
 
 async def work(order: Order) -> None:
     """Do as ordered."""
-    bench = BenchApp(order.database_url, order.redis_url)
+    bench = BenchApp(order.database_url, order.redis_url, lease=order.lease)
     async with bench.app:
         say("ready")
         await asyncio.to_thread(sys.stdin.readline)
@@ -27,9 +27,7 @@ async def work(order: Order) -> None:
         if order.lean:
             await run_lean(order.database_url)
         else:
-            await run_node(
-                bench.app, {QUEUE: order.concurrency}, burst=order.burst, lease=order.lease
-            )
+            await run_node(bench.app, {QUEUE: order.concurrency}, burst=order.burst)
         say(msgspec.json.encode(Report(time.process_time() - before)).decode())
 
 

@@ -20,8 +20,10 @@ class BenchApp:
         hold: says that it was started; its first attempt never ends.
     """
 
-    def __init__(self, database_url: str, redis_url: str | None) -> None:
-        self.app = Headrace("bench", database_url=database_url, redis_url=redis_url)
+    def __init__(self, database_url: str, redis_url: str | None, lease: float = 15.0) -> None:
+        self.app = Headrace(
+            "bench", database_url=database_url, redis_url=redis_url, lease=f"{lease}s"
+        )
         register = self.app.task(queue=QUEUE)
         self.noop: AsyncTask[[str], None] = register(noop)
         self.tell: AsyncTask[[str], None] = register(tell)

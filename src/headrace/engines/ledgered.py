@@ -1,37 +1,74 @@
-"""The flagship engine: the ledger decides; without a lane it dispatches as well (direct mode)."""
+"""The flagship engine: the ledger decides, the lane carries; without one the ledger does both."""
 
+import asyncio
+import logging
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
+import msgspec
+
 from headrace.engines.group_commit import GroupCommit
-from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement
+from headrace.engines.lane_dispatch import LaneDispatch
+from headrace.engines.write_through import WriteThrough
+from headrace.errors import LaneUnavailable, LedgerError, WrongEpoch
+from headrace.model.entry import Taken
+from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob
+from headrace.model.lane_view import LaneView, Mode
 from headrace.model.priority import STRIDES, Shares
 from headrace.model.task import Declaration
 from headrace.ports.engine import Transaction
+from headrace.ports.lane import Lane
 from headrace.ports.ledger import Ledger
+
+_log = logging.getLogger("headrace.engine")
 
 
 class LedgeredEngine:
-    """Jobs in a ledger, dispatched straight from it.
+    """Jobs in a ledger, dispatched straight from it or by a lane.
 
     Attributes:
-        ledger: where the jobs are; the services beside the workers maintain it.
+        ledger: where the jobs are.
+        lane: what carries them, if there is one.
+        view: how the lane is, as far as this engine knows.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, lane: Lane | None = None) -> None:
         self.ledger = ledger
+        self.lane = lane
+        self.view = LaneView(0, Mode.DIRECT)
         self._commits = GroupCommit(ledger.insert)
         self._shares: dict[tuple[UUID, str], Shares] = {}
+        self._beaten_epoch = -1
+        self._looking: asyncio.Task[None] | None = None
+        if lane is not None:
+            self._dispatch = LaneDispatch(ledger.lanes, lane)
+            self._through = WriteThrough(lane, lambda: self.view, self._look_again)
 
     async def start(self) -> None:
-        """Connect."""
+        """Connect; a lane that is away is no reason not to."""
         await self.ledger.open()
+        self.heed(await self.ledger.lanes.view())
+        if self.lane is not None:
+            try:
+                await self.lane.open()
+            except LaneUnavailable as exc:
+                _log.warning("the lane is away, jobs wait in the ledger: %s", exc)
 
     async def stop(self) -> None:
         """Wait for inserts under way and disconnect."""
         await self._commits.close()
+        if self.lane is not None:
+            await self._through.close()
+            await self.lane.close()
+        if self._looking is not None:
+            await asyncio.wait([self._looking])
         await self.ledger.close()
+
+    def heed(self, view: LaneView) -> None:
+        """Go by this view of the lane, if it is newer."""
+        if view.epoch > self.view.epoch or (view.epoch == self.view.epoch and view != self.view):
+            self.view = view
 
     async def declare(self, tasks: Sequence[Declaration], queues: Sequence[str] = ()) -> None:
         """Make tasks and queues known."""
@@ -45,37 +82,121 @@ class LedgeredEngine:
         """Insert jobs: committed when it returns, or in the caller's transaction."""
         if tx is not None:
             return await self.ledger.insert_in(tx, jobs)
-        return await self._commits.insert(jobs)
+        if self.lane is None:
+            return await self._commits.insert(jobs)
+        stamp = self._through.stamp()
+        inserted = await self._commits.insert(jobs)
+        new = zip(jobs, inserted, strict=True)
+        self._through.push([job for job, one in new if not one.duplicate], stamp)
+        return inserted
 
     async def register(self, worker: UUID, host: str, pid: int, queues: Sequence[str]) -> None:
         """Begin a worker's lease."""
         await self.ledger.register(worker, host, pid, queues)
+        if self.lane is not None and self.view.mode is Mode.HYBRID:
+            try:
+                await self.lane.beat(self.view.epoch, worker, (), 0)
+            except LaneUnavailable as exc:
+                _log.warning("the worker's lease in the lane begins with its first beat: %s", exc)
+            except WrongEpoch:
+                self._look_again()
 
-    async def take(self, worker: UUID, queue: str, call: int, n: int) -> list[Delivery]:
-        """Claim up to `n` due jobs."""
+    async def take(self, worker: UUID, queue: str, call: int, n: int) -> Taken:
+        """Up to `n` due jobs, from the lane or, in direct mode, from the ledger."""
+        if self.view.mode is Mode.DIRECT:
+            return Taken(await self._claim(worker, queue, call, n))
+        if self.view.mode is Mode.REBUILD:
+            await self._look()
+            return Taken([])
+        if self.lane is None:
+            await self._look()
+            raise LaneUnavailable(
+                "a lane gives out the jobs of this database, but this process has no redis_url; "
+                "configure it, or run `headrace lane off`"
+            )
+        try:
+            return await self._dispatch.take(self.view.epoch, worker, queue, call, n)
+        except WrongEpoch:
+            await self._look()
+            return Taken([])
+
+    async def _claim(self, worker: UUID, queue: str, call: int, n: int) -> list[Delivery]:
         shares = self._shares.setdefault((worker, queue), Shares())
         taken = await self.ledger.claim(worker, queue, call, n, (shares.passes(), STRIDES))
         shares.took(delivery.priority for delivery in taken)
         return taken
 
-    async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[UUID]:
-        """Write outcomes, fenced by (id, gen)."""
-        return await self.ledger.settle(worker, settlements)
+    async def wait(self, worker: UUID, queues: Sequence[str], seconds: float) -> str | None:
+        """Wait for the lane to have something; None at once in direct mode."""
+        if self.lane is None or self.view.mode is not Mode.HYBRID:
+            return None
+        return await self.lane.wait(worker, queues, seconds)
+
+    async def nudge(self, worker: UUID) -> None:
+        """End a wait of the worker."""
+        if self.lane is not None:
+            await self.lane.nudge(worker)
+
+    async def settle(self, worker: UUID, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
+        """Write outcomes to the ledger, fenced; then remove them from the lane."""
+        accepted = await self.ledger.settle(worker, [one.settlement for one in endings])
+        for delivery, _ in endings:
+            self.settled(worker, delivery)
+        return {one.delivery.token for one in endings if one.delivery.id in accepted}
+
+    def settled(self, worker: UUID, delivery: Delivery) -> None:
+        """A delivery is over in the ledger: remove it from the lane."""
+        if self.lane is not None:
+            self._dispatch.acknowledge(worker, [delivery])
 
     async def release(self, worker: UUID, deliveries: Sequence[Delivery]) -> None:
         """Give back jobs that have not started."""
-        await self.ledger.release(worker, deliveries)
+        owned = [one for one in deliveries if one.owned]
+        carried = [one for one in deliveries if not one.owned]
+        if owned:
+            await self.ledger.release(worker, owned)
+        if carried and self.lane is not None:
+            await self.lane.release(self.view.epoch, worker, carried)
 
     async def extend(self, deliveries: Sequence[Delivery]) -> set[UUID]:
         """The ids among these that may go on."""
         return await self.ledger.extend(deliveries)
 
     async def beat(self, worker: UUID, hand: Sequence[Delivery], answered: int) -> Beat:
-        """Prolong the worker's lease."""
-        return await self.ledger.beat(worker, hand, answered)
+        """Prolong the worker's lease in the ledger, then in the lane."""
+        beat = await self.ledger.beat(worker, hand, answered)
+        if not beat.alive or beat.view is None:
+            return beat
+        self.heed(beat.view)
+        carried = [one for one in hand if not one.owned]
+        lost = await self._beat_lane(beat.view, worker, carried, answered)
+        return msgspec.structs.replace(beat, lost=beat.lost | lost)
+
+    async def _beat_lane(
+        self, view: LaneView, worker: UUID, carried: Sequence[Delivery], answered: int
+    ) -> frozenset[tuple[UUID, int]]:
+        """Returns what is no longer the worker's."""
+        if view.mode is Mode.DIRECT:
+            if not carried:
+                return frozenset()
+            own = await self.ledger.lanes.adopt(worker, carried)
+            return frozenset(one.token for one in carried) - own
+        if self.lane is None or view.mode is Mode.REBUILD:
+            raise LaneUnavailable("the lane is being rebuilt; the lease in it cannot be prolonged")
+        if view.epoch != self._beaten_epoch:
+            own = await self.lane.reassert(view.epoch, worker, carried)
+            self._beaten_epoch = view.epoch
+            return frozenset(one.token for one in carried) - own
+        return (await self.lane.beat(view.epoch, worker, carried, answered)).lost
 
     async def leave(self, worker: UUID) -> None:
         """End the worker's lease."""
+        if self.lane is not None and self.view.mode is Mode.HYBRID:
+            try:
+                await self._dispatch.flush(self.view.epoch, worker)
+                await self.lane.leave(self.view.epoch, worker)
+            except (LaneUnavailable, WrongEpoch) as exc:
+                _log.warning("the worker's lease in the lane runs out by itself: %s", exc)
         await self.ledger.leave(worker)
 
     def transaction(self, session: object) -> AbstractAsyncContextManager[Transaction]:
@@ -89,3 +210,17 @@ class LedgeredEngine:
     async def get(self, ids: Sequence[UUID]) -> list[Job]:
         """Jobs as they are now."""
         return await self.ledger.get(ids)
+
+    async def _look(self) -> None:
+        self.heed(await self.ledger.lanes.view())
+
+    def _look_again(self) -> None:
+        """Learn, behind the caller's back, how the lane is now."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look_quietly())
+
+    async def _look_quietly(self) -> None:
+        try:
+            await self._look()
+        except LedgerError as exc:
+            _log.warning("how the lane is now is not known: %s", exc)

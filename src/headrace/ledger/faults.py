@@ -8,6 +8,7 @@ import asyncpg
 from headrace.errors import (
     BadPayload,
     HeadraceError,
+    LedgerBusy,
     LedgerError,
     LedgerUnavailable,
     SchemaError,
@@ -26,7 +27,7 @@ _OURS: dict[str, type[HeadraceError]] = {
 _SCHEMA_MISSING = {"3F000", "42P01", "42883"}
 # Connection lost, shutting down, out of disk, memory or connections, deadlock, lock timeout: the
 # statement did nothing, or will be found to have been done, and may be repeated.
-_AWAY_CLASSES = ("08", "57P", "53", "40", "55P03")
+_AWAY_CLASSES = ("08", "57P", "53", "40")
 
 
 @contextmanager
@@ -37,12 +38,13 @@ def translated() -> Iterator[None]:
         LedgerUnavailable: the connection is gone or was refused; the statement may have run.
         SchemaError: a table is missing.
         UsageError: the statement was refused for what it was given.
+        LedgerBusy: a lock could not be had in time.
         LedgerError: anything else that PostgreSQL refused.
     """
     try:
         yield
     except asyncpg.PostgresError as exc:
-        raise _translate(exc) from exc
+        raise translate(exc.sqlstate or "", exc) from exc
     except asyncpg.InternalClientError as exc:
         raise LedgerUnavailable(f"the connection to PostgreSQL broke: {exc}") from exc
     except asyncpg.InterfaceError as exc:
@@ -53,12 +55,14 @@ def translated() -> Iterator[None]:
         raise LedgerUnavailable(f"PostgreSQL does not answer: {str(exc) or 'timeout'}") from exc
 
 
-def _translate(exc: asyncpg.PostgresError) -> HeadraceError:
-    code = exc.sqlstate or ""
+def translate(code: str, exc: Exception) -> HeadraceError:
+    """Our error for a SQLSTATE and what the driver said."""
     if code in _OURS:
         return _OURS[code](str(exc))
     if code in _SCHEMA_MISSING:
         return SchemaError(f"the schema of headrace is not there ({exc}); run `headrace migrate`")
+    if code == "55P03":
+        return LedgerBusy(f"a lock could not be had in time ({exc}); try again")
     if code.startswith(_AWAY_CLASSES):
         return LedgerUnavailable(f"PostgreSQL is away: {exc}")
     return LedgerError(f"PostgreSQL refused a statement ({code}): {exc}")

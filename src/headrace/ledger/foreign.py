@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from headrace.errors import UsageError
+from headrace.ledger.faults import translate
 from headrace.ledger.rows import Row
 from headrace.ledger.statements import statement
 from headrace.model.job import Inserted
@@ -37,11 +38,16 @@ async def insert_in(tx: object, document: str) -> list[Inserted]:
 async def _insert_in_session(session: Any, document: str) -> list[Inserted]:  # noqa: ANN401
     """SQLAlchemy is optional, so its types are not named; a session begins by itself when asked."""
     from sqlalchemy import text  # noqa: PLC0415 - as above
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - as above
 
     sql = statement("insert_docs").replace("$1", ":document")
-    result = session.execute(text(sql), {"document": document})
-    if inspect.isawaitable(result):
-        result = await result
+    try:
+        result = session.execute(text(sql), {"document": document})
+        if inspect.isawaitable(result):
+            result = await result
+    except DBAPIError as exc:
+        code = getattr(exc.orig, "sqlstate", None) or ""
+        raise translate(code, exc.orig if isinstance(exc.orig, Exception) else exc) from exc
     return in_order(result.mappings().all())
 
 

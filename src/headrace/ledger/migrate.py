@@ -97,6 +97,31 @@ async def migrate(url: str) -> list[Migration]:
         await connection.close()
 
 
+async def version(url: str) -> int:
+    """The number of the last migration that a database has; 0 where there is no schema.
+
+    Raises:
+        LedgerUnavailable: PostgreSQL cannot be reached.
+    """
+    with translated():
+        connection = await asyncpg.connect(url, timeout=10)
+        try:
+            return await applied(connection)
+        finally:
+            await connection.close()
+
+
+def script() -> str:
+    """All migrations as one SQL script for an empty database, for whoever applies them by hand."""
+    steps = [f"{one.sql.rstrip()}\n{_entry(one)}\n" for one in migrations()]
+    return "\n".join(["BEGIN;", _BOOK, *steps, "COMMIT;"])
+
+
+def _entry(one: Migration) -> str:
+    values = f"({one.version}, '{one.name}')"
+    return f"INSERT INTO headrace.migration (version, name) VALUES {values};"  # noqa: S608 - names of our files
+
+
 async def _next(connection: asyncpg.Connection) -> Migration | None:
     have = await applied(connection)
     return next((one for one in migrations() if one.version > have), None)

@@ -21,12 +21,13 @@ _PLANS = {
 }
 
 
-async def open_pool(url: str, *, size: int) -> "asyncpg.Pool[asyncpg.Record]":
+async def open_pool(url: str, *, size: int, least: int = 1) -> "asyncpg.Pool[asyncpg.Record]":
     """Connect to PostgreSQL.
 
     Args:
         url: postgresql://user:password@host:port/database
         size: connections at most.
+        least: connections to open at once.
 
     Raises:
         ConfigError: the URL is none of PostgreSQL.
@@ -37,7 +38,7 @@ async def open_pool(url: str, *, size: int) -> "asyncpg.Pool[asyncpg.Record]":
     try:
         pool = await asyncpg.create_pool(
             url,
-            min_size=1,
+            min_size=least,
             max_size=size,
             timeout=10,
             command_timeout=60,
@@ -55,7 +56,8 @@ async def open_pool(url: str, *, size: int) -> "asyncpg.Pool[asyncpg.Record]":
             f"PostgreSQL at {where} cannot be reached ({str(exc) or 'no answer'}); "
             "check that it runs and the URL"
         ) from exc
-    await _check_version(pool, where)
+    if least:
+        await _check_version(pool, where)
     return pool
 
 
@@ -83,7 +85,8 @@ async def _check_version(pool: "asyncpg.Pool[asyncpg.Record]", where: str) -> No
     if version < MINIMUM_VERSION:
         await pool.close()
         raise LedgerUnavailable(
-            f"PostgreSQL at {where} is version {version // 10000}; headrace needs 14 or newer"
+            f"PostgreSQL at {where} is version {version // 10000}; "
+            f"headrace needs {MINIMUM_VERSION // 10000} or newer"
         )
 
 

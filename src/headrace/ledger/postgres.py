@@ -8,19 +8,25 @@ from uuid import UUID
 import asyncpg
 
 from headrace.errors import LedgerError, UnknownQueue, UsageError
-from headrace.ledger import foreign, ids, migrate
+from headrace.ledger import foreign, ids
 from headrace.ledger.cursor import Cursor
 from headrace.ledger.faults import translated
+from headrace.ledger.lane_ledger import PostgresLaneLedger
 from headrace.ledger.pool import open_pool
+from headrace.ledger.queries import Queries
+from headrace.ledger.retention import LedgerKeeper
 from headrace.ledger.rows import Row, as_delivery, as_job, insert_columns, insert_document
 from headrace.ledger.session import join_session
-from headrace.ledger.statements import statement
 from headrace.ledger.transaction import open_transaction
 from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement
+from headrace.model.lane_view import LaneView, Mode
 from headrace.model.priority import LEVELS
 from headrace.model.state import Stored
 from headrace.model.task import Declaration
 from headrace.ports.engine import Transaction
+from headrace.ports.lane_ledger import LaneLedger
+
+_HANDLERS = 50
 
 
 class PostgresLedger:
@@ -28,16 +34,23 @@ class PostgresLedger:
 
     Args:
         url: postgresql://user:password@host:port/database
-        size: connections at most.
+        size: connections at most, besides those that hold the transactions of handlers.
     """
 
     def __init__(self, url: str, *, size: int = 8) -> None:
         self._url = url
-        self._size = size
-        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._queries = Queries(url, size=size)
+        self._keeper = LedgerKeeper(self._queries)
+        self._lanes = PostgresLaneLedger(self._queries)
+        self._handlers: asyncpg.Pool[asyncpg.Record] | None = None
         self._queue_ids: dict[str, int] = {}
         self._cursors: dict[str, Cursor] = {}
         self._ids = ids.Ids()
+
+    @property
+    def lanes(self) -> LaneLedger:
+        """What it does for the lane."""
+        return self._lanes
 
     async def open(self) -> None:
         """Connect, check the schema, learn the clock and the queues.
@@ -46,18 +59,20 @@ class PostgresLedger:
             LedgerUnavailable: PostgreSQL cannot be reached.
             SchemaError: the schema is missing, older or newer than the code.
         """
-        self._pool = await open_pool(self._url, size=self._size)
-        with translated():
-            async with self._pool.acquire() as connection:
-                await migrate.check(connection)
-                await self._ids.learn(connection)
+        await self._queries.open()
+        # Handlers hold their transactions for as long as they run; were they to take them from
+        # the same pool, claims, settles and their own enqueues would wait for them for ever.
+        self._handlers = await open_pool(self._url, size=_HANDLERS, least=0)
+        async with self._queries.connection() as connection:
+            await self._ids.learn(connection)
         await self.declare((), ())
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._pool is not None:
-            await self._pool.close()
-            self._pool = None
+        handlers, self._handlers = self._handlers, None
+        if handlers is not None:
+            await handlers.close()
+        await self._queries.close()
 
     def new_id(self) -> UUID:
         """A UUIDv7 on the ledger's clock."""
@@ -99,6 +114,8 @@ class PostgresLedger:
 
     async def insert_in(self, tx: object, jobs: Sequence[NewJob]) -> list[Inserted]:
         """Insert in a transaction of the caller's: asyncpg, or a session of SQLAlchemy."""
+        # A refusal by PostgreSQL itself would spoil the transaction.
+        await self._know_queues(job.queue for job in jobs)
         with translated():
             return await foreign.insert_in(tx, insert_document(jobs))
 
@@ -171,7 +188,8 @@ class PostgresLedger:
         if not rows:
             return Beat(alive=False)
         lost = ((row["lost_id"], row["lost_gen"]) for row in rows if row["lost_id"] is not None)
-        return Beat(alive=True, lost=frozenset(lost))
+        view = LaneView(rows[0]["epoch"], Mode(rows[0]["mode"]))
+        return Beat(alive=True, lost=frozenset(lost), view=view)
 
     async def leave(self, worker: UUID) -> None:
         """End a worker's lease."""
@@ -179,9 +197,11 @@ class PostgresLedger:
 
     def transaction(self, session: object) -> AbstractAsyncContextManager[Transaction]:
         """A transaction that ends in a fenced completion, on a connection of ours or a session."""
-        if session is None:
-            return open_transaction(self._require_pool())
-        return join_session(session)
+        if session is not None:
+            return join_session(session)
+        if self._handlers is None:
+            raise UsageError("the application is not started; use `async with app:` around it")
+        return open_transaction(self._handlers)
 
     async def get(self, ids: Sequence[UUID]) -> list[Job]:
         """Jobs as they are; unknown ids are left out."""
@@ -203,6 +223,10 @@ class PostgresLedger:
         """Take up to `n` jobs from voided workers; returns how many were taken."""
         return len(await self._fetch("reap", n))
 
+    async def maintain(self) -> None:
+        """One round of upkeep: partitions, retention, counters, expired keys."""
+        await self._keeper.maintain()
+
     async def _know_queues(self, queues: Iterable[str]) -> None:
         unknown = set(queues) - self._queue_ids.keys()
         if unknown:
@@ -210,8 +234,8 @@ class PostgresLedger:
             unknown -= self._queue_ids.keys()
         if unknown:
             raise UnknownQueue(
-                f'queue "{min(unknown)}" is unknown; declare it with a task or create it with '
-                f"`headrace queues create {min(unknown)}`"
+                f'queue "{min(unknown)}" is unknown; declare it with a task or with '
+                f'app.queue("{min(unknown)}")'
             )
 
     async def _insert(self, jobs: Sequence[NewJob]) -> None:
@@ -230,13 +254,7 @@ class PostgresLedger:
         return [job for job in jobs if job.id in missing]
 
     async def _fetch(self, name: str, *parameters: object) -> Sequence[Row]:
-        with translated():
-            return await self._require_pool().fetch(statement(name), *parameters)
-
-    def _require_pool(self) -> "asyncpg.Pool[asyncpg.Record]":
-        if self._pool is None:
-            raise UsageError("the application is not started; use `async with app:` around it")
-        return self._pool
+        return await self._queries.fetch(name, *parameters)
 
 
 def settle_columns(batch: Sequence[Settlement]) -> tuple[list[object], ...]:

@@ -37,7 +37,7 @@ def insert_columns(jobs: Sequence[NewJob], queue_ids: Mapping[str, int]) -> tupl
 
 def insert_document(jobs: Sequence[NewJob]) -> str:
     """The parameter of insert_docs.sql."""
-    return json.dumps([_document(job) for job in jobs])
+    return msgspec.json.encode([_document(job) for job in jobs]).decode()
 
 
 def _document(job: NewJob) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def _document(job: NewJob) -> dict[str, Any]:
         "max_attempts": job.max_attempts,
         "rerun_on_crash": job.rerun_on_crash,
         "tenant": job.tenant,
-        "args": json.loads(job.payload),
+        "args": msgspec.Raw(job.payload),
     }
     if job.delay is not None:
         document["delay"] = job.delay.total_seconds()

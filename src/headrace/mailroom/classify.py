@@ -14,6 +14,7 @@ from email.policy import compat32
 from enum import StrEnum
 
 from headrace.mailroom.message import ParsedMessage
+from headrace.mailroom.tolerant_policy import LONGEST_PARSED_HEADER
 
 _DELIVERY_STATUS = "message/delivery-status"
 _LIST_FIELDS = (
@@ -31,7 +32,7 @@ _ADDRESS = re.compile(
     r"@(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*",
     re.IGNORECASE | re.ASCII,
 )
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.DOTALL)
 _COMMENT = re.compile(r"\([^()]*\)")
 _DEEPEST_COMMENT = 20
 # Role addresses that nobody reads, or that a program reads (RFC 3834, section 2).
@@ -134,7 +135,7 @@ def _is_list(message: ParsedMessage) -> bool:
 
 def _keyword(value: str) -> str:
     """Give the first word of a field, without comments and parameters."""
-    words = _without_comments(value).replace(";", " ").split()
+    words = _without_comments(value[:LONGEST_PARSED_HEADER]).replace(";", " ").split()
     return words[0].lower() if words else "no"
 
 
@@ -147,7 +148,7 @@ def _address(message: ParsedMessage, name: str) -> str | None:
     value = message.header(name)
     if value is None:
         return None
-    plain = _without_comments(_QUOTED.sub(" ", value))
+    plain = _without_comments(_QUOTED.sub(" ", value[:LONGEST_PARSED_HEADER]))
     in_brackets = re.search(r"<([^<>]*)>", plain)
     return (in_brackets[1] if in_brackets else plain.partition(",")[0]).strip()
 

@@ -6,7 +6,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage, MIMEPart
 from email.parser import BytesParser
-from email.utils import getaddresses
 from hashlib import sha256
 
 from headrace.mailroom.clean_text import clean, decode
@@ -14,16 +13,18 @@ from headrace.mailroom.message import Attachment, ParsedMessage
 from headrace.mailroom.tolerant_policy import TolerantPolicy, VerbatimPolicy, unfold
 
 DEEPEST_NESTING = 100
+_POLICY = TolerantPolicy()
 _PARSER: "BytesParser[EmailMessage]" = BytesParser(
     EmailMessage,
-    policy=TolerantPolicy(),  # type: ignore[arg-type] # its message class is known to stubs only
+    policy=_POLICY,  # type: ignore[arg-type] # its message class is known to stubs only
 )
 _AS_WRITTEN = VerbatimPolicy()
 _BODY_TYPES = frozenset({"text/plain", "text/html"})
+_BETWEEN_WORDS = re.compile(r'[\s<>,;:"()]+')
 _MESSAGE_ID = re.compile(r"<[^<>\s]+>")
 _ATOM = r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+"
-_TYPE = re.compile(rf"\s*({_ATOM}/{_ATOM})(?=[;(\s]|$)")
-_DEFECTIVE_HEADERS = ("From", "To", "Subject", "Date", "Message-ID", "Content-Type")
+_TYPE = re.compile(rf"\s*({_ATOM}/{_ATOM})(?=[;\s]|\(.*\)|$)")
+_DEFECTIVE_HEADERS = ("From", "To", "Subject", "Date", "Message-ID")
 
 
 def parse(content: bytes) -> ParsedMessage:
@@ -41,7 +42,7 @@ def _headers_only(content: bytes) -> EmailMessage:
     try:
         return _PARSER.parsebytes(content, headersonly=True)
     except Exception:  # noqa: BLE001 (see parse)
-        message = EmailMessage(policy=TolerantPolicy())
+        message = EmailMessage(policy=_POLICY)
         message.set_payload(content.decode("ascii", "surrogateescape"))
         return message
 
@@ -118,7 +119,7 @@ class _Reading:
         content_type = _content_type(part)
         if not _children(part) and content_type.startswith("multipart/"):
             content_type = "text/plain"  # without its boundary it is text (RFC 2046, 5.1.1)
-        filename = self._clean(part.get_filename() or "") or None
+        filename = self._filename(part)
         named = filename is not None or part.get_content_disposition() == "attachment"
         if content_type in _BODY_TYPES and not named:
             self._bodies[content_type].append(self._body_text(part, self._charset(part)))
@@ -143,11 +144,18 @@ class _Reading:
             self._defects[self._clean(defect)] = None
         return self._clean(text)
 
+    def _filename(self, part: MIMEPart) -> str | None:
+        with suppress(ValueError):  # a charset named in the parameter with a NUL in it
+            if filename := part.get_filename():
+                return self._clean(str(_POLICY.header_fetch_parse("Subject", filename))) or "?"
+        return None
+
     def _charset(self, part: MIMEPart) -> str | None:
-        charset = self._clean(part.get_content_charset() or "") or None
-        if charset:
-            self._charsets[charset] = None
-        return charset
+        with suppress(ValueError):
+            if charset := self._clean(part.get_content_charset() or ""):
+                self._charsets[charset] = None
+                return charset
+        return None
 
     def _report_types(self) -> Iterator[str]:
         for part in _containers(self._message):
@@ -195,7 +203,7 @@ class _Reading:
         if hasattr(header, "addresses"):
             found = [address.addr_spec for address in header.addresses]
         else:
-            found = [address for _, address in getaddresses([str(header)])]
+            found = [word for word in _BETWEEN_WORDS.split(str(header)) if "@" in word]
         return tuple(self._clean(address) for address in found if address not in {"", "<>"})
 
     def _date(self) -> datetime | None:

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesParser
 from email.policy import Compat32
+from urllib.parse import unquote
 
 DEEPEST_NESTING = 100
+LONGEST_FIELD = 8_192
 _WORD = r"[^\x00-\x20\x7f-\U0010ffff()<>@,;:\\\"/\[\]?=]+"
 _TYPE = re.compile(rf"({_WORD}/{_WORD})(?![^;\s])")
-_PARAMETER = re.compile(rf';\s*({_WORD})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;"\s]+))', re.DOTALL)
+_PARAMETER = re.compile(rf';\s*({_WORD})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))', re.DOTALL)
+_QUOTED_OR_ONE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|.', re.DOTALL)
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _PLAIN_ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@{_LABEL}(?:\.{_LABEL})*")
@@ -41,7 +44,7 @@ class _RfcPolicy(Compat32):
     def header_fetch_parse(self, name: str, value: str) -> str:
         if name.lower() != "content-type":
             return value
-        kind, parameters = _media_type(value)
+        kind, parameters = _media_type(value[:LONGEST_FIELD])
         boundary = parameters.get("boundary", "").replace("\\", "\\\\").replace('"', '\\"')
         return f'{kind}; boundary="{boundary}"' if boundary else kind
 
@@ -95,7 +98,7 @@ def _fields(part: Message) -> dict[str, str]:
     """Give the raw text of each field, unfolded; the first one where a name is repeated."""
     fields: dict[str, str] = {}
     for name, value in part.raw_items():
-        fields.setdefault(name.lower(), re.sub(r"[\r\n]", "", str(value)))
+        fields.setdefault(name.lower(), re.sub(r"[\r\n]", "", str(value)[:LONGEST_FIELD]))
     return fields
 
 
@@ -114,17 +117,21 @@ def _media_type(field: str) -> tuple[str, dict[str, str]]:
     if found:
         return found[1].lower(), _parameters(plain)
     kind = plain.partition(";")[0].lower()
-    if kind.startswith("multipart/") and kind.count("/") == 1 and "(" not in kind:
-        return "multipart/mixed", _parameters(plain)
-    return "text/plain", {}
+    is_multipart = kind.startswith("multipart/") and kind.count("/") == 1
+    return "multipart/mixed" if is_multipart else "text/plain", _parameters(plain)
 
 
 def _parameters(field: str) -> dict[str, str]:
-    """Read the parameters of a field, of RFC 2231's forms the first piece."""
+    """Read the parameters of a field, with the pieces and percents of RFC 2231."""
     parameters: dict[str, str] = {}
     for name, quoted, bare in _PARAMETER.findall(field):
-        name_itself = re.sub(r"\*0?\*?$", "", name.lower())
-        parameters.setdefault(name_itself, re.sub(r"\\(.)", r"\1", quoted) or bare)
+        itself, _, piece = name.lower().partition("*")
+        value = re.sub(r"\\(.)", r"\1", quoted) or bare
+        if name.endswith("*"):
+            value = unquote(value.rpartition("'")[2])
+        if piece and piece.rstrip("*") != "0":
+            value = parameters.pop(itself, "") + value
+        parameters.setdefault(itself, value)
     return parameters
 
 
@@ -137,7 +144,7 @@ def _is_attachment(part: Message) -> bool:
     disposition = _without_comments(fields.get("content-disposition", ""))
     return (
         disposition.partition(";")[0].strip().lower() == "attachment"
-        or bool(_parameters(disposition).get("filename"))
+        or bool(_parameters(";" + disposition).get("filename"))
         or bool(_media_type(fields.get("content-type", ""))[1].get("name"))
     )
 
@@ -183,8 +190,8 @@ def _destination(fields: dict[str, str], return_path: str | None) -> str:
 
 
 def _is_answerable(address: str) -> bool:
-    plain = _PLAIN_ADDRESS.fullmatch(address)
-    if not plain or len(address) > 254:
+    plain = _PLAIN_ADDRESS.fullmatch(address) if len(address) <= 254 else None
+    if not plain:
         return False
     name = plain[1].lower().partition("+")[0]
     return not (
@@ -199,7 +206,7 @@ def _without_comments(field: str) -> str:
     """Remove comments, which nest, outside quoted strings; a lone bracket stays."""
     kept: list[str] = []
     opened: list[int] = []
-    for piece in re.findall(r'"(?:[^"\\]|\\.)*"|.', field, re.DOTALL):
+    for piece in _QUOTED_OR_ONE.findall(field):
         if piece == ")" and opened:
             del kept[opened.pop() :]
             kept.append(" ")
@@ -214,10 +221,7 @@ def _address(field: str | None) -> str | None:
     """Give the address in the first angle brackets, else all before a comma; quotes hide both."""
     if field is None:
         return None
-    unquoted = "".join(
-        " " if piece[0] == '"' and len(piece) > 1 else piece
-        for piece in re.findall(r'"(?:[^"\\]|\\.)*"|.', field, re.DOTALL)
-    )
+    unquoted = "".join(" " if piece[0] == '"' else piece for piece in _QUOTED_OR_ONE.findall(field))
     plain = _without_comments(unquoted)
     for piece in plain.split(">")[:-1]:
         _, bracket, address = piece.rpartition("<")

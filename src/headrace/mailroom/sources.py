@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from headrace.errors import HeadraceError
+from headrace import HeadraceError
 from headrace.mailroom.mbox import begins_mbox, read_mbox
 from headrace.mailroom.recognition import HEAD_SIZE, why_not_mail
 

@@ -1,10 +1,12 @@
 """The values that travel: jobs to insert, to run and to show, and the outcomes to write."""
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
+from headrace.model.lane_view import LaneView
 from headrace.model.state import State, Stored
 
 
@@ -96,16 +98,25 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     error: str | None = None
 
 
+class Ending(NamedTuple):
+    """An attempt and what to write for it."""
+
+    delivery: Delivery
+    settlement: Settlement
+
+
 class Beat(msgspec.Struct, frozen=True, kw_only=True):
     """The reply to a heartbeat.
 
     Attributes:
         alive: False when the worker has been reaped: all it holds is void.
         lost: attempts in hand, as (id, gen), that were given to somebody else or ended.
+        view: how the lane is, where the ledger answered.
     """
 
     alive: bool
     lost: frozenset[tuple[UUID, int]] = frozenset()
+    view: LaneView | None = None
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

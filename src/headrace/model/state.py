@@ -29,8 +29,14 @@ class State(StrEnum):
     @property
     def final(self) -> bool:
         """Whether the job is over (a dead one until somebody replays it)."""
-        return self in (State.COMPLETED, State.CANCELLED, State.DEAD)
+        return self in FINAL
 
+
+WAITING = (State.SCHEDULED, State.RETRYABLE, State.AVAILABLE, State.BLOCKED)
+"""The states of jobs that are not over and that no worker has."""
+
+FINAL = (State.COMPLETED, State.CANCELLED, State.DEAD)
+"""The states of jobs that are over."""
 
 _AS_STORED = {
     Stored.BLOCKED: State.BLOCKED,

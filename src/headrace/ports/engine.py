@@ -5,7 +5,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 from uuid import UUID
 
-from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement
+from headrace.model.entry import Taken
+from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob, Settlement
+from headrace.model.lane_view import LaneView
 from headrace.model.task import Declaration
 
 
@@ -43,14 +45,29 @@ class Engine(Protocol):
     async def register(self, worker: UUID, host: str, pid: int, queues: Sequence[str]) -> None:
         """Begin a worker's lease."""
 
-    async def take(self, worker: UUID, queue: str, call: int, n: int) -> list[Delivery]:
+    async def take(self, worker: UUID, queue: str, call: int, n: int) -> Taken:
         """Up to `n` due jobs for a worker; each counts as started from then on.
 
         `call` numbers the worker's takes; it comes back in the deliveries.
         """
 
-    async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[UUID]:
-        """Write outcomes, fenced by (id, gen); returns the ids that were accepted."""
+    async def wait(self, worker: UUID, queues: Sequence[str], seconds: float) -> str | None:
+        """Wait for something to take; returns the queue that has it, if one is known to.
+
+        Returns at once, None, where nothing tells of new jobs: then takes have to be repeated.
+        """
+
+    async def nudge(self, worker: UUID) -> None:
+        """End a wait of the worker."""
+
+    def heed(self, view: LaneView) -> None:
+        """Go by this view of the lane, if it is newer than the one gone by."""
+
+    async def settle(self, worker: UUID, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
+        """Write outcomes, fenced by (id, gen); returns the tokens that were accepted."""
+
+    def settled(self, worker: UUID, delivery: Delivery) -> None:
+        """Tell that a delivery was settled in a transaction of its handler."""
 
     async def release(self, worker: UUID, deliveries: Sequence[Delivery]) -> None:
         """Give back jobs that have not started; costs no attempt."""

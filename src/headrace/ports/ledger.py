@@ -8,10 +8,15 @@ from uuid import UUID
 from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement
 from headrace.model.task import Declaration
 from headrace.ports.engine import Transaction
+from headrace.ports.lane_ledger import LaneLedger
 
 
 class Ledger(Protocol):
     """Every verb is one statement. All raise `LedgerUnavailable` where PostgreSQL is away."""
+
+    @property
+    def lanes(self) -> LaneLedger:
+        """What it does for the lane."""
 
     async def open(self) -> None:
         """Connect and check the schema."""
@@ -62,6 +67,9 @@ class Ledger(Protocol):
 
     async def outcomes(self, ids: Sequence[UUID]) -> list[Job]:
         """Those that are over."""
+
+    async def maintain(self) -> None:
+        """One round of upkeep: partitions, retention, counters, expired keys."""
 
     async def watch(self) -> Mapping[UUID, int]:
         """The beats of every living worker."""

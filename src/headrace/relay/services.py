@@ -2,7 +2,10 @@
 
 from headrace.engines.ledgered import LedgeredEngine
 from headrace.ports.engine import Engine
+from headrace.ports.lane import GRACE
+from headrace.relay.keeper import Keeper
 from headrace.relay.reaper import LEASE, Reaper
+from headrace.relay.relay import Relay
 from headrace.service import Loop
 
 
@@ -10,4 +13,9 @@ def services(engine: Engine, *, lease: float = LEASE) -> list[Loop]:
     """The loops for an engine; any number of processes may run them."""
     if not isinstance(engine, LedgeredEngine):
         return []
-    return [Reaper(engine.ledger, lease=lease).loop]
+    ledger = engine.ledger
+    return [
+        Reaper(ledger, lease=lease).loop,
+        Relay(ledger.lanes, engine.lane, grace=lease * GRACE / LEASE).loop,
+        Keeper(ledger).loop,
+    ]

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from headrace.app import Headrace
 from headrace.relay.services import services
 from headrace.supervisor.signals import draining
-from headrace.worker.hand import LEASE
 from headrace.worker.worker import GRACE, Worker
 
 
@@ -17,7 +16,6 @@ async def run_node(
     *,
     burst: bool = False,
     supervised: bool = False,
-    lease: float = LEASE,
     grace: float = GRACE,
 ) -> None:
     """Work until SIGTERM or SIGINT, or in a burst until nothing is due.
@@ -27,18 +25,17 @@ async def run_node(
         queues: concurrency by queue.
         burst: end when nothing is due and nothing runs.
         supervised: also drain when the standard input ends: the supervisor is gone.
-        lease: seconds of silence after which others may take this process's jobs.
         grace: seconds that running jobs get at the end.
 
     Raises:
         RuntimeError: a job was stuck past its second timeout; the process should be replaced.
     """
     async with app, app.living():
-        beside = services(app.engine, lease=lease)
+        beside = services(app.engine, lease=app.settings.lease.total_seconds())
         for loop in beside:
             loop.start()
         try:
-            worker = Worker(app, queues, lease=lease, grace=grace)
+            worker = Worker(app, queues, grace=grace)
             with draining(worker.finish):
                 watch = asyncio.create_task(_orphaned(worker)) if supervised else None
                 try:

@@ -162,6 +162,7 @@ class Executor:
         try:
             done = settlement.state is Stored.COMPLETED
             if done and await context.commit(hand.worker, settlement):
+                self._engine.settled(hand.worker, delivery)
                 return None
             await context.close()
         except StaleAttempt as exc:

@@ -55,18 +55,20 @@ class Fetcher:
         hand = self._hand()
         call = hand.open_call()
         try:
-            taken = await self._engine.take(hand.worker, self._queue, call, wanted)
+            taken, next_due = await self._engine.take(hand.worker, self._queue, call, wanted)
         except HeadraceError:
             hand.give_up(call)
             raise
         hand.book(call, taken)
         self._executor.give(hand, taken)
+        if len(taken) == wanted:
+            return 0.0
         if taken:
             self._pause = _SHORTEST
-            return 0.0 if len(taken) == wanted else self._pause
-        self._emptied(self._queue)
+        else:
+            self._emptied(self._queue)
         pause, self._pause = self._pause, min(self._pause * 2, _LONGEST)
-        return pause
+        return pause if next_due is None else min(pause, next_due)
 
 
 _MOST_UNWRITTEN = 2000

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 
 from headrace.errors import HeadraceError
+from headrace.model.job import Beat
 from headrace.ports.clock import boottime
 from headrace.ports.engine import Engine
 from headrace.worker.hand import Hand
@@ -24,7 +25,7 @@ class Heartbeat:
     Args:
         engine: makes an engine for the thread: an engine belongs to one event loop.
         hand: the worker's current hand.
-        reaped: called, on the worker's loop, when a beat is refused.
+        beaten: told, on the worker's loop, of each reply to a beat.
         blocked: told, from the thread, while the worker's loop is blocked, for how many seconds;
             names the culprit.
     """
@@ -34,13 +35,13 @@ class Heartbeat:
         *,
         engine: Callable[[], Engine],
         hand: Callable[[], Hand],
-        reaped: Callable[[], None],
+        beaten: Callable[[Beat], None],
         blocked: Callable[[float], str],
         interval: float = BEAT,
     ) -> None:
         self._engine = engine
         self._hand = hand
-        self._reaped = reaped
+        self._beaten = beaten
         self._blocked = blocked
         self._interval = interval
         self._stop = threading.Event()
@@ -101,9 +102,10 @@ class Heartbeat:
         sent = boottime()
         beat = await engine.beat(hand.worker, held, answered)
         hand.beaten(beat, sent)
-        if not beat.alive and self._loop is not None:
+        if not beat.alive:
             _log.error("worker %s was reaped: it was silent for a whole lease", hand.worker)
-            self._loop.call_soon_threadsafe(self._reaped)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._beaten, beat)
 
     def _look_at_loop(self) -> None:
         late = boottime() - self._pulse - _TICK

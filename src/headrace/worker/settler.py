@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from headrace.errors import LedgerError, LedgerUnavailable
-from headrace.model.job import Delivery, Settlement
+from headrace.model.job import Delivery, Ending, Settlement
 from headrace.model.state import Stored
 from headrace.model.verdict import describe, given_up
 from headrace.ports.engine import Engine
@@ -15,7 +15,7 @@ from headrace.ports.engine import Engine
 _log = logging.getLogger("headrace.worker")
 _BATCH = 500
 _FLIGHTS = 2  # one batch waits for the disk while the next is written
-_Ending = tuple[UUID, Delivery, Settlement]
+_Waiting = tuple[UUID, Ending]
 
 
 class Settler:
@@ -24,15 +24,15 @@ class Settler:
     Args:
         engine: where outcomes are written.
         settled: told of the attempts of a batch once their outcomes are written or refused, and
-            which ids were accepted.
+            the tokens of those that were accepted.
     """
 
     def __init__(
-        self, engine: Engine, settled: Callable[[Sequence[Delivery], set[UUID]], None]
+        self, engine: Engine, settled: Callable[[Sequence[Delivery], set[tuple[UUID, int]]], None]
     ) -> None:
         self._engine = engine
         self._settled = settled
-        self._waiting: deque[_Ending] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._flights: set[asyncio.Task[None]] = set()
 
     @property
@@ -42,7 +42,7 @@ class Settler:
 
     def add(self, worker: UUID, delivery: Delivery, settlement: Settlement) -> None:
         """Write an outcome soon."""
-        self._waiting.append((worker, delivery, settlement))
+        self._waiting.append((worker, Ending(delivery, settlement)))
         if len(self._waiting) == 1:
             # One turn of the loop, so that all handlers which end in it share a batch.
             asyncio.get_running_loop().call_soon(self._depart)
@@ -66,7 +66,7 @@ class Settler:
         self._flights.discard(flight)
         self._depart()
 
-    async def _fly(self, batch: Sequence[_Ending]) -> None:
+    async def _fly(self, batch: Sequence[_Waiting]) -> None:
         """Settle a batch; one that is refused is split until the culprit stands alone."""
         try:
             accepted = await self._settle_patiently(batch)
@@ -78,9 +78,9 @@ class Settler:
             await self._fly(batch[:middle])
             await self._fly(batch[middle:])
         else:
-            self._settled([delivery for _, delivery, _ in batch], accepted)
+            self._settled([ending.delivery for _, ending in batch], accepted)
 
-    async def _settle_patiently(self, batch: Sequence[_Ending]) -> set[UUID]:
+    async def _settle_patiently(self, batch: Sequence[_Waiting]) -> set[tuple[UUID, int]]:
         """Repeat while the ledger is away: a repetition recognises what was written (A7)."""
         pause = 0.05
         while True:
@@ -91,21 +91,21 @@ class Settler:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 1.0)
 
-    async def _settle(self, batch: Sequence[_Ending]) -> set[UUID]:
+    async def _settle(self, batch: Sequence[_Waiting]) -> set[tuple[UUID, int]]:
         """A batch may hold attempts of an identity that was reaped meanwhile."""
-        by_worker: dict[UUID, list[Settlement]] = {}
-        for worker, _, settlement in batch:
-            by_worker.setdefault(worker, []).append(settlement)
-        accepted: set[UUID] = set()
-        for worker, settlements in by_worker.items():
-            accepted |= await self._engine.settle(worker, settlements)
+        by_worker: dict[UUID, list[Ending]] = {}
+        for worker, ending in batch:
+            by_worker.setdefault(worker, []).append(ending)
+        accepted: set[tuple[UUID, int]] = set()
+        for worker, endings in by_worker.items():
+            accepted |= await self._engine.settle(worker, endings)
         return accepted
 
 
-def _unwritable(ending: _Ending, exc: LedgerError) -> _Ending:
+def _unwritable(waiting: _Waiting, exc: LedgerError) -> _Waiting:
     """An outcome that PostgreSQL cannot hold must not make the job run again and again."""
-    worker, delivery, settlement = ending
+    worker, (delivery, settlement) = waiting
     if settlement.state is Stored.DEAD:
         raise exc
     error = describe(type(exc).__name__, f"the outcome cannot be stored: {exc}")
-    return worker, delivery, given_up(delivery, Stored.DEAD, error, settlement.ran)
+    return worker, Ending(delivery, given_up(delivery, Stored.DEAD, error, settlement.ran))

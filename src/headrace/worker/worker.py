@@ -17,13 +17,15 @@ from uuid import UUID
 
 from headrace.app import Headrace
 from headrace.connect import connect
-from headrace.model.job import Delivery
+from headrace.errors import LaneError
+from headrace.model.job import Beat, Delivery
 from headrace.ports.clock import boottime
+from headrace.service import Loop
 from headrace.worker.attempt import Attempt
 from headrace.worker.deadlines import Deadlines
 from headrace.worker.executor import Executor
 from headrace.worker.fetcher import Fetcher
-from headrace.worker.hand import LEASE, Hand
+from headrace.worker.hand import Hand
 from headrace.worker.heartbeat import Heartbeat
 from headrace.worker.settler import Settler
 
@@ -31,6 +33,8 @@ _log = logging.getLogger("headrace.worker")
 CONCURRENCY = 10
 GRACE = 30.0
 EX_SOFTWARE = 70
+_LISTEN = 1.0
+_UNHEARD = 0.05
 
 
 class Worker:
@@ -40,7 +44,6 @@ class Worker:
         app: a started application.
         queues: concurrency by queue.
         prefetch: jobs to hold per queue beyond its free slots; they count as started.
-        lease: seconds of silence after which others may take this worker's jobs.
         grace: seconds that running jobs get when the worker stops.
     """
 
@@ -50,12 +53,11 @@ class Worker:
         queues: Mapping[str, int],
         *,
         prefetch: int = 0,
-        lease: float = LEASE,
         grace: float = GRACE,
     ) -> None:
         self._app = app
         self._queues = dict(queues)
-        self._lease = lease
+        self._lease = lease = app.settings.lease.total_seconds()
         self._grace = grace
         self._hand = Hand(uuid.uuid4(), boottime(), lease=lease)
         self._deadlines = Deadlines()
@@ -70,10 +72,11 @@ class Worker:
         self._loop: asyncio.AbstractEventLoop | None = None
         for queue, concurrency in self._queues.items():
             self._staff(queue, concurrency, prefetch)
+        self._listener = Loop("listener", self._listen, failed=self._on_defect)
         self._heartbeat = Heartbeat(
             engine=lambda: connect(app.settings),
             hand=lambda: self._hand,
-            reaped=self._on_reaped,
+            beaten=self._on_beaten,
             blocked=self._on_blocked,
             interval=lease / 3,
         )
@@ -92,6 +95,7 @@ class Worker:
         for queue in self._queues:
             self._executors[queue].start()
             self._fetchers[queue].loop.start()
+        self._listener.start()
 
     async def run(self, *, burst: bool = False) -> None:
         """Work until `finish` is called, or in a burst until nothing is due and nothing runs.
@@ -121,6 +125,8 @@ class Worker:
 
     async def stop(self) -> None:
         """Take nothing more, release what has not started, wait for what runs, settle, leave."""
+        listener = asyncio.create_task(self._listener.stop())
+        await self._end_listening()
         await asyncio.gather(*(fetcher.loop.stop() for fetcher in self._fetchers.values()))
         draining = [executor.stop(self._grace) for executor in self._executors.values()]
         unstarted = self._hand.unstarted()
@@ -130,8 +136,27 @@ class Worker:
         await self._settler.drain()
         await self._heartbeat.stop()
         self._deadlines.close()
-        await asyncio.gather(*self._rebirths)
+        await asyncio.gather(listener, *self._rebirths)
         await self._app.engine.leave(self._hand.worker)
+
+    async def _listen(self) -> float:
+        """Where something tells of new jobs, wake the fetcher of their queue."""
+        free = [queue for queue, executor in self._executors.items() if executor.free > 0]
+        if not free:
+            return _UNHEARD
+        asked = boottime()
+        queue = await self._app.engine.wait(self._hand.worker, free, _LISTEN)
+        if queue is not None:
+            self.wake(queue)
+            return 0.0
+        waited = boottime() - asked
+        return max(0.0, _LISTEN - waited)
+
+    async def _end_listening(self) -> None:
+        try:
+            await self._app.engine.nudge(self._hand.worker)
+        except LaneError as exc:
+            _log.info("the wait for new jobs ends by itself: %s", exc)
 
     def _staff(self, queue: str, concurrency: int, prefetch: int) -> None:
         executor = Executor(
@@ -180,19 +205,23 @@ class Worker:
         self._empty.add(queue)
         self._changed.set()
 
-    def _on_settled(self, deliveries: Sequence[Delivery], accepted: set[UUID]) -> None:
+    def _on_settled(self, deliveries: Sequence[Delivery], accepted: set[tuple[UUID, int]]) -> None:
         self._hand.close(deliveries)
-        self._app.results.poke(accepted)
+        self._app.results.poke(job_id for job_id, _ in accepted)
         for delivery in deliveries:
-            if delivery.id not in accepted:
+            if delivery.token not in accepted:
                 _log.warning(
                     "attempt %d of job %s is stale: its outcome was refused",
                     delivery.attempt,
                     delivery.id,
                 )
 
-    def _on_reaped(self) -> None:
+    def _on_beaten(self, beat: Beat) -> None:
         """A reaped identity is void for ever: go on under a new one."""
+        if beat.view is not None:
+            self._app.engine.heed(beat.view)
+        if beat.alive:
+            return
         rebirth = asyncio.create_task(self._register())
         self._rebirths.add(rebirth)
         rebirth.add_done_callback(self._rebirths.discard)

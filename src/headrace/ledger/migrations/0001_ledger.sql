@@ -107,15 +107,19 @@ CREATE TABLE headrace.counter_delta (
     n        int      NOT NULL
 );
 
--- mode: direct | rebuild | hybrid. `fence` is the first transaction id after the lane began to
--- refuse the previous epoch: rows from it on cannot lie in the old lane.
+-- The lane as all must see it. mode: direct (claims from here), rebuild (nothing is given out),
+-- hybrid (the lane gives out). `fence` is the first transaction id after the lane began to refuse
+-- the previous epoch: rows from it on cannot lie in the old lane, so they need not wait until it is
+-- `calm`, which it is once all who worked under the previous epoch have stopped or said what they
+-- hold. `held`: an operator wants it direct.
 CREATE TABLE headrace.lane (
-    name   text        PRIMARY KEY,
-    epoch  bigint      NOT NULL,
-    mode   text        NOT NULL CHECK (mode IN ('direct', 'rebuild', 'hybrid')),
-    since  timestamptz NOT NULL DEFAULT now(),
-    fence  xid8,
-    run_id text
+    name  text        PRIMARY KEY,
+    epoch bigint      NOT NULL,
+    mode  text        NOT NULL CHECK (mode IN ('direct', 'rebuild', 'hybrid')),
+    held  boolean     NOT NULL DEFAULT false,
+    calm  boolean     NOT NULL DEFAULT true,
+    fence xid8,
+    since timestamptz NOT NULL DEFAULT now()
 );
 INSERT INTO headrace.lane (name, epoch, mode) VALUES ('main', 1, 'direct');
 

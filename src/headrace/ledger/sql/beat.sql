@@ -1,8 +1,8 @@
 -- beat: a worker lives. Refused (no row) once it was reaped.
 -- $1 worker, $2 ids in hand, $3 their gens, $4 the last call all of whose predecessors are answered.
 -- Gives back what the worker owns without knowing it: rows of answered calls whose reply was lost
--- (A1: rows of calls still in flight are left alone). Returns one row at least, and one for each attempt in hand that
--- no longer counts.
+-- (A1: rows of calls still in flight are left alone). Returns one row at least, and
+-- one for each attempt in hand that no longer counts; each says how the lane is now.
 WITH hand AS (
     SELECT * FROM unnest($2::uuid[], $3::int[]) AS h (id, gen)
 ), alive AS (
@@ -20,4 +20,5 @@ WITH hand AS (
     WHERE NOT EXISTS (SELECT 1 FROM headrace.job j
                       WHERE j.id = hand.id AND j.gen = hand.gen AND j.state = 0)
 )
-SELECT alive.id AS worker, gone.id AS lost_id, gone.gen AS lost_gen FROM alive LEFT JOIN gone ON true
+SELECT alive.id AS worker, gone.id AS lost_id, gone.gen AS lost_gen, lane.epoch, lane.mode
+FROM alive JOIN headrace.lane ON lane.name = 'main' LEFT JOIN gone ON true

@@ -1,25 +1,28 @@
 -- claim: give due jobs of a queue to a worker, each under a new generation (R1, A4).
 -- $1 queue id, $2 how many, $3 worker, $4 the worker's call number,
--- $5 levels, $6 their passes, $7 their strides (model/priority.py), $8 and $9 the run_at and id after
--- which to look in each (cursor.py). The generation that was locked is tested again, rather than
+-- $5 levels, $6 their passes, $7 their strides (model/priority.py), $8 and $9 the run_at and id
+-- after which to look in each (cursor.py). The generation that was locked is tested again, rather than
 -- state and owner: those would let the planner join by a partial index of all live jobs.
+-- Only in direct mode; right after a switch to it, rows that may lie in the lane wait (A4).
 -- A claim that commits after its worker was reaped is undone by the next reap, which repeats.
 WITH level AS (
-    SELECT l.priority, l.pass, l.stride, l.since, l.after
-    FROM headrace.queue q,
+    SELECT l.priority, l.pass, l.stride, l.since, l.after, lane.calm, lane.fence
+    FROM headrace.queue q, headrace.lane,
          unnest($5::smallint[], $6::float8[], $7::float8[], $8::timestamptz[], $9::uuid[])
            AS l (priority, pass, stride, since, after)
-    WHERE q.id = $1 AND NOT q.paused
+    WHERE q.id = $1 AND NOT q.paused AND lane.name = 'main' AND lane.mode = 'direct'
 ), share AS (
-    SELECT pick.priority, pick.since, pick.after, count(*) AS n
+    SELECT pick.priority, pick.since, pick.after, pick.calm, pick.fence, count(*) AS n
     FROM (
-        SELECT level.priority, level.since, level.after
+        SELECT level.*
         FROM level, LATERAL (
             SELECT row_number() OVER () AS k
             FROM (
                 SELECT FROM headrace.job j
-                WHERE j.queue_id = $1 AND j.priority = level.priority AND (j.run_at, j.id) > (level.since, level.after)
+                WHERE j.queue_id = $1 AND j.priority = level.priority
+                  AND (j.run_at, j.id) > (level.since, level.after)
                   AND j.state = 0 AND j.owner IS NULL AND j.run_at <= now()
+                  AND (level.calm OR j.xid >= level.fence)
                 ORDER BY j.run_at, j.id
                 LIMIT $2
             ) AS waiting
@@ -27,13 +30,15 @@ WITH level AS (
         ORDER BY level.pass + rank.k * level.stride, level.priority
         LIMIT $2
     ) AS pick
-    GROUP BY pick.priority, pick.since, pick.after
+    GROUP BY pick.priority, pick.since, pick.after, pick.calm, pick.fence
 ), due AS (
     SELECT locked.id, locked.gen
     FROM share, LATERAL (
         SELECT j.id, j.gen FROM headrace.job j
-        WHERE j.queue_id = $1 AND j.priority = share.priority AND (j.run_at, j.id) > (share.since, share.after)
+        WHERE j.queue_id = $1 AND j.priority = share.priority
+          AND (j.run_at, j.id) > (share.since, share.after)
           AND j.state = 0 AND j.owner IS NULL AND j.run_at <= now()
+          AND (share.calm OR j.xid >= share.fence)
         ORDER BY j.run_at, j.id
         LIMIT share.n
         FOR NO KEY UPDATE SKIP LOCKED

@@ -1,0 +1,113 @@
+"""Doing something to the chosen jobs and saying what became of them."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
+
+import msgspec
+import typer
+
+from headrace.cli.output import note, print_json, print_table, say
+from headrace.cli.selection import Selection
+from headrace.cli.session import inspect
+from headrace.errors import UsageError
+from headrace.ledger.bulk import change_matching, matching
+from headrace.ledger.inspector import LedgerInspector
+from headrace.model.inspection import Answer
+from headrace.ports.inspector import Answers, Inspector
+
+_AT_ONCE = 500
+_WHY = {
+    Answer.RUNNING: "a worker has it",
+    Answer.BUSY: "another transaction holds it; try again",
+    Answer.UNFIT: "its state does not allow it, or it is so already",
+    Answer.MISSING: "there is no such job",
+}
+
+Change = Callable[[Inspector, Sequence[UUID]], Awaitable[Answers]]
+
+
+class Connection(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the ledger is, and how to answer."""
+
+    url: str | None
+    embedded: bool
+    json: bool
+
+
+def count_jobs(connection: Connection, selection: Selection) -> None:
+    """Say how many jobs are chosen."""
+
+    async def work(inspector: LedgerInspector) -> int:
+        if selection.ids:
+            return len(selection.ids)
+        steps = matching(inspector, selection.wanted, limit=selection.limit)
+        return sum([len(ids) async for ids in steps])
+
+    matched = inspect(connection.url, embedded=connection.embedded, work=work)
+    if connection.json:
+        print_json({"matched": matched})
+    else:
+        say(f"{matched:,} jobs match; nothing was changed")
+
+
+def change_jobs(
+    connection: Connection, selection: Selection, change: Change, *, question: str
+) -> None:
+    """Change the chosen jobs.
+
+    Args:
+        connection: where, and how to answer.
+        selection: ids, or a filter.
+        change: what to do to a step of ids.
+        question: how a person is asked before jobs chosen by a filter are changed; empty: not.
+
+    Raises:
+        UsageError: nobody is there to be asked.
+        Exit: status 1, where a job given by its id was not changed.
+    """
+    if selection.ids:
+        _change_ids(connection, selection.ids, change)
+        return
+    if question:
+        _ask(f"{question} {selection.words()}?")
+    _change_matching(connection, selection, change)
+
+
+def _change_ids(connection: Connection, ids: Sequence[UUID], change: Change) -> None:
+    async def work(inspector: LedgerInspector) -> dict[UUID, Answer]:
+        answers: dict[UUID, Answer] = {}
+        for start in range(0, len(ids), _AT_ONCE):
+            answers.update(await change(inspector, ids[start : start + _AT_ONCE]))
+        return answers
+
+    answers = inspect(connection.url, embedded=connection.embedded, work=work)
+    if connection.json:
+        print_json({"answers": answers})
+    else:
+        rows = [(str(one), answer.value, _WHY.get(answer, "")) for one, answer in answers.items()]
+        print_table(("id", "answer", "why"), rows)
+    if set(answers.values()) != {Answer.DONE}:
+        raise typer.Exit(1)
+
+
+def _change_matching(connection: Connection, selection: Selection, change: Change) -> None:
+    async def work(inspector: LedgerInspector) -> Counter[Answer]:
+        async def step(ids: Sequence[UUID]) -> Answers:
+            return await change(inspector, ids)
+
+        return await change_matching(inspector, selection.wanted, step, limit=selection.limit)
+
+    answers = inspect(connection.url, embedded=connection.embedded, work=work)
+    if connection.json:
+        print_json({"counts": answers})
+        return
+    say(f"{answers.pop(Answer.DONE, 0):,} jobs done")
+    for answer, n in answers.items():
+        note(f"{n:,} left: {_WHY[answer]}")
+
+
+def _ask(question: str) -> None:
+    if not typer.get_text_stream("stdin").isatty():
+        raise UsageError("nobody is there to confirm this; add --yes, or --dry-run to count first")
+    typer.confirm(question, abort=True)

@@ -1,0 +1,107 @@
+"""headrace doctor and headrace verify: is everything well, and is nothing lost."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headrace.cli.options import AsJson, DatabaseUrl, Embedded
+
+if TYPE_CHECKING:
+    from headrace.ledger.verify import Verdict
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(short_help="Say what to mend in the database and the workers.")(doctor)
+    app.command(short_help="Check that nothing is lost and nothing ran twice.")(verify)
+
+
+def doctor(
+    database_url: DatabaseUrl = None, embedded: Embedded = False, as_json: AsJson = False
+) -> None:
+    """Look at the database and the workers and say what to mend.
+
+    Status 1 if a line fails. With --json: {"findings": [{"level", "name", "text", "fix"}, ...]};
+    a level is ok, warn or fail.
+    """
+    import asyncio
+
+    from headrace.cli.output import print_json, print_table
+    from headrace.cli.session import database
+    from headrace.ledger.doctor import Level, examine
+
+    with database(database_url, embedded=embedded) as url:
+        findings = asyncio.run(examine(url))
+    if as_json:
+        print_json({"findings": findings})
+    else:
+        print_table(
+            ("", "what", "how it is"),
+            [
+                (one.level.value, one.name, one.text + (f" -> {one.fix}" if one.fix else ""))
+                for one in findings
+            ],
+        )
+    if any(one.level is Level.FAIL for one in findings):
+        raise typer.Exit(1)
+
+
+def verify(
+    quiesced: Annotated[
+        bool,
+        typer.Option(
+            "--quiesced",
+            help="Nothing comes in and faults are healed: check everything, of all jobs.",
+        ),
+    ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Repair what can be repaired safely.")
+    ] = False,
+    database_url: DatabaseUrl = None,
+    embedded: Embedded = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check that the ledger holds what it promises: nothing lost, nothing twice.
+
+    Without --quiesced the newest 100,000 jobs are checked, which is cheap enough for every hour.
+    Status 1 if something does not hold. With --json: {"checks": [{"check": {"name", "sentence",
+    "quiesced", "repair"}, "breaches": [{"subject", "detail"}, ...], "repaired"}, ...]}.
+    """
+    import asyncio
+
+    from headrace.cli.output import print_json
+    from headrace.cli.session import database
+    from headrace.ledger.queries import Queries
+    from headrace.ledger.verify import verify as check
+
+    async def work(url: str) -> "list[Verdict]":
+        async with Queries(url) as queries:
+            return await check(queries, quiesced=quiesced, repair=repair)
+
+    with database(database_url, embedded=embedded) as url:
+        verdicts = asyncio.run(work(url))
+    if as_json:
+        print_json({"checks": verdicts})
+    else:
+        _print_verdicts(verdicts)
+    if any(verdict.breaches for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+def _print_verdicts(verdicts: "list[Verdict]") -> None:
+    from headrace.cli.output import print_table, say
+
+    print_table(
+        ("", "check", "what must hold"),
+        [
+            (
+                "fail" if verdict.breaches else "ok",
+                verdict.check.name,
+                verdict.check.sentence + (" Repaired." if verdict.repaired else ""),
+            )
+            for verdict in verdicts
+        ],
+    )
+    for verdict in verdicts:
+        for breach in verdict.breaches:
+            say(f"{verdict.check.name}: {breach.subject}: {breach.detail}")

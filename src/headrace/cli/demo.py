@@ -1,0 +1,66 @@
+"""headrace demo: the mailroom."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headrace.cli.options import DatabaseUrl
+
+_NEEDED = {"aiosmtpd", "aiosmtplib"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(short_help="Run the mailroom: real mail, read and answered by jobs.")(demo)
+
+
+def demo(
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[PATH]",
+            help="A Maildir, an mbox, a folder of messages or one message; else real mail that "
+            "is installed already.",
+        ),
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="One batch, then a line of JSON and an exit status.")
+    ] = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Run the mailroom: one job a message reads it, stores it and enqueues its answer.
+
+    Without a database URL it takes embedded servers in ./.headrace. With --once it ends with one
+    line of JSON, and with status 0 only if the input counted again, the ledger, the rows and the
+    mail server's own mailbox agree. Without it a new batch begins every few seconds.
+    """
+    import asyncio
+    import os
+
+    from headrace.cli.session import database
+    from headrace.telemetry.logs import configure
+
+    _require_mail_programs()
+    from headrace.cli.mail import run_demo
+
+    configure("WARNING")
+    with database(database_url, embedded=database_url is None) as url:
+        os.environ["HEADRACE_DATABASE_URL"] = url
+        try:
+            status = asyncio.run(run_demo(url, path, once=once))
+        except KeyboardInterrupt:
+            status = 0
+    raise typer.Exit(status)
+
+
+def _require_mail_programs() -> None:
+    from importlib.util import find_spec
+
+    from headrace.errors import ConfigError
+
+    missing = sorted(name for name in _NEEDED if find_spec(name) is None)
+    if missing:
+        raise ConfigError(
+            f"the demo needs {' and '.join(missing)}; run: pip install 'headrace[demo]'"
+        )

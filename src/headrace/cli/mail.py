@@ -1,0 +1,158 @@
+"""The mailroom on real mail, and whether everybody agrees on what happened."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from headrace.ledger.migrate import migrate
+from headrace.mailroom import agreement
+from headrace.mailroom.app import app, prepare, register
+from headrace.mailroom.corpus import default_corpus
+from headrace.mailroom.mailbox_server import MailboxServer
+from headrace.mailroom.recount import Count, recount, recount_files
+from headrace.mailroom.sources import RawMessage, open_source
+from headrace.relay.services import services
+from headrace.worker.worker import Worker
+
+QUEUES = {"reading": 8, "answers": 8}
+_GREYLISTED = 3  # answers that the mail server puts off once, so that a retry is to be seen
+_REST = 5.0
+_PATIENCE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """The mail to work on: where it is from, the messages, and the separate count of them."""
+
+    name: str
+    messages: Iterable[RawMessage]
+    count: Count
+
+
+def open_input(path: Path | None) -> Input:
+    """The mail at a path, or the default corpus.
+
+    Raises:
+        MailSourceError: there is none, or it cannot be read.
+    """
+    if path is None:
+        corpus = default_corpus()
+        return Input(corpus.name, corpus.messages, recount_files(corpus.files))
+    source = open_source(path)
+    for skipped in source.skipped:
+        _say(f"passed over {skipped.path}: {skipped.reason}")
+    return Input(f"{source.kind} {path}", source.messages(), recount(path))
+
+
+async def run_demo(database_url: str, path: Path | None, *, once: bool) -> int:
+    """Run the mailroom.
+
+    Args:
+        database_url: of the ledger and the mailroom's tables.
+        path: a Maildir, an mbox, a folder of messages or one message; None for the default.
+        once: one batch, then the summary as a line of JSON; else batch after batch.
+
+    Returns:
+        The exit status: 0 when input, ledger, rows and mailbox agree.
+
+    Raises:
+        MailSourceError: there is no mail to work on.
+    """
+    open_input(path)  # a wrong path is told before anything is started
+    await migrate(database_url)
+    with MailboxServer(greylist=_GREYLISTED) as mailbox:
+        os.environ["MAILROOM_SMTP"] = f"{mailbox.host}:{mailbox.port}"
+        async with app, app.living():
+            loops = services(app.engine)
+            for loop in loops:
+                loop.start()
+            worker = Worker(app, QUEUES)
+            await worker.start()
+            try:
+                while True:
+                    agreed = await _run_batch(database_url, open_input(path), mailbox, once=once)
+                    if once:
+                        return 0 if agreed else 1
+                    await asyncio.sleep(_REST)
+            finally:
+                await worker.stop()
+                await asyncio.gather(*(loop.stop() for loop in loops))
+
+
+async def _run_batch(url: str, mail: Input, mailbox: MailboxServer, *, once: bool) -> bool:
+    began = time.monotonic()
+    before = mailbox.count()
+    _say(f"mail from {mail.name}")
+    connection = await asyncpg.connect(url)
+    try:
+        batch = await prepare(connection, mail.name)
+        with _progress(mail.count) as progress:
+            for message in mail.messages:
+                await register(connection, batch, message)
+                progress.show(await agreement.read_progress(connection, batch))
+            rows, jobs = await _finish(connection, batch, progress)
+    finally:
+        await connection.close()
+    sent = mailbox.deliveries()[before:]
+    differences = agreement.disagreements(mail.count, rows, jobs, sent)
+    summary = agreement.summarise(rows, jobs, sent, time.monotonic() - began)
+    for difference in differences:
+        _say(f"disagreement: {difference}")
+    if once:
+        sys.stdout.write(json.dumps(summary) + "\n")
+    else:
+        _say(", ".join(f"{name} {value}" for name, value in summary.items()))
+    return not differences
+
+
+async def _finish(
+    connection: asyncpg.Connection, batch: int, progress: "_Bars"
+) -> tuple[agreement.Rows, agreement.Jobs]:
+    """Wait until every job of the batch is over."""
+    pause = 0.05
+    while True:
+        progress.show(await agreement.read_progress(connection, batch))
+        rows = await agreement.read_rows(connection, batch)
+        jobs = await agreement.read_ledger(app, rows)
+        if not agreement.unfinished(jobs):
+            return rows, jobs
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, _PATIENCE)
+
+
+class _Bars:
+    """The bars of one batch; nothing where standard error is no terminal."""
+
+    def __init__(self, progress: Progress, count: Count) -> None:
+        self._progress = progress
+        self._stored = progress.add_task("messages read", total=count.messages)
+        self._answers = progress.add_task("answers sent", total=count.acknowledgements)
+
+    def show(self, state: agreement.ProgressRow) -> None:
+        """Move the bars."""
+        self._progress.update(self._stored, completed=state.stored)
+        self._progress.update(self._answers, completed=state.answered)
+
+
+@contextmanager
+def _progress(count: Count) -> Iterator[_Bars]:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal
+    ) as progress:
+        yield _Bars(progress, count)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")

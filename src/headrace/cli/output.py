@@ -1,0 +1,111 @@
+"""What commands print: tables that align, or one JSON document."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_WIDE = 100_000  # a pipe is as wide as what goes through it
+_STYLES = {
+    "ok": "green",
+    "done": "green",
+    "completed": "green",
+    "running": "cyan",
+    "available": "blue",
+    "scheduled": "blue",
+    "retryable": "yellow",
+    "warn": "yellow",
+    "busy": "yellow",
+    "blocked": "magenta",
+    "paused": "magenta",
+    "dead": "red",
+    "fail": "red",
+    "missing": "red",
+    "cancelled": "dim",
+}
+
+
+def print_json(document: object) -> None:
+    """One JSON document, indented on a terminal."""
+    encoded = msgspec.json.encode(document)
+    if sys.stdout.isatty():
+        encoded = msgspec.json.format(encoded, indent=2)
+    print(encoded.decode())  # noqa: T201 - the program speaks
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Iterable[str] = ()
+) -> None:
+    """A table; columns named in `numbers` stand right, the last is cut at the terminal's edge."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    right = set(numbers)
+    for place, column in enumerate(columns):
+        last = place == len(columns) - 1
+        table.add_column(
+            column,
+            justify="right" if column in right else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            min_width=None if last else _min_width(column),
+        )
+    for row in rows:
+        table.add_row(*(Text(_one_line(cell), style=_STYLES.get(cell, "")) for cell in row))
+    _print(table)
+
+
+def print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
+    """Names and values, a line each."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        table.add_row(name, Text(value, style=_STYLES.get(value, "")))
+    _print(table)
+
+
+def say(sentence: str) -> None:
+    """A line for a person."""
+    print(sentence)  # noqa: T201 - the program speaks
+
+
+def note(sentence: str) -> None:
+    """A line for a person that does not belong to the answer."""
+    print(sentence, file=sys.stderr)  # noqa: T201 - the program speaks
+
+
+def at(time: datetime | None) -> str:
+    """A time in the local zone, or nothing."""
+    return "" if time is None else f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def ago(time: datetime | None) -> str:
+    """How long ago, in the largest unit that fits."""
+    if time is None:
+        return ""
+    seconds = max(0, int((datetime.now(UTC) - time).total_seconds()))
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def _print(table: Table) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDE
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        print(line.rstrip())  # noqa: T201 - the program speaks
+
+
+def _min_width(column: str) -> int:
+    return 36 if column == "id" else len(column)
+
+
+def _one_line(cell: str) -> str:
+    return " ".join(cell.split()) if "\n" in cell else cell

@@ -1,0 +1,191 @@
+"""headrace queues: counts, pausing, draining and cleaning."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+from headrace.cli.options import AsJson, AtMost, DatabaseUrl, DryRun, Embedded, Yes
+from headrace.model.state import FINAL, State
+
+if TYPE_CHECKING:
+    from headrace.ledger.inspector import LedgerInspector
+    from headrace.model.inspection import QueueCounts
+    from headrace.ports.inspector import Answers, Inspector
+
+app = typer.Typer(help="Look at queues, pause, drain and clean them.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The queue.")]
+_POLL = 0.25
+
+
+@app.command("list")
+def list_queues(
+    database_url: DatabaseUrl = None, embedded: Embedded = False, as_json: AsJson = False
+) -> None:
+    """List all queues with their counts.
+
+    With --json: {"queues": [...]}. Live jobs are told apart by state up to 10,000 a queue; 10001
+    means more. The other counts are exact, and count what retention and cleaning have left.
+    """
+    from headrace.cli.output import ago, print_json, print_table
+    from headrace.cli.session import inspect
+
+    async def work(inspector: "LedgerInspector") -> "list[QueueCounts]":
+        return await inspector.queues()
+
+    counts = inspect(database_url, embedded=embedded, work=work)
+    if as_json:
+        print_json({"queues": counts})
+        return
+    numbers = (
+        "available",
+        "running",
+        "scheduled",
+        "retryable",
+        "dead",
+        "completed",
+        "cancelled",
+    )
+    print_table(
+        ("queue", *numbers, "waits", ""),
+        [
+            (
+                one.queue,
+                *(_number(getattr(one, name)) for name in numbers),
+                ago(one.oldest),
+                "paused" if one.paused else "",
+            )
+            for one in counts
+        ],
+        numbers=(*numbers, "waits"),
+    )
+
+
+@app.command()
+def create(name: Name, database_url: DatabaseUrl = None, embedded: Embedded = False) -> None:
+    """Make a queue known, so that jobs can be sent to it."""
+    from headrace.cli.output import say
+    from headrace.cli.session import inspect
+
+    async def work(inspector: "LedgerInspector") -> bool:
+        return await inspector.create_queue(name)
+
+    new = inspect(database_url, embedded=embedded, work=work)
+    say(f"queue {name} is new" if new else f"queue {name} was there")
+
+
+@app.command()
+def pause(name: Name, database_url: DatabaseUrl = None, embedded: Embedded = False) -> None:
+    """Hand out no more jobs of a queue; running ones finish, new ones are still taken in."""
+    from headrace.cli.output import say
+    from headrace.cli.session import inspect
+
+    async def work(inspector: "LedgerInspector") -> bool:
+        return await inspector.pause(name)
+
+    new = inspect(database_url, embedded=embedded, work=work)
+    say(f"queue {name} is paused" if new else f"queue {name} was paused")
+
+
+@app.command()
+def resume(name: Name, database_url: DatabaseUrl = None, embedded: Embedded = False) -> None:
+    """Hand out the jobs of a paused queue again."""
+    from headrace.cli.output import say
+    from headrace.cli.session import inspect
+
+    async def work(inspector: "LedgerInspector") -> bool:
+        return await inspector.resume(name)
+
+    new = inspect(database_url, embedded=embedded, work=work)
+    say(f"queue {name} is on" if new else f"queue {name} was on")
+
+
+@app.command()
+def drain(
+    name: Name,
+    timeout: Annotated[str, typer.Option(help='How long to wait, such as "10m".')] = "10m",
+    database_url: DatabaseUrl = None,
+    embedded: Embedded = False,
+) -> None:
+    """Wait until no job of a queue is due or runs; status 1 if it takes longer than --timeout.
+
+    Nothing is thrown away, and new jobs are still taken in: stop their producers first. Jobs
+    scheduled for later are not waited for. In a paused queue only running jobs are, so `pause`
+    and then `drain` make it quiet. To be rid of waiting jobs: `headrace jobs cancel --queue NAME`.
+    """
+    from headrace.cli.output import note, say
+    from headrace.cli.session import inspect
+    from headrace.model.duration import parse_duration
+
+    patience = parse_duration(timeout, "--timeout")
+
+    async def work(inspector: "LedgerInspector") -> "QueueCounts":
+        return await _drained(inspector, name, patience)
+
+    counts = inspect(database_url, embedded=embedded, work=work)
+    if _left(counts):
+        note(f"queue {name} still has {_number(_left(counts))} jobs to run after {timeout}")
+        raise typer.Exit(1)
+    say(f"queue {name} is drained")
+
+
+@app.command()
+def clean(
+    name: Name,
+    state: Annotated[State, typer.Option(help="completed, cancelled or dead.")],
+    older_than: Annotated[
+        str, typer.Option(help='Over for at least this long, such as "12h"; "0s": all.')
+    ] = "1d",
+    limit: AtMost = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    database_url: DatabaseUrl = None,
+    embedded: Embedded = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete jobs of a queue that are over, by state and age.
+
+    Asks before, unless --yes. With --json: {"counts": {"done": n}}, or {"matched": n} with
+    --dry-run.
+    """
+    from headrace.cli.changing import Connection, change_jobs, count_jobs
+    from headrace.cli.selection import Selection
+    from headrace.model.duration import parse_duration
+    from headrace.model.inspection import JobFilter
+
+    age: timedelta = parse_duration(older_than, "--older-than")
+    wanted = JobFilter(states=(state,), queue=name, settled_for=age)
+    connection = Connection(url=database_url, embedded=embedded, json=as_json)
+    selection = Selection(wanted=wanted, limit=limit).among(*FINAL)
+    if dry_run:
+        count_jobs(connection, selection)
+        return
+
+    async def change(inspector: "Inspector", ids: Sequence[UUID]) -> "Answers":
+        return await inspector.delete(ids)
+
+    change_jobs(connection, selection, change, question="" if yes else "Delete")
+
+
+async def _drained(inspector: "LedgerInspector", name: str, patience: timedelta) -> "QueueCounts":
+    """The counts of the queue once nothing is left to run, or at the end of the patience."""
+    import asyncio
+    import time
+
+    deadline = time.monotonic() + patience.total_seconds()
+    counts = await inspector.queue(name)
+    while _left(counts) and time.monotonic() < deadline:
+        await asyncio.sleep(_POLL)
+        counts = await inspector.queue(name)
+    return counts
+
+
+def _left(counts: "QueueCounts") -> int:
+    return counts.running + (0 if counts.paused else counts.available)
+
+
+def _number(n: int) -> str:
+    return f"{n:,}"

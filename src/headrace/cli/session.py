@@ -1,0 +1,67 @@
+"""From the options of a command to the ledger it works on."""
+
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from headrace.errors import ConfigError, UsageError
+from headrace.ledger.inspector import LedgerInspector
+from headrace.ledger.migrate import migrate
+from headrace.ledger.queries import Queries
+
+EMBEDDED = Path(".headrace")
+T = TypeVar("T")
+
+
+@contextmanager
+def database(url: str | None, *, embedded: bool) -> Iterator[str]:
+    """The URL of the database; embedded servers run, migrated, until the end.
+
+    Raises:
+        UsageError: both were given.
+        ConfigError: no database is configured.
+        EmbeddedError: the servers do not start.
+    """
+    if not embedded:
+        yield url or _configured()
+        return
+    if url:
+        raise UsageError("both a database URL and --embedded are given; choose one")
+    from headrace.embedded import Stack
+
+    with Stack(EMBEDDED) as stack:
+        asyncio.run(migrate(stack.database_url))
+        yield stack.database_url
+
+
+def inspect(
+    url: str | None, *, embedded: bool, work: Callable[[LedgerInspector], Awaitable[T]]
+) -> T:
+    """What `work` answers, given what operators see and do."""
+
+    async def run(found: str) -> T:
+        async with Queries(found) as queries:
+            return await work(LedgerInspector(queries))
+
+    with database(url, embedded=embedded) as found:
+        return asyncio.run(run(found))
+
+
+def actor() -> str:
+    """Who gives this command, as it is kept in the history of jobs."""
+    return f"cli:{getpass.getuser()}"
+
+
+def _configured() -> str:
+    from headrace.config import read_settings
+
+    url = read_settings({}).database_url
+    if not url:
+        raise ConfigError(
+            "no database is configured; give --database-url, set HEADRACE_DATABASE_URL, or add "
+            "--embedded for a server in ./.headrace"
+        )
+    return url

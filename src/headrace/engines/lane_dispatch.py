@@ -1,0 +1,67 @@
+"""Takes from the lane: verified where flagged, claimed in the ledger where it is a last attempt."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from headrace.model.entry import Taken
+from headrace.model.job import Delivery
+from headrace.ports.lane import Lane
+from headrace.ports.lane_ledger import LaneLedger
+
+
+class LaneDispatch:
+    """Gives out jobs from a lane.
+
+    Acks of what was settled ride on the next take of their queue.
+    """
+
+    def __init__(self, ledger: LaneLedger, lane: Lane) -> None:
+        self._ledger = ledger
+        self._lane = lane
+        self._acks: dict[tuple[UUID, str], list[Delivery]] = {}
+
+    async def take(self, epoch: int, worker: UUID, queue: str, call: int, n: int) -> Taken:
+        """Up to `n` due jobs that may run now."""
+        acks = self._acks.pop((worker, queue), [])
+        try:
+            taken = await self._lane.take(epoch, worker, queue, call, n, acks=acks)
+        except BaseException:
+            self.acknowledge(worker, acks)
+            raise
+        return taken._replace(deliveries=await self._admit(worker, call, taken.deliveries))
+
+    def acknowledge(self, worker: UUID, deliveries: Sequence[Delivery]) -> None:
+        """Remove these from the lane with the next take."""
+        for one in deliveries:
+            if not one.owned:
+                self._acks.setdefault((worker, one.queue), []).append(one)
+
+    async def flush(self, epoch: int, worker: UUID) -> None:
+        """Remove now what waits to be removed."""
+        for key in [key for key in self._acks if key[0] == worker]:
+            await self._lane.ack(epoch, worker, self._acks.pop(key))
+
+    async def _admit(self, worker: UUID, call: int, deliveries: list[Delivery]) -> list[Delivery]:
+        last = [one for one in deliveries if one.attempt >= one.max_attempts]
+        flagged = [one for one in deliveries if one.flagged and one.attempt < one.max_attempts]
+        if not last and not flagged:
+            return deliveries
+        valid = await self._ledger.verify([one.token for one in flagged]) if flagged else set()
+        claimed = (
+            await self._ledger.claim_known(worker, call, [one.token for one in last])
+            if last
+            else {}
+        )
+        admitted = []
+        for one in deliveries:
+            if one.attempt >= one.max_attempts:
+                self.acknowledge(worker, [one])  # from now on the ledger has it, or it is stale
+                if one.id in claimed:
+                    admitted.append(msgspec.structs.replace(one, gen=claimed[one.id], owned=True))
+            elif not one.flagged or one.token in valid:
+                admitted.append(one)
+            else:
+                self.acknowledge(worker, [one])
+        return admitted

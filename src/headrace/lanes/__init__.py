@@ -1,0 +1,1 @@
+"""The lanes: fast dispatch paths between the ledger and the workers."""

@@ -1,0 +1,1 @@
+"""The lane on Redis or Valkey."""

@@ -1,0 +1,53 @@
+"""The errors of Redis and its driver as ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis import exceptions as redis
+
+from headrace.errors import HeadraceError, LaneError, LaneUnavailable, WrongEpoch
+
+_WRONG_EPOCH = "WRONGEPOCH "
+
+# The first that fits counts: some of these are kinds of ConnectionError.
+_AWAY: dict[type[redis.RedisError], str] = {
+    redis.AuthenticationError: "refused user or password; correct them in HEADRACE_REDIS_URL",
+    redis.NoPermissionError: "forbids its user a command; grant ~{headrace:* and +@all",
+    redis.BusyLoadingError: "is still loading its data; try again",
+    redis.TimeoutError: "did not answer in time",
+    redis.ReadOnlyError: "is a replica; name its primary in HEADRACE_REDIS_URL",
+    redis.OutOfMemoryError: "is out of memory; raise its maxmemory",
+    redis.ConnectionError: "cannot be reached",
+}
+
+
+@contextmanager
+def translated(server: str) -> Iterator[None]:
+    """Turn the driver's errors into ours; `server` names it in messages, without its password.
+
+    Raises:
+        LaneUnavailable: the server is away, refuses us, or cannot write; a call may have run.
+        WrongEpoch: the lane is at another epoch; nothing was done.
+        LaneError: anything else that the server refused.
+    """
+    try:
+        yield
+    except redis.RedisError as exc:
+        raise _translate(exc, server) from exc
+    except TimeoutError as exc:
+        raise LaneUnavailable(f"the lane's server {server} did not answer in time") from exc
+    except OSError as exc:
+        raise LaneUnavailable(f"the lane's server {server} cannot be reached: {exc}") from exc
+
+
+def _translate(exc: redis.RedisError, server: str) -> HeadraceError:
+    said = str(exc)
+    if said.startswith(_WRONG_EPOCH):
+        return WrongEpoch(
+            f"the lane on {server} is at epoch {said.removeprefix(_WRONG_EPOCH)}, not at the one "
+            "asked for; read the ledger's again"
+        )
+    for kind, sentence in _AWAY.items():
+        if isinstance(exc, kind):
+            return LaneUnavailable(f"the lane's server {server} {sentence}: {said}")
+    return LaneError(f"the lane's server {server} refused a call: {said}")

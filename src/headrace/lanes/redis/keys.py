@@ -1,0 +1,77 @@
+"""Every key of a lane on Redis. All share one hash tag, so a lane is one slot of a cluster."""
+
+import re
+from uuid import UUID
+
+from headrace.errors import ConfigError
+from headrace.model.priority import LEVELS
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
+
+
+class Keys:
+    """The keys of one lane.
+
+    Attributes:
+        meta: HASH of the epoch, the clock, the grace, pauses, caps and the levels' passes.
+        jobs: HASH of every entry by id.
+        tombs: ZSET of ids that ended, by when their tombstone goes.
+        workers: ZSET of workers by when their lease ends.
+        queues: SET of the queues that ever had an entry in this epoch.
+        cursors: HASH of the refill's cursors.
+    """
+
+    def __init__(self, lane: str) -> None:
+        if not _NAME.fullmatch(lane):
+            raise ConfigError(
+                f"lane name {lane!r} is not allowed; use 1 to 100 letters, digits and . _ : - "
+                "beginning with a letter or digit"
+            )
+        self._tag = tag = f"{{headrace:{lane}}}:".encode()
+        self.meta = tag + b"meta"
+        self.jobs = tag + b"jobs"
+        self.tombs = tag + b"tombs"
+        self.workers = tag + b"workers"
+        self.queues = tag + b"queues"
+        self.cursors = tag + b"cursors"
+        self._ready: dict[str, list[bytes]] = {}
+
+    def ready(self, queue: str) -> list[bytes]:
+        """LISTs of a queue's ready tokens, in the order of `LEVELS`."""
+        lists = self._ready.get(queue)
+        if lists is None:
+            prefix = self._tag + b"ready:" + queue.encode()
+            lists = self._ready[queue] = [prefix + b":%d" % level for level in LEVELS]
+        return lists
+
+    def delayed(self, queue: str) -> bytes:
+        """ZSET of a queue's tokens by when they are due."""
+        return self._tag + b"delayed:" + queue.encode()
+
+    def wake(self, queue: str) -> bytes:
+        """LIST on which workers wait for a queue."""
+        return self._tag + b"wake:" + queue.encode()
+
+    def nudge(self, worker: UUID) -> bytes:
+        """LIST on which a worker is told to stop waiting."""
+        return self._tag + b"nudge:" + worker.hex.encode()
+
+    def held(self, worker: bytes) -> bytes:
+        """HASH of a worker's leases by id."""
+        return self._tag + b"held:" + worker.hex().encode()
+
+    def calls(self, worker: bytes) -> bytes:
+        """HASH of the number of a worker's last take of each queue."""
+        return self._tag + b"calls:" + worker.hex().encode()
+
+    def of_queue(self, queue: str) -> list[bytes]:
+        """All keys of a queue."""
+        return [self.delayed(queue), self.wake(queue), *self.ready(queue)]
+
+    def of_worker(self, worker: bytes) -> list[bytes]:
+        """All keys of a worker but its nudge, which no epoch ends."""
+        return [self.held(worker), self.calls(worker)]
+
+    def of_lane(self) -> list[bytes]:
+        """The keys that are there once, `meta` first."""
+        return [self.meta, self.jobs, self.tombs, self.workers, self.queues, self.cursors]

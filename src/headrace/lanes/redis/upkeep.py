@@ -1,0 +1,112 @@
+"""The verbs of relay and operators: epochs, repair, pauses, cursors."""
+
+from collections.abc import Mapping, Sequence
+
+from headrace.errors import WrongEpoch
+from headrace.lanes.redis import packing
+from headrace.lanes.redis.calls import Caller, mark, sliced
+from headrace.lanes.redis.connection import Argument
+from headrace.lanes.redis.scripts import script
+from headrace.model.entry import Cursor, Depth, Ended, Lease
+from headrace.model.priority import LEVELS
+from headrace.ports.lane import GRACE
+
+_LAPSED = 20  # workers looked into at once
+
+
+class Upkeep(Caller):
+    """What keeps a lane in order; `ports/lane.py` says what each verb does."""
+
+    async def epoch(self) -> int | None:
+        """The epoch the lane is at."""
+        async with self._links.link() as link:
+            value = await link.call("HGET", self._keys.meta, "epoch")
+            number, _, run_id = (value or b"").decode().partition(":")
+            return int(number) if run_id == link.server.run_id else None
+
+    async def open_epoch(
+        self, epoch: int, *, grace: float = GRACE, paused: Sequence[str] = ()
+    ) -> None:
+        """Empty the lane and begin an epoch."""
+        keys = self._keys
+        first = [keys.meta, keys.queues, keys.workers]
+        async with self._links.link() as link:
+            new = mark(epoch, link)
+            found = await link.run(script("close"), first, (new, epoch))
+            if not found:
+                return
+            queues = [key for queue in found[0] for key in keys.of_queue(queue.decode())]
+            workers = [key for worker in found[1] for key in keys.of_worker(worker)]
+            everything = [*keys.of_lane(), *queues, *workers]
+            settings: tuple[Argument, ...] = (new, round(grace * 1000), *paused)
+            if not await link.run(script("open"), everything, settings):
+                raise WrongEpoch(f"another epoch was opened while epoch {epoch} was; try again")
+
+    async def expired(self, epoch: int, n: int) -> list[Lease]:
+        """Up to `n` leases of workers whose lease is over."""
+        k = self._keys
+        lapsed = await self._run("lapsed", epoch, [k.meta, k.workers], (self._lease, _LAPSED))
+        if not lapsed:
+            return []
+        held = [key for worker in lapsed for key in k.of_worker(worker)]
+        keys = [k.meta, k.jobs, k.workers, *held]
+        return [packing.lease(one) for one in await self._run("expired", epoch, keys, (n, *lapsed))]
+
+    async def drop(self, epoch: int, entries: Sequence[Ended]) -> None:
+        """Remove entries, wherever they are."""
+        keys = [self._keys.meta, self._keys.jobs, self._keys.tombs]
+        for some in sliced(entries):
+            await self._tell("drop", epoch, keys, (packing.ended(some),))
+
+    async def pause(self, epoch: int, queue: str) -> None:
+        """Give nothing out of a queue."""
+        await self._tell("pause", epoch, [self._keys.meta, self._keys.wake(queue)], (queue, 1))
+
+    async def resume(self, epoch: int, queue: str) -> None:
+        """Undo `pause`."""
+        await self._tell("pause", epoch, [self._keys.meta, self._keys.wake(queue)], (queue, 0))
+
+    async def suspect(self, epoch: int, queue: str, seconds: float) -> None:
+        """Give out all of a queue flagged for so long."""
+        await self._tell("suspect", epoch, [self._keys.meta], (queue, round(seconds * 1000)))
+
+    async def limit(self, epoch: int, caps: Mapping[str, int]) -> None:
+        """Set how many entries a level of these queues may hold."""
+        args = [part for pair in caps.items() for part in pair]
+        await self._tell("limit", epoch, [self._keys.meta], args)
+
+    async def depth(self, epoch: int, queue: str) -> Depth:
+        """How much a queue has in the lane."""
+        keys = [self._keys.meta, self._keys.delayed(queue), *self._keys.ready(queue)]
+        delayed, *ready = await self._run("depth", epoch, keys, ())
+        return Depth(dict(zip(LEVELS, ready, strict=True)), delayed)
+
+    async def sound(self, epoch: int) -> bool:
+        """Whether every entry has a place."""
+        k = self._keys
+        async with self._links.link() as link:
+            queues = [one.decode() for one in await link.call("SMEMBERS", k.queues)]
+            workers = await link.call("ZRANGE", k.workers, 0, -1)
+        delayed = [k.delayed(queue) for queue in queues]
+        ready = [key for queue in queues for key in k.ready(queue)]
+        keys = [k.meta, k.jobs, *delayed, *ready, *(k.held(worker) for worker in workers)]
+        return bool(await self._run("sound", epoch, keys, (len(delayed), len(ready))))
+
+    async def cursors(self, epoch: int) -> dict[tuple[str, int], Cursor]:
+        """From where a queue's level has rows that the lane did not take."""
+        keys = [self._keys.meta, self._keys.cursors]
+        fields = await self._run("cursors", epoch, keys, ())
+        found: dict[tuple[str, int], Cursor] = {}
+        for field, value in zip(fields[::2], fields[1::2], strict=True):
+            if field.startswith(b"c"):
+                level, _, queue = field[1:].decode().partition(":")
+                found[queue, int(level)] = packing.read_cursor(value)
+        return found
+
+    async def move_cursor(
+        self, epoch: int, queue: str, level: int, old: Cursor | None, new: Cursor | None
+    ) -> bool:
+        """Set a cursor, if it is `old`."""
+        keys = [self._keys.meta, self._keys.cursors]
+        args = (f"{level}:{queue}", packing.cursor(old), packing.cursor(new))
+        return bool(await self._run("move", epoch, keys, args))

@@ -1,0 +1,195 @@
+"""Looks at a ledger and at its server, and says what to mend."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import StrEnum
+
+from headrace.errors import LedgerError, SchemaError
+from headrace.ledger import migrate
+from headrace.ledger.queries import Queries
+from headrace.ledger.retention import AHEAD, RETENTION
+from headrace.ledger.rows import Row
+
+_MANY_IN_DEFAULT = 10_000
+_LONG = 600.0
+_CLOCK = 2.0
+
+
+class Level(StrEnum):
+    """How a finding stands."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: what was looked at, how it stands, and the fix where there is one to make."""
+
+    level: Level
+    name: str
+    text: str
+    fix: str = ""
+
+
+async def examine(url: str) -> list[Finding]:
+    """Look at everything that can be looked at."""
+    try:
+        async with Queries(url, check_schema=False) as queries:
+            server = await _server(queries)
+            schema = await _schema(queries)
+            if schema.level is Level.FAIL:
+                return [*server, schema]
+            return [*server, schema, *await _partitions(queries), *await _workers(queries)]
+    except LedgerError as exc:
+        return [Finding(Level.FAIL, "connection", str(exc), "mend the URL or the server")]
+
+
+async def _server(queries: Queries) -> list[Finding]:
+    (row,) = await queries.fetch("doctor_server")
+    return [
+        Finding(Level.OK, "connection", f"PostgreSQL {row['version']}"),
+        _durability(row),
+        _clock(row["clock"] - time.time()),
+        _transactions(row["oldest"] or 0.0),
+    ]
+
+
+def _durability(row: Row) -> Finding:
+    off = [
+        name for name in ("fsync", "full_page_writes", "synchronous_commit") if row[name] == "off"
+    ]
+    if off:
+        return Finding(
+            Level.WARN,
+            "durability",
+            f"{' and '.join(off)} off: a crash of the machine may lose jobs that were acknowledged",
+            "turn them on, unless the data is for tests",
+        )
+    return Finding(Level.OK, "durability", "what is acknowledged is on disk")
+
+
+def _clock(ahead: float) -> Finding:
+    text = f"PostgreSQL's clock is {ahead:+.1f} s from this host's"
+    if abs(ahead) > _CLOCK:
+        return Finding(
+            Level.WARN, "clock", text, "synchronise both; schedules follow PostgreSQL's clock"
+        )
+    return Finding(Level.OK, "clock", text)
+
+
+def _transactions(oldest: float) -> Finding:
+    if oldest > _LONG:
+        return Finding(
+            Level.WARN,
+            "transactions",
+            f"the oldest has been open for {oldest / 60:.0f} min; vacuum cannot clean behind it",
+            "end it: SELECT pid, query FROM pg_stat_activity ORDER BY xact_start",
+        )
+    return Finding(Level.OK, "transactions", f"the oldest has been open for {oldest:.0f} s")
+
+
+async def _schema(queries: Queries) -> Finding:
+    async with queries.connection() as connection:
+        try:
+            await migrate.check(connection)
+        except SchemaError as exc:
+            return Finding(Level.FAIL, "schema", str(exc), "run `headrace migrate`")
+    return Finding(Level.OK, "schema", f"at {migrate.migrations()[-1].version}, as this code")
+
+
+async def _partitions(queries: Queries) -> list[Finding]:
+    (row,) = await queries.fetch("doctor_partitions", _MANY_IN_DEFAULT + 1)
+    (server,) = await queries.fetch("doctor_server")
+    return [
+        _ahead(row["ahead"]),
+        _oldest(row["oldest"], datetime.fromtimestamp(server["clock"], UTC).date()),
+        _default(row["in_default"]),
+        _vacuum(row, server["autovacuum"]),
+    ]
+
+
+def _ahead(days: int) -> Finding:
+    text = f"made for {days} days, today included"
+    if days == 0:
+        return Finding(
+            Level.FAIL,
+            "partitions",
+            "none for today: jobs go to the DEFAULT partition, which is slower to clean",
+            "start a worker, whose keeper makes them",
+        )
+    if days < AHEAD:
+        return Finding(Level.WARN, "partitions", text, "start a worker, whose keeper makes them")
+    return Finding(Level.OK, "partitions", text)
+
+
+def _oldest(oldest: date | None, today: date) -> Finding:
+    days = 0 if oldest is None else (today - oldest).days
+    text = f"the oldest partition is {days} days old"
+    if days > RETENTION.days + 2:
+        return Finding(
+            Level.WARN,
+            "retention",
+            text,
+            "replay or clean its dead jobs, and see the log of the keeper",
+        )
+    return Finding(Level.OK, "retention", text)
+
+
+def _default(rows: int) -> Finding:
+    if rows > _MANY_IN_DEFAULT:
+        return Finding(
+            Level.WARN,
+            "default",
+            f"over {_MANY_IN_DEFAULT:,} jobs in the DEFAULT partition",
+            "replay or clean dead jobs; look at the line on partitions",
+        )
+    return Finding(Level.OK, "default", f"{rows:,} jobs in the DEFAULT partition")
+
+
+def _vacuum(row: Row, autovacuum: str) -> Finding:
+    dead, live = row["dead_tuples"], row["live_tuples"]
+    text = f"{dead:,} dead tuples beside {live:,} live ones"
+    if autovacuum != "on":
+        return Finding(Level.FAIL, "vacuum", "autovacuum is off", "turn it on")
+    if dead > max(100_000, live):
+        return Finding(
+            Level.WARN, "vacuum", text, "end long transactions; give autovacuum more workers"
+        )
+    return Finding(Level.OK, "vacuum", text)
+
+
+async def _workers(queries: Queries) -> list[Finding]:
+    (row,) = await queries.fetch("doctor_workers")
+    return [_living(row["living"]), _served(row["unserved"]), _paused(row["paused"])]
+
+
+def _living(living: int) -> Finding:
+    if living == 0:
+        return Finding(Level.WARN, "workers", "none lives", "start one: headrace worker APP")
+    return Finding(Level.OK, "workers", f"{living} live")
+
+
+def _served(unserved: Sequence[str]) -> Finding:
+    if unserved:
+        return Finding(
+            Level.WARN,
+            "queues",
+            f"due jobs but no living worker: {', '.join(unserved)}",
+            "start a worker that serves them",
+        )
+    return Finding(Level.OK, "queues", "each with due jobs has a worker")
+
+
+def _paused(paused: Sequence[str]) -> Finding:
+    if paused:
+        return Finding(
+            Level.WARN,
+            "paused",
+            ", ".join(paused),
+            "headrace queues resume NAME, once they may run",
+        )
+    return Finding(Level.OK, "paused", "no queue is")

@@ -1,0 +1,224 @@
+"""What operators see and do, on PostgreSQL."""
+
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import msgspec
+
+from headrace.errors import JobNotFound, UnknownQueue
+from headrace.ledger.ids import first_id
+from headrace.ledger.queries import Queries
+from headrace.ledger.rows import Row, as_job
+from headrace.model.inspection import (
+    BOUND,
+    Answer,
+    Found,
+    JobEvent,
+    JobFilter,
+    Page,
+    QueueCounts,
+)
+from headrace.model.job import Job
+from headrace.model.names import check_name
+from headrace.model.state import State, Stored
+from headrace.ports.inspector import Answers
+
+_WALK = 10_000
+_AFTER_ALL = UUID(int=(1 << 128) - 1)
+_LIVE = {State.SCHEDULED, State.RETRYABLE, State.AVAILABLE, State.RUNNING}
+
+
+class LedgerInspector:
+    """The ledger alone. A job runs for it when its row has an owner (direct mode)."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+
+    async def find(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Found:
+        """The ids of matching jobs, newest first; each call walks at most 10,000 rows."""
+        parameters = _conditions(wanted, limit, before)
+        if wanted.states and set(wanted.states) <= _LIVE:
+            (row,) = await self._queries.fetch("find_live", *parameters)
+            if row["walked"] < _WALK:
+                return _found(row, limit)
+        only_dead = set(wanted.states) == {State.DEAD}
+        (row,) = await self._queries.fetch("find_dead" if only_dead else "find_walk", *parameters)
+        return _found(row, limit)
+
+    async def list_jobs(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Page:
+        """Matching jobs, newest first. One that moved on meanwhile is shown as it is now."""
+        found = await self.find(wanted, limit=limit, before=before)
+        rows = await self._queries.fetch("get", list(found.ids))
+        jobs = sorted(map(as_job, rows), key=_newest_first)
+        return Page(jobs=tuple(jobs), cursor=found.cursor)
+
+    async def get(self, job_id: UUID) -> Job:
+        """One job.
+
+        Raises:
+            JobNotFound: there is none with this id.
+        """
+        rows = await self._queries.fetch("get", [job_id])
+        if not rows:
+            raise JobNotFound(
+                f"there is no job {job_id}; it was deleted, retired or never committed"
+            )
+        return as_job(rows[0])
+
+    async def history(self, job_id: UUID) -> list[JobEvent]:
+        """A job's events, oldest first."""
+        return [_event(row) for row in await self._queries.fetch("history", job_id)]
+
+    async def cancel(self, ids: Sequence[UUID], actor: str) -> Answers:
+        """Cancel jobs that no worker has."""
+        return await self._change("cancel", ids, actor, fits=_not_over)
+
+    async def promote(self, ids: Sequence[UUID], actor: str) -> Answers:
+        """Make scheduled and retryable jobs due now."""
+        return await self._change("promote", ids, actor, fits=_ahead)
+
+    async def replay(self, ids: Sequence[UUID], actor: str) -> Answers:
+        """Make dead jobs available again, exactly once however often it is asked."""
+        return await self._change("replay", ids, actor, fits=_dead)
+
+    async def retry(self, ids: Sequence[UUID], actor: str) -> Answers:
+        """Run again now: promotes what waits, replays what is dead."""
+        promoted = await self.promote(ids, actor)
+        rest = [one for one in ids if promoted[one] is Answer.UNFIT]
+        return {**promoted, **await self.replay(rest, actor)}
+
+    async def reprioritise(self, ids: Sequence[UUID], priority: int, actor: str) -> Answers:
+        """Give jobs that no worker has another priority."""
+
+        def fits(row: Row) -> bool:
+            return _not_over(row) and row["priority"] != priority
+
+        return await self._change("reprioritise", ids, actor, priority, fits=fits)
+
+    async def delete(self, ids: Sequence[UUID]) -> Answers:
+        """Delete jobs that are over, with their history and idempotency keys."""
+        return await self._change("delete", ids, fits=_over)
+
+    async def queues(self) -> list[QueueCounts]:
+        """Every queue with its counts, by name."""
+        return [_counts(row) for row in await self._queries.fetch("queues", BOUND + 1, None)]
+
+    async def queue(self, name: str) -> QueueCounts:
+        """One queue with its counts.
+
+        Raises:
+            UnknownQueue: there is none of this name.
+        """
+        rows = await self._queries.fetch("queues", BOUND + 1, name)
+        if not rows:
+            raise _unknown(name)
+        return _counts(rows[0])
+
+    async def create_queue(self, name: str) -> bool:
+        """Make a queue known; False if it was.
+
+        Raises:
+            UsageError: the name is not allowed.
+        """
+        return bool(await self._queries.fetch("create_queue", check_name("queue", name)))
+
+    async def pause(self, name: str) -> bool:
+        """Hand out no more jobs of a queue; False if it was paused."""
+        return await self._pause(name, paused=True)
+
+    async def resume(self, name: str) -> bool:
+        """Hand out its jobs again; False if it was not paused."""
+        return await self._pause(name, paused=False)
+
+    async def _pause(self, name: str, *, paused: bool) -> bool:
+        rows = await self._queries.fetch("pause", name, paused)
+        if not rows:
+            raise _unknown(name)
+        return bool(rows[0]["changed"])
+
+    async def _change(
+        self,
+        statement: str,
+        ids: Sequence[UUID],
+        *parameters: object,
+        fits: Callable[[Row], bool],
+    ) -> Answers:
+        """Run a statement that changes what it may, then ask why it left the others alone.
+
+        `fits`: whether it would change such a row; one of these that was left was locked.
+        """
+        if not ids:
+            return {}
+        done = {row["id"] for row in await self._queries.fetch(statement, list(ids), *parameters)}
+        left = [one for one in ids if one not in done]
+        rows = await self._queries.fetch("standing", left) if left else []
+        why = {row["id"]: _why(row, fits) for row in rows}
+        return {one: Answer.DONE if one in done else why.get(one, Answer.MISSING) for one in ids}
+
+
+def _why(row: Row, fits: Callable[[Row], bool]) -> Answer:
+    if row["owned"]:
+        return Answer.RUNNING
+    return Answer.BUSY if fits(row) else Answer.UNFIT
+
+
+def _not_over(row: Row) -> bool:
+    return row["state"] in (Stored.LIVE, Stored.BLOCKED)
+
+
+def _over(row: Row) -> bool:
+    return not _not_over(row)
+
+
+def _dead(row: Row) -> bool:
+    return bool(row["state"] == Stored.DEAD)
+
+
+def _ahead(row: Row) -> bool:
+    return bool(row["state"] == Stored.LIVE and row["ahead"])
+
+
+def _conditions(wanted: JobFilter, limit: int, before: UUID | None) -> tuple[object, ...]:
+    until = _AFTER_ALL if wanted.until is None else first_id(wanted.until)
+    return (
+        until if before is None else min(until, before),
+        UUID(int=0) if wanted.since is None else first_id(wanted.since),
+        _WALK,
+        limit,
+        [state.value for state in wanted.states] or None,
+        wanted.queue,
+        wanted.task,
+        wanted.tenant,
+        wanted.error,
+        None if wanted.settled_for is None else wanted.settled_for.total_seconds(),
+    )
+
+
+def _found(row: Row, limit: int) -> Found:
+    ids = tuple(row["ids"])
+    if len(ids) == limit:
+        return Found(ids=ids, cursor=ids[-1])
+    return Found(ids=ids, cursor=row["last"] if row["walked"] == _WALK else None)
+
+
+def _newest_first(job: Job) -> int:
+    return -job.id.int
+
+
+def _event(row: Row) -> JobEvent:
+    data = row["data"]
+    return JobEvent(
+        at=row["at"],
+        gen=row["gen"],
+        kind=row["kind"],
+        actor=row["actor"],
+        data=None if data is None else msgspec.Raw(data.encode()),
+    )
+
+
+def _counts(row: Row) -> QueueCounts:
+    return QueueCounts(**{name: row[name] for name in QueueCounts.__struct_fields__})
+
+
+def _unknown(name: str) -> UnknownQueue:
+    return UnknownQueue(f'queue "{name}" is unknown; `headrace queues list` shows them all')

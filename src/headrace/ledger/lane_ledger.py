@@ -1,0 +1,139 @@
+"""What the ledger does for the lane: one method a statement of sql/."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from headrace.ledger.queries import Queries
+from headrace.ledger.rows import Row
+from headrace.model.entry import Body, Cursor, LaneEntry, pack_body
+from headrace.model.job import Delivery
+from headrace.model.lane_view import LaneView, Mode
+from headrace.ports.lane_ledger import QueueRow, Standing, Sweep, Token
+
+
+class PostgresLaneLedger:
+    """State of the lane, verification and repair, in PostgreSQL."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+
+    async def view(self) -> LaneView:
+        """How the lane is now."""
+        (row,) = await self._queries.fetch("lane_view")
+        return as_view(row)
+
+    async def switch(self, epoch: int, mode: Mode, *, held: bool) -> LaneView | None:
+        """Begin a new epoch in a mode; None if the epoch is another one by now."""
+        rows = await self._queries.fetch("lane_switch", epoch, mode, held)
+        return as_view(rows[0]) if rows else None
+
+    async def fence(self, epoch: int, mode: Mode) -> LaneView | None:
+        """Tell that the lane refuses earlier epochs."""
+        rows = await self._queries.fetch("lane_fence", epoch, mode)
+        return as_view(rows[0]) if rows else None
+
+    async def calm(self, epoch: int) -> None:
+        """Tell that nobody works under an earlier epoch any more."""
+        await self._queries.fetch("lane_calm", epoch)
+
+    async def claim_known(
+        self, worker: UUID, call: int, tokens: Sequence[Token]
+    ) -> Mapping[UUID, int]:
+        """Claim jobs that a lane gave."""
+        rows = await self._queries.fetch("claim_known", worker, call, *_columns(tokens))
+        return {row["id"]: row["gen"] for row in rows}
+
+    async def verify(self, tokens: Sequence[Token]) -> set[Token]:
+        """Those that may run."""
+        rows = await self._queries.fetch("verify_tokens", *_columns(tokens))
+        return {(row["id"], row["gen"]) for row in rows}
+
+    async def adopt(self, worker: UUID, hand: Sequence[Delivery]) -> set[Token]:
+        """Own in the ledger what was taken from a lane that is off."""
+        tokens = [one.token for one in hand]
+        calls = [one.call for one in hand]
+        rows = await self._queries.fetch("adopt", worker, *_columns(tokens), calls)
+        return {(row["id"], row["gen"]) for row in rows}
+
+    async def bump(self, epoch: int, tokens: Sequence[Token]) -> None:
+        """Take jobs from workers whose lease in the lane is over."""
+        await self._queries.fetch("bump", epoch, *_columns(tokens))
+
+    async def standing(self, ids: Sequence[UUID], view: LaneView) -> Mapping[UUID, Standing]:
+        """How the lane should have these jobs."""
+        rows = await self._queries.fetch("standing_of", list(ids))
+        return {
+            row["id"]: Standing(row["gen"], as_entry(row, view) if row["waits"] else None)
+            for row in rows
+        }
+
+    async def snapshot(self) -> str:
+        """From where the next sweep reads."""
+        (row,) = await self._queries.fetch("snapshot")
+        snapshot: str = row["snapshot"]
+        return snapshot
+
+    async def sweep(self, snapshot: str, view: LaneView, horizon: float, n: int) -> Sweep:
+        """What was committed since a snapshot and is due soon."""
+        rows = await self._queries.fetch("sweep", snapshot, horizon, n)
+        entries = [as_entry(row, view) for row in rows if row["id"] is not None]
+        return Sweep(rows[0]["snapshot"], entries)
+
+    async def walk(
+        self, queue: QueueRow, level: int, after: Cursor, view: LaneView, horizon: float, n: int
+    ) -> list[LaneEntry]:
+        """Waiting jobs of a queue's level in their order, after a position."""
+        rows = await self._queries.fetch(
+            "walk", queue.id, level, after.run_at, after.id, horizon, n
+        )
+        return [as_entry(row, view) for row in rows]
+
+    async def queues(self) -> list[QueueRow]:
+        """Every queue."""
+        rows = await self._queries.fetch("queue_rows")
+        return [QueueRow(row["id"], row["name"], row["paused"]) for row in rows]
+
+    async def lead(self, role: str, holder: UUID, seconds: float) -> bool:
+        """Take or renew a role that only one needs to have."""
+        return bool(await self._queries.fetch("lead", role, holder, seconds))
+
+
+def as_view(row: Row) -> LaneView:
+    """A row of lane_view.sql and its like."""
+    fence = row["fence"]
+    return LaneView(
+        epoch=row["epoch"],
+        mode=Mode(row["mode"]),
+        held=row["held"],
+        calm=row["calm"],
+        fence=None if fence is None else int(fence),
+    )
+
+
+def as_entry(row: Row, view: LaneView) -> LaneEntry:
+    """A waiting row as the lane should have it; always flagged: we did not commit it (A3)."""
+    return LaneEntry(
+        id=row["id"],
+        gen=row["gen"],
+        queue=row["queue"],
+        priority=row["priority"],
+        body=pack_body(
+            Body(
+                row["task"],
+                row["payload"].encode(),
+                row["failures"],
+                row["crashes"],
+                row["max_attempts"],
+                row["tenant"],
+            )
+        ),
+        delay=row["delay"],
+        flagged=True,
+        awaited=row["young"],
+        clear=view.clears(int(row["xid"])),
+        run_at=row["run_at"],
+    )
+
+
+def _columns(tokens: Sequence[Token]) -> tuple[list[UUID], list[int]]:
+    return [job_id for job_id, _ in tokens], [gen for _, gen in tokens]

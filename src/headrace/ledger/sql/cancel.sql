@@ -1,0 +1,23 @@
+-- cancel: jobs that no worker has are not wanted any more. $1 ids, $2 actor.
+-- Locked rows are left alone (A7); the state is tested before and after the lock.
+WITH free AS (
+    SELECT id, state FROM headrace.job
+    WHERE id = ANY ($1::uuid[]) AND state IN (0, 1) AND owner IS NULL
+    ORDER BY id
+    FOR NO KEY UPDATE SKIP LOCKED
+), cancelled AS (
+    UPDATE headrace.job j
+    SET state = 4, gen = j.gen + 1, xid = pg_current_xact_id(), settled_at = now()
+    FROM free
+    WHERE j.id = free.id AND j.state = free.state AND j.owner IS NULL
+    RETURNING j.id, j.gen, j.queue_id, free.state AS was
+), tally AS (
+    INSERT INTO headrace.counter_delta (queue_id, state, n)
+    SELECT queue_id, moved.state, sum(moved.n)
+    FROM cancelled, LATERAL (VALUES (cancelled.was, -1), (4::smallint, 1)) AS moved (state, n)
+    GROUP BY queue_id, moved.state
+), history AS (
+    INSERT INTO headrace.job_event (job_id, gen, kind, actor)
+    SELECT id, gen - 1, 'cancelled', $2::text FROM cancelled
+)
+SELECT id FROM cancelled

@@ -1,0 +1,96 @@
+"""Checks that the ledger holds what it promises, and repairs where that is safe."""
+
+from dataclasses import dataclass
+
+from headrace.ledger.queries import Queries
+from headrace.ledger.statements import statement
+
+_WALK = 100_000
+_SHOW = 20
+_TIMEOUT = 3600.0
+
+# These statements read whole tables: plans that our other statements must never take.
+_PLANS = {"enable_seqscan": "on", "enable_hashjoin": "on", "enable_mergejoin": "on"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Something that must hold.
+
+    Attributes:
+        name: sql/verify_NAME.sql finds what breaks it.
+        sentence: what must hold.
+        quiesced: holds only while nothing comes in, no fault is at work and three leases passed,
+            or costs a scan of all jobs.
+        repair: sql/REPAIR.sql makes it hold again.
+    """
+
+    name: str
+    sentence: str
+    quiesced: bool = False
+    repair: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """What breaks a check: a job's id or another name, and how."""
+
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A check and what breaks it now, at most 20 of them; `repaired`: they were more before."""
+
+    check: Check
+    breaches: tuple[Breach, ...]
+    repaired: bool = False
+
+
+CHECKS = (
+    Check("ends", "A job that is over has an end and no owner, and was settled as it is."),
+    Check("attempts", "A live job has an attempt left, a dead one has a reason."),
+    Check("generations", "No generation of a job ends twice."),
+    Check("keys", "An idempotency key that holds names a job that is there."),
+    Check("owners", "Whoever runs a job is a known worker.", repair="repair_owners"),
+    Check("silence", "A silent worker is reaped, and what it ran is taken from it."),
+    Check("waiting", "A due job does not wait while a worker of its queue lives.", quiesced=True),
+    Check(
+        "counters",
+        "The counters say what a count of all jobs says.",
+        quiesced=True,
+        repair="repair_counters",
+    ),
+)
+
+
+async def verify(queries: Queries, *, quiesced: bool, repair: bool) -> list[Verdict]:
+    """Check the ledger.
+
+    Args:
+        queries: the ledger.
+        quiesced: nothing comes in, faults are healed and three leases passed: check everything, of
+            all jobs. Else the newest 100,000, cheap enough for every hour.
+        repair: repair what can be repaired safely while jobs go on.
+    """
+    checks = [check for check in CHECKS if quiesced or not check.quiesced]
+    walk = None if quiesced else _WALK
+    return [await _judge(queries, check, walk, repair=repair) for check in checks]
+
+
+async def _judge(queries: Queries, check: Check, walk: int | None, *, repair: bool) -> Verdict:
+    breaches = await _find(queries, check, walk)
+    if not (breaches and repair and check.repair):
+        return Verdict(check, breaches)
+    async with queries.transaction(**_PLANS) as connection:
+        await connection.execute(statement(check.repair), timeout=_TIMEOUT)
+    return Verdict(check, await _find(queries, check, walk), repaired=True)
+
+
+async def _find(queries: Queries, check: Check, walk: int | None) -> tuple[Breach, ...]:
+    async with queries.transaction(**_PLANS) as connection:
+        rows = await connection.fetch(
+            statement(f"verify_{check.name}"), walk, _SHOW, timeout=_TIMEOUT
+        )
+    return tuple(Breach(row["subject"], row["detail"]) for row in rows)

@@ -1,0 +1,84 @@
+"""What operators see and do: the command line, the admin API and the dashboard."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from headrace.model.inspection import Answer, Found, JobEvent, JobFilter, Page, QueueCounts
+from headrace.model.job import Job
+
+Answers = Mapping[UUID, Answer]
+
+
+class Inspector(Protocol):
+    """Reads cost no more on a large history; writes are fenced by state and generation.
+
+    A verb that changes jobs takes at most 500 ids, changes those that it may, waits for nobody and
+    answers for each id. Repeating one changes nothing. `actor` is who asked, such as "cli:ada"; it
+    is kept in the job's history.
+    """
+
+    async def find(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Found:
+        """The ids of matching jobs, newest first."""
+
+    async def list_jobs(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Page:
+        """Matching jobs, newest first."""
+
+    async def get(self, job_id: UUID) -> Job:
+        """One job.
+
+        Raises:
+            JobNotFound: there is none with this id.
+        """
+
+    async def history(self, job_id: UUID) -> list[JobEvent]:
+        """A job's events, oldest first."""
+
+    async def cancel(self, ids: Sequence[UUID], actor: str) -> Answers:
+        """Cancel jobs that no worker has."""
+
+    async def promote(self, ids: Sequence[UUID], actor: str) -> Answers:
+        """Make scheduled and retryable jobs due now."""
+
+    async def replay(self, ids: Sequence[UUID], actor: str) -> Answers:
+        """Make dead jobs available again, with all their attempts before them."""
+
+    async def retry(self, ids: Sequence[UUID], actor: str) -> Answers:
+        """Run again now: promotes what waits, replays what is dead."""
+
+    async def reprioritise(self, ids: Sequence[UUID], priority: int, actor: str) -> Answers:
+        """Give jobs that no worker has another priority."""
+
+    async def delete(self, ids: Sequence[UUID]) -> Answers:
+        """Delete jobs that are over, with their history and idempotency keys."""
+
+    async def queues(self) -> list[QueueCounts]:
+        """Every queue with its counts, by name."""
+
+    async def queue(self, name: str) -> QueueCounts:
+        """One queue with its counts.
+
+        Raises:
+            UnknownQueue: there is none of this name.
+        """
+
+    async def create_queue(self, name: str) -> bool:
+        """Make a queue known; False if it was.
+
+        Raises:
+            UsageError: the name is not allowed.
+        """
+
+    async def pause(self, name: str) -> bool:
+        """Hand out no more jobs of a queue; False if it was paused.
+
+        Raises:
+            UnknownQueue: there is none of this name.
+        """
+
+    async def resume(self, name: str) -> bool:
+        """Hand out its jobs again; False if it was not paused.
+
+        Raises:
+            UnknownQueue: there is none of this name.
+        """

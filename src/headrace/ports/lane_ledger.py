@@ -1,0 +1,83 @@
+"""What the ledger does for the lane: its state, verification, repair."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from headrace.model.entry import Cursor, LaneEntry
+from headrace.model.job import Delivery
+from headrace.model.lane_view import LaneView, Mode
+
+Token = tuple[UUID, int]
+
+
+class Sweep(NamedTuple):
+    """What was committed between two snapshots."""
+
+    snapshot: str
+    entries: list[LaneEntry]
+
+
+class Standing(NamedTuple):
+    """A job as the lane should have it: `entry` is None where it should have none."""
+
+    gen: int
+    entry: LaneEntry | None
+
+
+class QueueRow(NamedTuple):
+    """A queue."""
+
+    id: int
+    name: str
+    paused: bool
+
+
+class LaneLedger(Protocol):
+    """Every verb is one statement. All raise `LedgerUnavailable` where PostgreSQL is away."""
+
+    async def view(self) -> LaneView:
+        """How the lane is now."""
+
+    async def switch(self, epoch: int, mode: Mode, *, held: bool) -> LaneView | None:
+        """Begin a new epoch in a mode; None if the epoch is another one by now."""
+
+    async def fence(self, epoch: int, mode: Mode) -> LaneView | None:
+        """Tell that the lane refuses earlier epochs; from now on the mode is this one."""
+
+    async def calm(self, epoch: int) -> None:
+        """Tell that nobody works under an earlier epoch any more."""
+
+    async def claim_known(
+        self, worker: UUID, call: int, tokens: Sequence[Token]
+    ) -> Mapping[UUID, int]:
+        """Claim jobs that a lane gave; returns the new generation of each that could be had."""
+
+    async def verify(self, tokens: Sequence[Token]) -> set[Token]:
+        """Those that may run: live, of this generation, in nobody's hands."""
+
+    async def adopt(self, worker: UUID, hand: Sequence[Delivery]) -> set[Token]:
+        """Own in the ledger what was taken from a lane that is off; returns what could be had."""
+
+    async def bump(self, epoch: int, tokens: Sequence[Token]) -> None:
+        """Take jobs from workers whose lease in the lane is over."""
+
+    async def standing(self, ids: Sequence[UUID], view: LaneView) -> Mapping[UUID, Standing]:
+        """How the lane should have these jobs; unknown ones are left out."""
+
+    async def snapshot(self) -> str:
+        """From where the next sweep reads."""
+
+    async def sweep(self, snapshot: str, view: LaneView, horizon: float, n: int) -> Sweep:
+        """Up to `n` jobs committed since a snapshot and due within `horizon` seconds."""
+
+    async def walk(
+        self, queue: QueueRow, level: int, after: Cursor, view: LaneView, horizon: float, n: int
+    ) -> list[LaneEntry]:
+        """Up to `n` waiting jobs of a queue's level in their order, after a position."""
+
+    async def queues(self) -> list[QueueRow]:
+        """Every queue."""
+
+    async def lead(self, role: str, holder: UUID, seconds: float) -> bool:
+        """Take or renew a role that only one needs to have."""

@@ -1,0 +1,107 @@
+"""The relay: carries jobs from the ledger into the lane, and builds a lost lane anew."""
+
+import logging
+import uuid
+
+from headrace.model.lane_view import LaneView, Mode
+from headrace.ports.clock import boottime
+from headrace.ports.lane import GRACE, Lane
+from headrace.ports.lane_ledger import LaneLedger
+from headrace.relay.lane_reaper import LaneReaper
+from headrace.relay.sweep import Sweep
+from headrace.relay.walk import Walk
+from headrace.service import Loop
+
+_log = logging.getLogger("headrace.relay")
+HORIZON = 30.0
+_SHORTEST = 0.05
+_LONGEST = 1.0
+_LEAD = 5.0
+
+
+class Relay:
+    """Keeps the lane equal to the ledger.
+
+    Any number of relays is correct, since every step is idempotent by (id, gen) and bound to the
+    epoch; one leads, which saves the others the work.
+
+    Args:
+        grace: seconds after which nobody works under an earlier epoch any more.
+    """
+
+    def __init__(self, ledger: LaneLedger, lane: Lane | None, *, grace: float = GRACE) -> None:
+        self._id = uuid.uuid4()
+        self._ledger = ledger
+        self._lane = lane
+        self._grace = grace
+        self._epoch = 0
+        self._since = 0.0
+        self._pause = _SHORTEST
+        self._leads_until = 0.0
+        if lane is not None:
+            self._walk = Walk(ledger, lane, horizon=HORIZON)
+            self._sweep = Sweep(ledger, lane, self._walk, horizon=HORIZON)
+            self._reaper = LaneReaper(ledger, lane)
+        self.loop = Loop("relay", self.poll)
+
+    async def poll(self) -> float:
+        """One round."""
+        if not await self._leads():
+            return _LONGEST
+        view = await self._ledger.view()
+        self._watch(view)
+        if not view.calm and boottime() - self._since >= self._grace:
+            await self._ledger.calm(view.epoch)
+        if self._lane is None:
+            return _LONGEST
+        if view.mode is Mode.DIRECT:
+            if not view.held:
+                await self._begin(view)
+            return _LONGEST
+        if view.mode is Mode.REBUILD or await self._lane.epoch() != view.epoch:
+            await self._rebuild(self._lane, view)
+            return 0.0
+        return await self._carry(view)
+
+    async def _leads(self) -> bool:
+        now = boottime()
+        if now < self._leads_until - _LEAD / 2:
+            return True
+        role = "clock of the lane" if self._lane is None else "relay"
+        if await self._ledger.lead(role, self._id, _LEAD):
+            self._leads_until = now + _LEAD
+            return True
+        return False
+
+    def _watch(self, view: LaneView) -> None:
+        """Time since a switch is measured here, from when it was seen (as the reaper does)."""
+        if view.epoch != self._epoch:
+            self._epoch = view.epoch
+            self._since = boottime()
+            if self._lane is not None:
+                self._sweep.forget()
+
+    async def _begin(self, view: LaneView) -> None:
+        """A lane is configured and nobody wants it off: use it."""
+        await self._ledger.switch(view.epoch, Mode.REBUILD, held=False)
+
+    async def _rebuild(self, lane: Lane, view: LaneView) -> None:
+        """A new lane: another epoch than the one whose data are gone, then grace, then a refill.
+
+        Whoever notices first raises the epoch; opening it again changes nothing.
+        """
+        if view.mode is Mode.HYBRID:
+            _log.warning("the lane lost its data (epoch %d); building it anew", view.epoch)
+            await self._ledger.switch(view.epoch, Mode.REBUILD, held=False)
+            return
+        paused = [queue.name for queue in await self._ledger.queues() if queue.paused]
+        await lane.open_epoch(view.epoch, grace=self._grace, paused=paused)
+        await self._ledger.fence(view.epoch, Mode.HYBRID)
+        _log.info("the lane is open under epoch %d", view.epoch)
+
+    async def _carry(self, view: LaneView) -> float:
+        moved = await self._reaper.round(view)
+        moved += await self._sweep.round(view)
+        moved += await self._walk.round(view)
+        self._pause = _SHORTEST if moved else min(self._pause * 2, _LONGEST)
+        return self._pause

@@ -1,0 +1,108 @@
+"""The walk: feeds a bounded lane from a backlog, and what comes due (protocol A2).
+
+A queue's level is walked in its order, (run_at, id), from the start up to the horizon, where the
+walk goes on as time does. A put that does not fit leaves the lane's own cursor at it: from there
+the refill goes on when there is room. So each job due within the horizon is in the lane, beyond its
+level's cursor, or in somebody's hands.
+"""
+
+from headrace.model.entry import START, Cursor, LaneEntry, PutReply
+from headrace.model.lane_view import LaneView
+from headrace.model.priority import LEVELS
+from headrace.ports.clock import boottime
+from headrace.ports.lane import Lane
+from headrace.ports.lane_ledger import LaneLedger, QueueRow
+
+_STEP = 500
+_NET = 60.0
+_ROOM = 0.5
+_Level = tuple[str, int]
+
+
+class Walk:
+    """Walks every queue and level, and refills those that have spilled.
+
+    Every minute it begins anew: whatever was lost from the lane, key by key, is found.
+
+    Args:
+        cap: how many entries a level of the lane holds; a level that is half empty is refilled.
+    """
+
+    def __init__(
+        self, ledger: LaneLedger, lane: Lane, *, horizon: float, cap: int = 20_000
+    ) -> None:
+        self._ledger = ledger
+        self._lane = lane
+        self._horizon = horizon
+        self._cap = cap
+        self._reached: dict[_Level, Cursor] = {}
+        self._rests: dict[_Level, float] = {}
+        self._began = boottime()
+
+    def restart(self) -> None:
+        """Walk from the start again."""
+        self._reached.clear()
+        self._rests.clear()
+        self._began = boottime()
+
+    async def round(self, view: LaneView) -> int:
+        """Walk a step of every level; returns how many jobs were put."""
+        if boottime() - self._began > _NET:
+            self.restart()
+        cursors = await self._lane.cursors(view.epoch)
+        put = 0
+        for queue in await self._ledger.queues():
+            if queue.paused:
+                continue
+            for level in LEVELS:
+                put += await self._advance(view, queue, level, cursors.get((queue.name, level)))
+            put += await self._refill(view, queue, cursors)
+        return put
+
+    async def _advance(
+        self, view: LaneView, queue: QueueRow, level: int, spilled: Cursor | None
+    ) -> int:
+        """A step from where the walk is, unless a cursor lies before it: that is the refill's."""
+        key = (queue.name, level)
+        here = self._reached.get(key, START)
+        if boottime() < self._rests.get(key, 0.0) or (spilled is not None and spilled <= here):
+            return 0
+        entries = await self._ledger.walk(queue, level, here, view, self._horizon, _STEP)
+        if len(entries) < _STEP:
+            self._rests[key] = boottime() + self._horizon / 6
+        if not entries:
+            return 0
+        replies = await self._lane.put(view.epoch, entries)
+        self._reached[key] = _position(entries[-1])
+        return replies.count(PutReply.STORED)
+
+    async def _refill(self, view: LaneView, queue: QueueRow, cursors: dict[_Level, Cursor]) -> int:
+        spilled = {level: cursor for (name, level), cursor in cursors.items() if name == queue.name}
+        if not spilled:
+            return 0
+        depth = await self._lane.depth(view.epoch, queue.name)
+        put = 0
+        for level, cursor in spilled.items():
+            if depth.ready.get(level, 0) < self._cap * _ROOM:
+                put += await self._refill_level(view, queue, level, cursor)
+        return put
+
+    async def _refill_level(
+        self, view: LaneView, queue: QueueRow, level: int, cursor: Cursor
+    ) -> int:
+        """A step beyond a cursor. What does not fit meanwhile lowers it again, by itself."""
+        before = Cursor(cursor.run_at - 1, START.id)  # the job at the cursor itself did not fit
+        entries = await self._ledger.walk(queue, level, before, view, self._horizon, _STEP)
+        beyond = _position(entries[-1]) if len(entries) == _STEP else None
+        if not await self._lane.move_cursor(view.epoch, queue.name, level, cursor, beyond):
+            return 0
+        if not entries:
+            return 0
+        replies = await self._lane.put(view.epoch, entries)
+        key, reached = (queue.name, level), _position(entries[-1])
+        self._reached[key] = max(self._reached.get(key, START), reached)
+        return replies.count(PutReply.STORED)
+
+
+def _position(entry: LaneEntry) -> Cursor:
+    return Cursor(entry.run_at, entry.id)

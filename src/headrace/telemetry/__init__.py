@@ -1,0 +1,1 @@
+"""What headrace tells of itself."""

@@ -1,0 +1,118 @@
+"""Leases belong to workers: beats reconcile, silence expires (protocol A1)."""
+
+from uuid import uuid4
+
+from headrace.model.entry import Ended
+from headrace.testing.lanes.rig import EPOCH, LEASE, Rig, entry
+
+
+class Leases:
+    """Tests of beat, leave and expired."""
+
+    async def test_a_beat_keeps_what_it_names(self, rig: Rig) -> None:
+        await rig.put(entry(), entry())
+        held = await rig.take()
+        beat = await rig.beat(rig.ann, held)
+        assert (beat.alive, beat.lost) == (True, frozenset())
+        assert await rig.take(worker=rig.bob) == []
+
+    async def test_a_beat_releases_what_an_answered_call_gave_unnamed(self, rig: Rig) -> None:
+        fresh = [await rig.fresh() for _ in range(3)]
+        await rig.put(*fresh)
+        held = await rig.take()
+        await rig.beat(rig.ann, held[:1])
+        again = await rig.take(worker=rig.bob)
+        assert [(one.id, one.flagged) for one in again] == [
+            (one.id, True) for one in (fresh[1], fresh[2])
+        ]
+
+    async def test_a_beat_leaves_what_a_reply_in_flight_brings(self, rig: Rig) -> None:
+        await rig.put(entry())
+        held = await rig.take()
+        await rig.beat(rig.ann, [], answered=held[0].call - 1)
+        assert await rig.take(worker=rig.bob) == []
+        assert await rig.lane.extend(EPOCH, rig.ann, held) == {held[0].token}
+
+    async def test_a_call_that_arrives_after_it_was_given_up_is_released(self, rig: Rig) -> None:
+        await rig.put(entry())
+        await rig.beat(rig.ann, [], answered=7)
+        late = await rig.lane.take(EPOCH, rig.ann, "mail", 7, 1)
+        assert len(late.deliveries) == 1
+        await rig.beat(rig.ann, [], answered=7)
+        assert len(await rig.take(worker=rig.bob)) == 1
+
+    async def test_a_beat_tells_what_is_lost(self, rig: Rig) -> None:
+        await rig.put(*(entry() for _ in range(4)))
+        held = await rig.take()
+        await rig.lane.drop(EPOCH, [Ended(held[0].id, 1)])
+        await rig.put(entry(id=held[1].id, gen=2))
+        await rig.lane.release(EPOCH, rig.ann, [held[2]])
+        beat = await rig.beat(rig.ann, held)
+        assert beat.lost == {one.token for one in held[:3]}
+
+    async def test_a_beat_is_repeatable(self, rig: Rig) -> None:
+        await rig.put(*(entry() for _ in range(3)))
+        held = await rig.take()
+        for _ in range(2):
+            assert (await rig.beat(rig.ann, held[:2])).lost == frozenset()
+        assert len(await rig.take(worker=rig.bob)) == 1
+
+    async def test_silence_expires_and_only_it(self, rig: Rig) -> None:
+        await rig.put(entry(), entry())
+        mine, yours = await rig.take(1), await rig.take(1, worker=rig.bob)
+        assert await rig.lane.expired(EPOCH, 10) == []
+        await rig.fall_silent(rig.ann)
+        for _ in range(2):
+            (lease,) = await rig.lane.expired(EPOCH, 10)
+            assert lease == (rig.ann, mine[0].id, 1, mine[0].call)
+        assert await rig.lane.extend(EPOCH, rig.bob, yours) == {yours[0].token}
+        assert await rig.take(worker=rig.bob) == [], "it does not come back by itself"
+
+    async def test_expired_is_bounded(self, rig: Rig) -> None:
+        await rig.put(*(entry() for _ in range(9)))
+        await rig.take()
+        await rig.fall_silent(rig.ann)
+        assert len(await rig.lane.expired(EPOCH, 4)) == 4
+        assert len(await rig.lane.expired(EPOCH, 100)) == 9
+
+    async def test_what_expired_leaves_by_a_newer_generation_or_a_drop(self, rig: Rig) -> None:
+        await rig.put(entry(), entry())
+        one, other = await rig.take()
+        await rig.fall_silent(rig.ann)
+        await rig.put(entry(id=one.id, gen=2))
+        await rig.lane.drop(EPOCH, [Ended(other.id, 1)])
+        assert await rig.lane.expired(EPOCH, 10) == []
+        assert [got.token for got in await rig.take(worker=rig.bob)] == [(one.id, 2)]
+
+    async def test_a_late_beat_keeps_what_nobody_took(self, rig: Rig) -> None:
+        await rig.put(entry(), entry())
+        held = await rig.take()
+        await rig.fall_silent(rig.ann)
+        await rig.put(entry(id=held[0].id, gen=2))
+        assert (await rig.beat(rig.ann, held)).lost == {held[0].token}
+        assert await rig.lane.expired(EPOCH, 10) == []
+
+    async def test_a_worker_that_leaves_empty_is_gone(self, rig: Rig) -> None:
+        await rig.lane.leave(EPOCH, rig.ann)
+        await rig.lane.leave(EPOCH, uuid4())
+        await rig.put(entry())
+        assert await rig.take() == []
+
+    async def test_what_a_leaving_worker_holds_has_expired(self, rig: Rig) -> None:
+        await rig.put(entry())
+        held = await rig.take()
+        await rig.lane.leave(EPOCH, rig.ann)
+        assert [lease.id for lease in await rig.lane.expired(EPOCH, 10)] == [held[0].id]
+
+    async def test_after_a_gap_every_worker_gets_one_full_lease(self, rig: Rig) -> None:
+        await rig.put(entry())
+        await rig.take()
+        await rig.pass_time(10 * LEASE)
+        assert await rig.lane.expired(EPOCH, 10) == [], "nobody had a chance to beat"
+        await rig.fall_silent(rig.ann)
+        assert len(await rig.lane.expired(EPOCH, 10)) == 1
+
+    async def test_after_a_gap_all_is_suspect(self, rig: Rig) -> None:
+        await rig.pass_time(10 * LEASE)
+        await rig.put(await rig.fresh())
+        assert [one.flagged for one in await rig.take()] == [True]

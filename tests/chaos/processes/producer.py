@@ -1,0 +1,137 @@
+"""A producer process of a chaos run: enqueues in every way until SIGTERM, then ends with 0.
+
+It holds back while many of its jobs wait, so that faults strike busy workers all along.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import count
+from random import Random
+
+import asyncpg
+
+from chaos.events import EnqueueReturned, EnqueueUndone
+from chaos.history import History
+from chaos.processes.patience import until_the_ledger_is_there
+from chaos.processes.stage import set_stage
+from chaos.processes.tasks import build
+from headrace import Headrace, JobHandle, OutcomeUnknown, Task
+from headrace.ledger.faults import translated
+from headrace.supervisor.signals import draining
+
+LIVE_AT_MOST = 300
+PAUSE = 0.05
+KEYS = 40
+KINDS = {
+    "quick": 60,
+    "slow": 8,
+    "threaded": 4,
+    "blocking": 1,
+    "effect": 12,
+    "effect_then_failure": 4,
+    "failing": 4,
+    "doomed": 2,
+    "once": 3,
+    "snoozing": 4,
+    "unwanted": 2,
+}
+LIVE = "SELECT count(*) FROM headrace.job WHERE state = 0"
+
+
+class Producer:
+    """Sends requests; each has a name of its own that its job carries."""
+
+    def __init__(self, app: Headrace, history: History, tx: asyncpg.Connection) -> None:
+        self._app = app
+        self._history = history
+        self._tx = tx
+        self._random = Random()
+        self._orders = (f"{os.getpid()}-{number}" for number in count())
+        self._ways: tuple[Callable[[], Awaitable[None]], ...] = (
+            self._one_by_one,
+            self._concurrently,
+            self._many,
+            self._transaction,
+            self._keyed,
+        )
+
+    async def send_some(self) -> None:
+        """Enqueue some jobs in one of the ways; what the ledger's absence stops is not told."""
+        try:
+            if await self._tx.fetchval(LIVE) > LIVE_AT_MOST:
+                await asyncio.sleep(PAUSE)
+                return
+            await self._random.choice(self._ways)()
+        except OutcomeUnknown:
+            pass  # the job may be there or not: nothing was promised
+
+    async def _one_by_one(self) -> None:
+        for _ in range(5):
+            self._durable([await self._enqueue()])
+
+    async def _concurrently(self) -> None:
+        async def one() -> None:
+            self._durable([await self._enqueue()])
+
+        await asyncio.gather(*(one() for _ in range(20)))
+
+    async def _many(self) -> None:
+        jobs = [self._task().job(next(self._orders), self._seconds()) for _ in range(30)]
+        self._durable(await self._app.enqueue_many(jobs))
+
+    async def _transaction(self) -> None:
+        for wanted in (True, False):
+            transaction = self._tx.transaction()
+            await transaction.start()
+            jobs = [await self._enqueue(tx=self._tx) for _ in range(3)]
+            if wanted:
+                await transaction.commit()
+                self._durable(jobs)
+            else:
+                await transaction.rollback()
+                for job in jobs:
+                    self._history.append(EnqueueUndone(job=str(job.id)))
+
+    async def _keyed(self) -> None:
+        key = f"key-{self._random.randrange(KEYS)}"
+        bound = self._app.tasks["quick"].options(idempotency_key=key)
+        self._durable([await bound.enqueue(key)])
+
+    async def _enqueue(self, **options: object) -> JobHandle[object]:
+        task = self._task()
+        return await task.enqueue(next(self._orders), self._seconds(), **options)
+
+    def _task(self) -> Task[..., object]:
+        (kind,) = self._random.choices(list(KINDS), list(KINDS.values()))
+        return self._app.tasks[kind]
+
+    def _seconds(self) -> float:
+        return self._random.choice((0.0, 0.02, 0.1, 0.4))
+
+    def _durable(self, jobs: Iterable[JobHandle[object]]) -> None:
+        for job in jobs:
+            self._history.append(EnqueueReturned(job=str(job.id)))
+
+
+async def main() -> None:
+    stage = set_stage()
+    app = build(stage)
+    asked = asyncio.Event()
+
+    async def produce() -> None:
+        with translated():
+            connection = await asyncpg.connect(os.environ["HEADRACE_DATABASE_URL"])
+            async with app:
+                producer = Producer(app, stage.history, connection)
+                with draining(asked.set):
+                    while not asked.is_set():
+                        await producer.send_some()
+
+    await until_the_ledger_is_there(produce)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(format="%(asctime)s %(process)d %(levelname)s %(message)s")
+    asyncio.run(main())

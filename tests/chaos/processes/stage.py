@@ -1,0 +1,239 @@
+"""What a chaos process does to the product from outside before it uses it.
+
+It records a history of what the ledger and the fence are asked and answer, puts the crash and hold
+points of this process around them, and puts on its broken twin.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+from chaos.crashpoints import CrashPoint, armed, crash_points_of_this_process
+from chaos.direct_twins import DIRECT_TWINS
+from chaos.events import (
+    CrashPointReached,
+    EnqueueCalled,
+    Event,
+    LeaseLost,
+    Outcome,
+    RunEnded,
+    Settled,
+    SettleSent,
+    StartChecked,
+)
+from chaos.history import History, now_ns, read_history
+from chaos.holdpoints import held
+from chaos.twins import apply_twin_of_this_process, swap_method
+from headrace import connect
+from headrace.ledger.postgres import PostgresLedger
+from headrace.ledger.transaction import LedgerTransaction
+from headrace.model.job import Delivery, Inserted, NewJob, Settlement
+from headrace.model.state import Stored
+from headrace.supervisor import node
+from headrace.worker import worker as worker_module
+from headrace.worker.attempt import Attempt
+from headrace.worker.executor import Executor
+from headrace.worker.hand import Hand
+from headrace.worker.worker import Worker
+
+FOLDER = "HEADRACE_CHAOS_FOLDER"
+LEASE = "HEADRACE_CHAOS_LEASE"
+PREFETCH = "HEADRACE_CHAOS_PREFETCH"
+T = TypeVar("T")
+TOLD = {
+    Stored.COMPLETED: Outcome.COMPLETE,
+    Stored.DEAD: Outcome.DEAD,
+    Stored.CANCELLED: Outcome.CANCEL,
+}
+
+
+class Middle:
+    """The middle of a handler, as a point."""
+
+    def reach(self) -> None:
+        """Be there."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The history of this process and the points around its objects."""
+
+    history: History
+    points: Sequence[CrashPoint]
+
+    def around(self, name: str, target: T) -> T:
+        """Return the target with its points around it."""
+        return armed(name, held(name, target, self.history), self.points, self.history)
+
+    @property
+    def middle(self) -> Middle:
+        """The point in the middle of handlers."""
+        return self.around("handler", Middle())
+
+
+def set_stage() -> Stage:
+    """Open this process's history and change the product as the environment says.
+
+    A crash point that was reached already is not armed again: its process was started anew.
+    """
+    folder = Path(os.environ[FOLDER])
+    reached = {e.name for e in read_history(folder) if isinstance(e, CrashPointReached)}
+    points = [point for point in crash_points_of_this_process() if point.name not in reached]
+    stage = Stage(History(folder), points)
+    apply_twin_of_this_process(DIRECT_TWINS)
+    witness = Witness(stage.history)
+    _record_ledger(stage, witness)
+    _record_transactions(stage, witness)
+    _record_hands(stage)
+    _record_runs(stage.history)
+    if prefetch := os.environ.get(PREFETCH):
+        _put(node, "Worker", partial(Worker, prefetch=int(prefetch)))
+    return stage
+
+
+def lease() -> float:
+    """Return the lease of this process in seconds."""
+    return float(os.environ[LEASE])
+
+
+def told(settlement: Settlement) -> Outcome:
+    """Name what a settlement says."""
+    if settlement.state is Stored.LIVE:
+        return Outcome.SNOOZE if settlement.snoozed else Outcome.RETRY
+    return TOLD[settlement.state]
+
+
+class Witness:
+    """Writes down what the ledger is asked and answers."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self._first: dict[tuple[UUID, int], Outcome] = {}
+        self._found: set[tuple[UUID, int]] = set()
+
+    def asked(self, worker: UUID, settlements: Iterable[Settlement]) -> None:
+        """Outcomes are about to be sent."""
+        for one in settlements:
+            self._first.setdefault((one.id, one.gen), told(one))
+            self._note(SettleSent, worker, one, outcome=told(one))
+
+    def found(self, settlements: Iterable[Settlement]) -> None:
+        """What was said first of these attempts had been accepted, and its reply lost."""
+        self._found.update((one.id, one.gen) for one in settlements)
+
+    def answered(self, worker: UUID, settlement: Settlement, *, accepted: bool) -> None:
+        """The ledger accepted an outcome or refused it."""
+        token = (settlement.id, settlement.gen)
+        outcome = self._first[token] if token in self._found else told(settlement)
+        self._note(Settled, worker, settlement, outcome=outcome, accepted=accepted)
+
+    def _note(
+        self, kind: Callable[..., Event], worker: UUID, settlement: Settlement, **more: object
+    ) -> None:
+        job, gen = str(settlement.id), settlement.gen
+        self.history.append(kind(job=job, gen=gen, worker=str(worker), **more))
+
+
+class RecordedLedger(PostgresLedger):
+    """The ledger, whose inserts, settles and judgements leave lines in the history."""
+
+    witness: Witness
+
+    async def insert(self, jobs: Sequence[NewJob]) -> list[Inserted]:
+        for job in jobs:
+            self.witness.history.append(EnqueueCalled(job=str(job.id)))
+        return await super().insert(jobs)
+
+    async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[UUID]:
+        self.witness.asked(worker, settlements)
+        accepted = await super().settle(worker, settlements)
+        for one in settlements:
+            self.witness.answered(worker, one, accepted=one.id in accepted)
+        return accepted
+
+    async def _settled_before(self, worker: UUID, batch: Sequence[Settlement]) -> set[UUID]:
+        known = await super()._settled_before(worker, batch)
+        self.witness.found(one for one in batch if one.id in known)
+        return known
+
+    async def judge(self, worker: UUID, beats: int) -> bool:
+        judged = await super().judge(worker, beats)
+        if judged:
+            self.witness.history.append(LeaseLost(cause="judged", worker=str(worker)))
+        return judged
+
+
+class RecordedHand(Hand):
+    """The hand, whose fence check leaves a line in the history."""
+
+    history: History
+
+    def start(self, delivery: Delivery) -> bool:
+        asked_at = now_ns()
+        allowed = super().start(delivery)
+        if allowed:
+            self.history.append(
+                StartChecked(
+                    job=str(delivery.id),
+                    gen=delivery.gen,
+                    worker=str(self.worker),
+                    attempt=delivery.attempt,
+                    asked_at=asked_at,
+                )
+            )
+        return allowed
+
+
+def _record_ledger(stage: Stage, witness: Witness) -> None:
+    def ledger(url: str, *, size: int) -> PostgresLedger:
+        recorded = RecordedLedger(url, size=size)
+        recorded.witness = witness
+        return stage.around("ledger", recorded)
+
+    _put(connect, "PostgresLedger", ledger)
+
+
+def _record_transactions(stage: Stage, witness: Witness) -> None:
+    commit = LedgerTransaction.commit
+
+    async def recorded(self: LedgerTransaction, worker: UUID, settlement: Settlement) -> bool:
+        witness.asked(worker, [settlement])
+        _put(self, "_transaction", stage.around("transaction", self._transaction))
+        accepted = await commit(self, worker, settlement)
+        witness.answered(worker, settlement, accepted=accepted)
+        return accepted
+
+    swap_method(LedgerTransaction, "commit", recorded)
+
+
+def _record_hands(stage: Stage) -> None:
+    def hand(worker: UUID, registered: float, *, lease: float) -> Hand:
+        recorded = RecordedHand(worker, registered, lease=lease)
+        recorded.history = stage.history
+        return stage.around("hand", recorded)
+
+    _put(worker_module, "Hand", hand)
+
+
+def _record_runs(history: History) -> None:
+    conclude = Executor._conclude
+
+    async def recorded(
+        self: Executor, hand: Hand, attempt: Attempt, settlement: Settlement
+    ) -> Settlement | None:
+        history.append(
+            RunEnded(job=str(settlement.id), gen=settlement.gen, worker=str(hand.worker))
+        )
+        return await conclude(self, hand, attempt, settlement)
+
+    swap_method(Executor, "_conclude", recorded)
+
+
+def _put(owner: object, name: str, replacement: object) -> None:
+    if not hasattr(owner, name):
+        raise AttributeError(f"{owner} has no {name} to replace; the stage must follow the product")
+    setattr(owner, name, replacement)

@@ -1,0 +1,108 @@
+"""The application that chaos processes share: a handler for each way in which a run can go.
+
+Each job carries ``order``, which names the producer's request, and ``seconds`` to take.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from datetime import timedelta
+from random import random
+
+from chaos.processes.stage import Stage
+from headrace import Cancel, Context, Dead, Headrace, Retry, RetryPolicy, Snooze
+
+QUEUE = "work"
+ATTEMPTS = 20  # enough that faults alone use up nobody's
+NOW = timedelta(milliseconds=20)
+SOON = timedelta(milliseconds=200)
+EFFECT = "INSERT INTO effect (job, gen_of_run) VALUES ($1, $2)"
+
+
+def build(stage: Stage, queues: tuple[str, ...] = (QUEUE,)) -> Headrace:
+    """Return the application, not yet started."""
+    app = Headrace("chaos")
+    for queue in queues:
+        app.queue(queue)
+    retry = RetryPolicy(base=NOW, cap=SOON)
+    middle = stage.middle
+
+    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=retry)
+    async def quick(order: str, seconds: float = 0.0) -> str:
+        del seconds
+        return order
+
+    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=retry)
+    async def slow(order: str, seconds: float) -> str:
+        middle.reach()
+        await asyncio.sleep(seconds)
+        return order
+
+    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=retry)
+    def threaded(order: str, seconds: float) -> str:
+        middle.reach()
+        time.sleep(seconds)
+        return order
+
+    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=retry)
+    async def blocking(order: str, seconds: float) -> str:
+        time.sleep(seconds)  # noqa: ASYNC251  the beat goes on in its own thread
+        return order
+
+    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=retry)
+    async def effect(ctx: Context, order: str, seconds: float = 0.0) -> str:
+        async with ctx.transaction() as tx:
+            await tx.execute(EFFECT, ctx.job_id, ctx.attempt)
+            middle.reach()
+            await asyncio.sleep(seconds)
+        return order
+
+    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=retry)
+    async def effect_then_failure(ctx: Context, order: str, seconds: float = 0.0) -> str:
+        async with ctx.transaction() as tx:
+            await tx.execute(EFFECT, ctx.job_id, ctx.attempt)
+        await asyncio.sleep(seconds)
+        if random() < 0.5:
+            raise Retry("what it wrote is undone", after=NOW)
+        return order
+
+    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=retry)
+    async def failing(ctx: Context, order: str, seconds: float = 0.0) -> str:
+        await asyncio.sleep(seconds)
+        if ctx.attempt == 1:
+            raise ValueError("the first attempt fails")
+        return order
+
+    @app.task(queue=QUEUE, max_attempts=2, retry=retry)
+    async def doomed(order: str, seconds: float = 0.0) -> None:
+        await asyncio.sleep(seconds)
+        raise Dead(order) if random() < 0.5 else ValueError(order)
+
+    @app.task(queue=QUEUE, max_attempts=1)
+    async def once(order: str, seconds: float = 0.0) -> str:
+        middle.reach()
+        await asyncio.sleep(seconds)
+        return order
+
+    @app.task(queue=QUEUE, max_attempts=ATTEMPTS)
+    async def snoozing(order: str, seconds: float = 0.0) -> str:
+        await asyncio.sleep(seconds)
+        if random() < 0.5:
+            raise Snooze(NOW)
+        return order
+
+    @app.task(queue=QUEUE, max_attempts=ATTEMPTS)
+    async def unwanted(order: str, seconds: float = 0.0) -> None:
+        await asyncio.sleep(seconds)
+        raise Cancel(order)
+
+    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=retry)
+    async def retire(ctx: Context, order: str, seconds: float = 0.0) -> str:
+        """Ask the own process to drain, as a deployment does."""
+        if ctx.attempt == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(seconds)
+        return order
+
+    return app

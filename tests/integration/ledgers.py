@@ -1,0 +1,44 @@
+"""What tests of the ledger say again and again."""
+
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+
+from headrace.ledger.postgres import PostgresLedger
+from headrace.model.job import Delivery, NewJob, Settlement
+from headrace.model.priority import STRIDES, Shares
+from headrace.model.state import Stored
+
+Worker = Any
+
+
+def new_job(ledger: PostgresLedger, **changes: Any) -> NewJob:
+    return NewJob(**{"id": ledger.new_id(), "task": "t", "queue": "q", "payload": b"{}", **changes})
+
+
+async def add(ledger: PostgresLedger, n: int = 1, **changes: Any) -> list[NewJob]:
+    jobs = [new_job(ledger, **changes) for _ in range(n)]
+    await ledger.insert(jobs)
+    return jobs
+
+
+async def hire(ledger: PostgresLedger) -> Worker:
+    worker = uuid4()
+    await ledger.register(worker, "host", 1, ["q"])
+    return worker
+
+
+async def claim(
+    ledger: PostgresLedger, worker: Worker, n: int = 1, call: int = 1
+) -> list[Delivery]:
+    return await ledger.claim(worker, "q", call, n, (Shares().passes(), STRIDES))
+
+
+def settlement(delivery: Delivery, state: Stored = Stored.COMPLETED, **changes: Any) -> Settlement:
+    return Settlement(id=delivery.id, gen=delivery.gen, state=state, **changes)
+
+
+async def stored(sql: asyncpg.Connection) -> int:
+    count: int = await sql.fetchval("SELECT count(*) FROM headrace.job")
+    return count

@@ -1,0 +1,392 @@
+import asyncio
+import contextlib
+import getpass
+import io
+import json
+import re
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from typer.testing import CliRunner
+
+from headrace.cli.application import load_app
+from headrace.cli.root import app, report
+from headrace.errors import HeadraceError, UsageError
+from headrace.model.state import State, Stored
+from jobsmith import HOUR, Jobsmith, smith_at
+
+PROGRAM = Path(sys.executable).with_name("headrace")
+SHOP = """
+from headrace import Headrace
+
+app = Headrace("shop")
+number = 7
+
+
+@app.task(queue="orders")
+async def pack(order: int, fast: bool = False) -> None: ...
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        assert self.status == 0, self
+        return json.loads(self.out)
+
+
+class Cli:
+    """Runs commands on this database: in this process, or as a program in a folder of its own."""
+
+    def __init__(self, folder: Path, url: str | None) -> None:
+        self.folder = folder
+        self._environment = {} if url is None else {"HEADRACE_DATABASE_URL": url}
+
+    async def __call__(self, *arguments: object) -> Result:
+        return await asyncio.to_thread(self._invoke, [str(one) for one in arguments])
+
+    def _invoke(self, arguments: list[str]) -> Result:
+        runner = CliRunner(
+            env={"HEADRACE_DATABASE_URL": None, "COLUMNS": "80", **self._environment}
+        )
+        result = runner.invoke(app, arguments)
+        if not isinstance(result.exception, HeadraceError):
+            assert isinstance(result.exception, SystemExit | None), result.exception
+            return Result(result.exit_code, result.stdout, result.stderr)
+        with contextlib.redirect_stderr(io.StringIO()) as err:
+            status = report(result.exception)
+        return Result(status, result.stdout, result.stderr + err.getvalue())
+
+    async def program(self, *arguments: object) -> Result:
+        process = await asyncio.create_subprocess_exec(
+            str(PROGRAM),
+            *map(str, arguments),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=self.folder,
+            env={"PATH": "/usr/bin:/bin", "COLUMNS": "80", **self._environment},
+        )
+        out, err = await process.communicate()
+        assert process.returncode is not None
+        return Result(process.returncode, out.decode(), err.decode())
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> Cli:
+    """Without a database."""
+    return Cli(tmp_path, None)
+
+
+@pytest.fixture
+async def smith(database_url: str) -> AsyncIterator[Jobsmith]:
+    async with smith_at(database_url) as smith:
+        yield smith
+
+
+@pytest.fixture
+def cli(smith: Jobsmith, tmp_path: Path) -> Cli:
+    return Cli(tmp_path, smith.url)
+
+
+async def test_help_and_version(nowhere: Cli) -> None:
+    shown = await nowhere("--help")
+    assert shown.status == 0
+    for command in ("migrate", "doctor", "verify", "enqueue", "jobs", "dlq", "queues"):
+        assert f"\n  {command}" in shown.out
+    assert "\x1b" not in shown.out
+    assert (await nowhere("--version")).out.startswith("headrace ")
+    for group in ("jobs", "dlq", "queues"):
+        assert (await nowhere(group, "--help")).status == 0
+
+
+async def test_help_imports_nothing_slow() -> None:
+    code = (
+        "import sys\nfrom headrace.cli import main\nsys.argv = ['headrace', '--help']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print({'asyncpg', 'pydantic', 'msgspec', 'asyncio', 'rich'} & set(sys.modules))"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    assert out.decode().splitlines()[-1] == "set()"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["nosuch"], 2, "No such command 'nosuch'"),
+        (["jobs", "list", "--state", "done"], 2, "'done' is not one of"),
+        (["jobs", "list"], 1, "headrace: no database is configured; give --database-url"),
+        (["jobs", "cancel"], 2, "headrace: which jobs?"),
+        (["jobs", "cancel", "x"], 2, "headrace: 'x' is not the id of a job"),
+        (["jobs", "cancel", str(uuid4()), "-q", "a"], 2, "both ids and a filter"),
+        (["dlq", "replay", "-q", "a", "--since", "3"], 2, "since='3' is not a duration"),
+        (["jobs", "delete", "--state", "running"], 2, "cannot be done to running jobs"),
+        (["queues", "clean", "a", "--state", "running"], 2, "cannot be done to running jobs"),
+        (["doctor", "--database-url", "mysql://x"], 1, "write postgresql://"),
+        (["jobs", "list", "--database-url", "postgresql://x@127.0.0.1:1/y"], 1, "127.0.0.1:1"),
+        (["queues", "list", "--database-url", "postgresql://x", "--embedded"], 2, "choose one"),
+    ],
+)
+async def test_errors_are_a_sentence(
+    arguments: list[str], status: int, words: str, nowhere: Cli
+) -> None:
+    result = await nowhere(*arguments)
+    assert result.status == status
+    assert words in result.err
+    assert "Traceback" not in result.err
+    assert result.out == ""
+
+
+async def test_the_program_itself(nowhere: Cli) -> None:
+    refused = await nowhere.program("jobs", "list")
+    assert (refused.status, refused.out) == (1, "")
+    assert refused.err.startswith("headrace: no database is configured; ")
+    assert refused.err.count("\n") == 1
+    assert (await nowhere.program("jobs", "cancel", "x")).status == 2
+
+
+async def test_migrate(database_url: str, tmp_path: Path) -> None:
+    cli = Cli(tmp_path, database_url)
+    missing = await cli("queues", "list")
+    assert (missing.status, "headrace migrate" in missing.err) == (1, True)
+    before = (await cli("migrate", "status", "--json")).json["migrations"]
+    assert {one["applied"] for one in before} == {False}
+    assert "applied 0001 ledger" in (await cli("migrate")).out
+    assert (await cli("migrate", "up")).out == "the schema is up to date\n"
+    after = (await cli("migrate", "status", "--json")).json["migrations"]
+    assert {one["applied"] for one in after} == {True}
+
+
+async def test_the_script_of_migrations_makes_the_same_schema(
+    database_url: str, tmp_path: Path
+) -> None:
+    import asyncpg  # noqa: PLC0415 - only here
+
+    cli = Cli(tmp_path, database_url)
+    script = (await Cli(tmp_path, None)("migrate", "sql")).out
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(script)
+    finally:
+        await connection.close()
+    assert (await cli("migrate")).out == "the schema is up to date\n"
+
+
+async def test_listing_jobs(smith: Jobsmith, cli: Cli) -> None:
+    (dead,) = await smith.die()
+    (scheduled,) = await smith.insert(delay=HOUR, queue="other")
+    shown = (await cli("jobs", "list")).out.splitlines()
+    assert shown[0].split() == ["id", "state", "queue", "task", "runs", "made", "due", "error"]
+    assert [line.split()[0] for line in shown[1:]] == [str(scheduled), str(dead)]
+    starts = [
+        line.index(word) for line, word in zip(shown, ("state", "scheduled", "dead"), strict=True)
+    ]
+    assert len(set(starts)) == 1  # columns align
+    assert shown[2].endswith("ValueError: Boom 50% at host_1")
+    assert not any(line != line.rstrip() for line in shown)
+    page = (await cli("jobs", "list", "--limit", "1", "--json")).json
+    assert [job["id"] for job in page["jobs"]] == [str(scheduled)]
+    assert page["jobs"][0]["state"] == "scheduled"
+    rest = (await cli("jobs", "list", "--before", page["cursor"], "--json")).json
+    assert [job["id"] for job in rest["jobs"]] == [str(dead)]
+    assert rest["cursor"] is None
+    empty = (await cli("jobs", "list", "--since", "2001-01-01", "--until", "1h", "--json")).json
+    assert empty == {"jobs": [], "cursor": None}
+    letters = (await cli("dlq", "list", "--json")).json
+    assert [job["id"] for job in letters["jobs"]] == [str(dead)]
+    (older,) = (await cli("dlq", "list", "--limit", "1", "--before", scheduled, "--json")).json[
+        "jobs"
+    ]
+    assert older["id"] == str(dead)
+
+
+async def test_show(smith: Jobsmith, cli: Cli) -> None:
+    (dead,) = await smith.die()
+    shown = await cli("jobs", "show", dead)
+    assert "ValueError: Boom 50% at host_1" in shown.out
+    assert f"worker:{smith.worker}" in shown.out
+    document = (await cli("jobs", "show", dead, "--json")).json
+    assert document["job"]["payload"] == {}
+    assert [event["kind"] for event in document["history"]] == ["dead"]
+    missing = await cli("jobs", "show", uuid4())
+    assert (missing.status, missing.out) == (1, "")
+    assert "there is no job" in missing.err
+
+
+async def test_changing_jobs_by_id(smith: Jobsmith, cli: Cli) -> None:
+    (waiting,) = await smith.insert(delay=HOUR)
+    (running,) = await smith.insert()
+    await smith.claim()
+    result = await cli("jobs", "promote", waiting, "--json")
+    assert result.json == {"answers": {str(waiting): "done"}}
+    result = await cli("jobs", "cancel", waiting, running)
+    assert result.status == 1
+    assert "running  a worker has it" in result.out
+    document = (await cli("jobs", "show", waiting, "--json")).json
+    assert document["job"]["state"] == "cancelled"
+    assert document["history"][-1]["actor"] == f"cli:{getpass.getuser()}"
+    assert (await cli("jobs", "delete", waiting)).status == 0
+    assert (await cli("jobs", "delete", waiting)).status == 1
+
+
+async def test_changing_jobs_by_filter(smith: Jobsmith, cli: Cli) -> None:
+    await smith.die(3)
+    await smith.die(2, queue="other")
+    unasked = await cli("dlq", "replay", "--queue", "main")
+    assert (unasked.status, "--yes" in unasked.err) == (2, True)
+    counted = await cli("dlq", "replay", "--queue", "main", "--dry-run")
+    assert counted.out == "3 jobs match; nothing was changed\n"
+    assert (await cli("dlq", "replay", "--all", "--dry-run", "--json")).json == {"matched": 5}
+    done = await cli("dlq", "replay", "--queue", "main", "--error", "boom", "--yes")
+    assert done.out == "3 jobs done\n"
+    again = await cli("jobs", "retry", "--state", "dead", "--limit", "1", "--yes", "--json")
+    assert again.json == {"counts": {"done": 1}}
+    queues = (await cli("queues", "list", "--json")).json["queues"]
+    assert [(one["queue"], one["available"], one["dead"]) for one in queues] == [
+        ("main", 3, 0),
+        ("other", 1, 1),
+    ]
+
+
+async def test_queues(smith: Jobsmith, cli: Cli) -> None:
+    await smith.complete(2)
+    assert (await cli("queues", "create", "new")).out == "queue new is new\n"
+    assert (await cli("queues", "create", "new")).out == "queue new was there\n"
+    assert (await cli("queues", "create", "not good")).status == 2
+    assert (await cli("queues", "pause", "main")).out == "queue main is paused\n"
+    shown = (await cli("queues", "list")).out.splitlines()
+    assert [line.split()[0] for line in shown] == ["queue", "main", "new", "other"]
+    assert shown[1].endswith("paused")
+    assert (await cli("queues", "resume", "main")).out == "queue main is on\n"
+    assert (await cli("queues", "pause", "no")).status == 2
+    kept = await cli("queues", "clean", "main", "--state", "completed", "--yes")
+    assert kept.out == "0 jobs done\n"
+    cleaned = await cli(
+        "queues", "clean", "main", "--state", "completed", "--older-than", "0s", "--yes"
+    )
+    assert cleaned.out == "2 jobs done\n"
+
+
+async def test_draining_waits_for_what_is_due_or_runs(smith: Jobsmith, cli: Cli) -> None:
+    await smith.insert(delay=HOUR)
+    assert (await cli("queues", "drain", "main")).out == "queue main is drained\n"
+    await smith.insert()
+    late = await cli("queues", "drain", "main", "--timeout", "10ms")
+    assert (late.status, "still has 1 jobs" in late.err) == (1, True)
+    claimed = await smith.claim()
+    draining = asyncio.create_task(cli("queues", "drain", "main"))
+    done, _ = await asyncio.wait([draining], timeout=0.5)
+    assert not done
+    await smith.settle(claimed, Stored.COMPLETED)
+    assert (await draining).status == 0
+    await smith.insert()
+    await cli("queues", "pause", "main")
+    assert (await cli("queues", "drain", "main")).status == 0
+
+
+async def test_verify_and_doctor(smith: Jobsmith, cli: Cli) -> None:
+    await smith.complete()
+    fine = await cli("verify", "--quiesced")
+    assert (fine.status, fine.out.count("\nok")) == (0, 8)
+    checks = (await cli("verify", "--json")).json["checks"]
+    assert {one["check"]["name"]: one["breaches"] for one in checks}["ends"] == []
+    import asyncpg  # noqa: PLC0415 - only here
+
+    connection = await asyncpg.connect(smith.url)
+    try:
+        await connection.execute("UPDATE headrace.job SET settled_at = NULL")
+        await connection.execute("DELETE FROM headrace.counter_delta")
+    finally:
+        await connection.close()
+    bad = await cli("verify", "--quiesced", "--repair")
+    assert bad.status == 1
+    assert "it is over and has no end" in bad.out
+    assert "Repaired." in bad.out
+    findings = (await cli("doctor", "--json")).json["findings"]
+    assert {"level": "ok", "name": "queues"}.items() <= findings[-2].items()
+
+
+async def test_enqueue(cli: Cli) -> None:
+    (cli.folder / "shop.py").write_text(SHOP)
+    job_id = (await cli.program("enqueue", "shop:app", "pack", '{"order": 3}')).out.strip()
+    document = (await cli("jobs", "show", job_id, "--json")).json["job"]
+    assert (document["queue"], document["payload"]["order"]) == ("orders", 3)
+    later = await cli.program(
+        "enqueue",
+        "shop:app",
+        "pack",
+        '{"order": 4}',
+        "--delay",
+        "1h",
+        "--priority",
+        "high",
+        "--json",
+    )
+    document = (await cli("jobs", "show", later.json["id"], "--json")).json["job"]
+    assert (document["state"], document["priority"]) == (State.SCHEDULED, 3)
+
+
+async def test_enqueue_refuses_at_the_door(smith: Jobsmith, cli: Cli) -> None:
+    (cli.folder / "shop.py").write_text(SHOP)
+    result = await cli.program("enqueue", "shop:app", "unpack")
+    assert (result.status, result.out) == (2, "")
+    assert result.err == 'headrace: "unpack" is no task of shop; did you mean "pack"?\n'
+    result = await cli.program("enqueue", "shop:app", "pack", '{"ordr": 1}')
+    assert (result.status, result.out) == (2, "")
+    assert "ordr" in result.err
+    assert "Traceback" not in result.err
+    for arguments in ("{", "[1]"):
+        result = await cli("enqueue", "shop:app", "pack", arguments)
+        assert (result.status, "no JSON" in result.err) == (2, True)
+    assert await smith.claim(queue="main") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("shop", 'APP "shop" is not module:attribute'),
+        ("nosuch_shop:app", "there is no module nosuch_shop"),
+        ("shop_a.jobs:app", "there is no module shop_a.jobs"),
+        ("shop_a:ap", 'did you mean "app"?'),
+        ("shop_a:number", "is a int, no application"),
+    ],
+)
+def test_an_application_that_is_not_there(
+    path: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop_a.py").write_text(SHOP)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setattr(sys, "modules", sys.modules.copy())
+    with pytest.raises(UsageError, match=re.escape(words)):
+        load_app(path)
+
+
+async def test_an_error_of_the_application_keeps_its_traceback(cli: Cli) -> None:
+    (cli.folder / "shop.py").write_text("import nothing_like_it\n")
+    result = await cli.program("enqueue", "shop:app", "pack")
+    assert result.status == 1
+    assert "Traceback" in result.err
+    assert "nothing_like_it" in result.err
+
+
+async def test_embedded_servers(server_directory: Path) -> None:
+    cli = Cli(server_directory, None)
+    assert (
+        await cli.program("queues", "create", "mail", "--embedded")
+    ).out == "queue mail is new\n"
+    queues = (await cli.program("queues", "list", "--embedded", "--json")).json["queues"]
+    assert [one["queue"] for one in queues] == ["mail"]

@@ -1,0 +1,112 @@
+"""What is refused when an application starts or enqueues: thing, value and fix, nothing written."""
+
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from headrace import Headrace, LedgerUnavailable, SchemaError, UnknownQueue
+from headrace.ledger import pool
+from headrace.ledger.migrate import applied, migrate, migrations
+from integration.ledgers import stored
+
+
+def changed(url: str, **parts: Any) -> str:
+    split = urlsplit(url)
+    password, port = parts.get("password", split.password), parts.get("port", split.port)
+    netloc = f"{split.username}:{password}@127.0.0.1:{port}"
+    return split._replace(netloc=netloc, path=parts.get("path", split.path)).geturl()
+
+
+async def refusal(url: str) -> Exception:
+    with pytest.raises((LedgerUnavailable, SchemaError)) as refused:
+        await Headrace("doors", database_url=url).start()
+    assert str(urlsplit(url).password) not in str(refused.value)
+    assert "\n" not in str(refused.value)
+    return refused.value
+
+
+async def test_a_wrong_password_is_told(database_url: str) -> None:
+    told = await refusal(changed(database_url, password="wrong"))
+    assert "refused the user or password; check the URL" in str(told)
+
+
+async def test_an_unknown_database_is_told(database_url: str) -> None:
+    told = await refusal(changed(database_url, path="/nowhere"))
+    assert "/nowhere has no such database; create it" in str(told)
+
+
+async def test_a_refused_connection_is_told(database_url: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, not listening: nothing else answers there
+        port = taken.getsockname()[1]
+        told = await refusal(changed(database_url, port=port))
+    assert f"PostgreSQL at 127.0.0.1:{port}/" in str(told)
+    assert "cannot be reached" in str(told)
+    assert "check that it runs and the URL" in str(told)
+
+
+async def test_an_old_server_is_told(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server is the real one; what it is compared with is raised above it."""
+    monkeypatch.setattr(pool, "MINIMUM_VERSION", 990000)
+    told = await refusal(database_url)
+    assert isinstance(told, LedgerUnavailable)
+    assert "headrace needs 99 or newer" in str(told)
+
+
+async def test_a_missing_schema_is_told(database_url: str) -> None:
+    told = await refusal(database_url)
+    assert str(told) == "this database has no schema of headrace; run `headrace migrate`"
+
+
+async def test_an_older_schema_is_told(migrated_url: str, sql: asyncpg.Connection) -> None:
+    newest = migrations()[-1].version
+    await sql.execute("DELETE FROM headrace.migration WHERE version = $1", newest)
+    told = await refusal(migrated_url)
+    assert f"the schema is at {newest - 1}, this code needs {newest}; run `headrace migr" in str(
+        told
+    )
+
+
+async def test_a_newer_schema_is_told(migrated_url: str, sql: asyncpg.Connection) -> None:
+    newest = migrations()[-1].version
+    await sql.execute("INSERT INTO headrace.migration (version, name) VALUES (9999, 'later')")
+    told = await refusal(migrated_url)
+    assert f"at 9999, newer than this code ({newest}); upgrade headrace" in str(told)
+    with pytest.raises(SchemaError, match="upgrade headrace"):
+        await migrate(migrated_url)
+
+
+async def test_migrating_again_changes_nothing(migrated_url: str, sql: asyncpg.Connection) -> None:
+    assert await migrate(migrated_url) == []
+    assert await applied(sql) == migrations()[-1].version
+
+
+async def test_a_schema_that_vanishes_is_told(app: Headrace, sql: asyncpg.Connection) -> None:
+    @app.task()
+    async def plain() -> None: ...
+
+    await plain.enqueue()
+    await sql.execute("ALTER SCHEMA headrace RENAME TO elsewhere")
+    with pytest.raises(SchemaError, match="run `headrace migrate`"):
+        await plain.enqueue()
+    await sql.execute("ALTER SCHEMA elsewhere RENAME TO headrace")
+    assert await stored(sql) == 1
+
+
+async def test_an_unknown_queue_is_refused_until_it_is_declared(
+    app: Headrace, sql: asyncpg.Connection
+) -> None:
+    @app.task()
+    async def plain() -> None: ...
+
+    with pytest.raises(
+        UnknownQueue, match=r'queue "bulk" is unknown; declare it with a task or with app\.queue'
+    ):
+        await plain.options(queue="bulk").enqueue()
+    assert await stored(sql) == 0
+    app.queue("bulk")
+    await plain.options(queue="bulk").enqueue()
+    assert await stored(sql) == 1

@@ -1,0 +1,71 @@
+"""Concurrent callers share commits, and a bad job among them fails alone."""
+
+import asyncio
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from headrace import Headrace, UnknownQueue, UsageError
+from headrace.engines.ledgered import LedgeredEngine
+from headrace.errors import LedgerError
+from headrace.ledger.postgres import PostgresLedger
+from integration.ledgers import new_job, stored
+
+
+async def commits_of_jobs(sql: asyncpg.Connection) -> int:
+    """Each job row bears the number of the transaction that inserted it."""
+    count: int = await sql.fetchval("SELECT count(DISTINCT xid) FROM headrace.job")
+    return count
+
+
+async def test_a_hundred_callers_need_few_commits(app: Headrace, sql: asyncpg.Connection) -> None:
+    @app.task()
+    async def plain(number: int) -> None: ...
+
+    jobs = await asyncio.gather(*(plain.enqueue(number) for number in range(100)))
+    assert len({job.id for job in jobs}) == await stored(sql) == 100
+    assert await commits_of_jobs(sql) <= 20
+
+
+async def test_a_bad_job_in_a_batch_fails_alone(
+    ledger: PostgresLedger, sql: asyncpg.Connection
+) -> None:
+    engine = LedgeredEngine(ledger)
+    callers = [[new_job(ledger)] for _ in range(60)]
+    callers[7] = [new_job(ledger), new_job(ledger, payload=b'{"a":"\\u0000"}')]
+    callers[20] = [new_job(ledger, id=uuid4())]
+    callers[41] = [new_job(ledger, queue="nowhere")]
+    first = asyncio.create_task(engine.insert([new_job(ledger)]))  # the others wait behind these
+    second = asyncio.create_task(engine.insert([new_job(ledger)]))
+    answers = await asyncio.gather(*map(engine.insert, callers), return_exceptions=True)
+    await first
+    await second
+    failed = {place: type(one) for place, one in enumerate(answers) if isinstance(one, Exception)}
+    assert failed == {7: LedgerError, 20: UsageError, 41: UnknownQueue}
+    assert await stored(sql) == 59
+
+
+async def test_a_cancelled_caller_takes_nobody_along(
+    app: Headrace, sql: asyncpg.Connection
+) -> None:
+    @app.task()
+    async def plain(number: int) -> None: ...
+
+    callers = [asyncio.create_task(plain.enqueue(number)) for number in range(50)]
+    await asyncio.sleep(0)
+    callers[10].cancel()
+    answers = await asyncio.gather(*callers, return_exceptions=True)
+    assert [place for place, one in enumerate(answers) if isinstance(one, BaseException)] == [10]
+    assert await stored(sql) in (49, 50)
+
+
+@pytest.mark.parametrize("n", [1, 1_000, 3_000])
+async def test_a_call_with_many_jobs_is_one_commit(
+    app: Headrace, sql: asyncpg.Connection, n: int
+) -> None:
+    @app.task()
+    async def plain(number: int) -> None: ...
+
+    await app.enqueue_many([plain.job(number) for number in range(n)])
+    assert (await stored(sql), await commits_of_jobs(sql)) == (n, 1)

@@ -1,0 +1,120 @@
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+
+from headrace.ledger.inspector import LedgerInspector
+from headrace.ledger.queries import Queries
+from headrace.ledger.verify import CHECKS, Verdict, verify
+from headrace.model.state import Stored
+from jobsmith import Jobsmith, smith_at
+
+
+@pytest.fixture
+async def smith(database_url: str) -> AsyncIterator[Jobsmith]:
+    async with smith_at(database_url) as smith:
+        yield smith
+
+
+@pytest.fixture
+async def queries(smith: Jobsmith) -> AsyncIterator[Queries]:
+    async with Queries(smith.url) as queries:
+        yield queries
+
+
+async def broken(queries: Queries, *, quiesced: bool = True, repair: bool = False) -> set[str]:
+    verdicts = await verify(queries, quiesced=quiesced, repair=repair)
+    return {verdict.check.name for verdict in verdicts if verdict.breaches}
+
+
+async def execute(queries: Queries, sql: str, *parameters: object) -> None:
+    async with queries.connection() as connection:
+        await connection.execute(sql, *parameters)
+
+
+async def test_a_ledger_in_use_is_whole(smith: Jobsmith, queries: Queries) -> None:
+    inspector = LedgerInspector(queries)
+    await smith.complete(3)
+    dead = await smith.die(2)
+    await smith.fail()
+    await smith.ledger.insert([smith.job(idempotency_key="one")])
+    await inspector.replay(dead, "cli:tester")
+    again = await smith.claim(2)
+    await smith.settle(again, Stored.DEAD, failed=True, error='{"type": "E", "message": "m"}')
+    await inspector.replay(dead, "cli:tester")
+    await inspector.cancel(dead, "cli:tester")
+    await inspector.delete(dead[:1])
+    await smith.insert(2)
+    await smith.claim()
+    verdicts = await verify(queries, quiesced=True, repair=False)
+    assert [verdict.check for verdict in verdicts] == list(CHECKS)
+    assert [verdict.breaches for verdict in verdicts] == [()] * len(CHECKS)
+    online = await verify(queries, quiesced=False, repair=False)
+    assert [one.check for one in online] == [one for one in CHECKS if not one.quiesced]
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("ends", "UPDATE headrace.job SET owner = gen_random_uuid() WHERE state = 2"),
+        ("ends", "UPDATE headrace.job SET settled_gen = 1 WHERE state = 2"),
+        ("ends", "UPDATE headrace.job SET settled_at = NULL WHERE state = 3"),
+        ("attempts", "UPDATE headrace.job SET error = NULL WHERE state = 3"),
+        ("attempts", "UPDATE headrace.job SET failures = max_attempts WHERE state = 0"),
+        ("generations", "INSERT INTO headrace.job_event TABLE headrace.job_event"),
+        ("generations", "UPDATE headrace.job_event SET gen = gen + 5"),
+        (
+            "keys",
+            (
+                "INSERT INTO headrace.idempotency VALUES "
+                "('x', headrace.uuid7(), now() + interval '1 hour')"
+            ),
+        ),
+        ("owners", "DELETE FROM headrace.worker"),
+        ("silence", "UPDATE headrace.worker SET beat_at = now() - interval '2 minutes'"),
+        ("silence", "UPDATE headrace.worker SET reaped_at = now() - interval '2 minutes'"),
+        (
+            "waiting",
+            (
+                "UPDATE headrace.job SET run_at = now() - interval '2 minutes' "
+                "WHERE state = 0 AND owner IS NULL"
+            ),
+        ),
+        ("counters", "DELETE FROM headrace.counter_delta WHERE state = 2"),
+        ("counters", "DELETE FROM headrace.job WHERE state = 3"),
+    ],
+)
+async def test_each_damage_is_found(
+    name: str, damage: str, smith: Jobsmith, queries: Queries
+) -> None:
+    await smith.complete()
+    await smith.die()
+    await smith.insert(2)
+    await smith.claim()
+    assert await broken(queries) == set()
+    await execute(queries, damage)
+    assert name in await broken(queries)
+
+
+async def test_counters_are_repaired(smith: Jobsmith, queries: Queries) -> None:
+    await smith.complete(4)
+    await queries.fetch("fold_counters")
+    await execute(queries, "UPDATE headrace.counter SET n = n + 3")
+    verdicts = await verify(queries, quiesced=True, repair=True)
+    (counters,) = [one for one in verdicts if one.check.name == "counters"]
+    assert counters == Verdict(counters.check, (), repaired=True)
+    assert (await LedgerInspector(queries).queue("main")).completed == 4
+
+
+async def test_a_job_of_an_unknown_owner_is_given_to_the_reaper(
+    smith: Jobsmith, queries: Queries
+) -> None:
+    (job_id,) = await smith.insert()
+    await smith.claim()
+    await execute(queries, "UPDATE headrace.job SET owner = $1", uuid4())
+    assert await smith.ledger.reap(10) == 0
+    assert await broken(queries, quiesced=False) == {"owners"}
+    assert await broken(queries, quiesced=False, repair=True) == set()
+    assert await smith.ledger.reap(10) == 1
+    (job,) = await smith.ledger.get([job_id])
+    assert (job.state, job.crashes) == ("available", 1)

@@ -1,0 +1,168 @@
+"""What a worker process can do in direct mode."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from model.direct_state import HELD, RUNNING, Delivery, Setting, State, Statement, Worker
+from model.explorer import Step
+from model.ledger import COMPLETE, LIVE, NOBODY, RETRY, SNOOZE, Row
+from model.properties import REFUSED_THOUGH_ACCEPTED
+
+SLOTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One worker process in one state."""
+
+    setting: Setting
+    state: State
+    number: int
+
+    @property
+    def me(self) -> Worker:
+        """The process as it stands."""
+        return self.state.workers[self.number]
+
+    def steps(self) -> Iterator[Step[State]]:
+        """Return what the process can do."""
+        if self.me.id == NOBODY:
+            yield self._register()
+        else:
+            yield from self._claim()
+            yield from self._beat()
+            yield from self._leave()
+        if self.me.reply:
+            yield self._step("receive", self._become(self._with_reply(self.me.reply)))
+        for delivery in self.me.hands:
+            yield from self._deliver(delivery)
+        yield from self._crash()
+
+    def _step(
+        self, action: str, state: State, note: str = "", *, fault: bool = False
+    ) -> Step[State]:
+        return Step(action, f"p{self.number}", state, note, fault)
+
+    def _become(self, worker: Worker, row: Row | None = None) -> State:
+        workers = self.state.workers
+        workers = (*workers[: self.number], worker, *workers[self.number + 1 :])
+        return self.state._replace(workers=workers, row=row or self.state.row)
+
+    def _lose(self, worker: Worker, statement: Statement) -> Iterator[Step[State]]:
+        return self.setting.lose(self._become(worker), statement, f"p{self.number}")
+
+    def _register(self) -> Step[State]:
+        fresh = self.me._replace(id=self.state.registered + 1, calls=0)
+        after = self._become(fresh)._replace(registered=fresh.id)
+        return self._step("register", after, f"w{fresh.id}")
+
+    def _crash(self) -> Iterator[Step[State]]:
+        owner = self.state.row.owner != NOBODY and self.state.row.owner == self.me.id
+        if self.state.budget.crashes and (self.me.hands or self.me.reply or owner):
+            yield self._step("crash", self._become(Worker(NOBODY)).spend("crashes"), fault=True)
+
+    def _leave(self) -> Iterator[Step[State]]:
+        if self.state.budget.drains and not self.me.hands and not self.me.reply:
+            gone = self._become(Worker(NOBODY)).spend("drains")
+            reaped, left = self.state.reaped | {self.me.id}, self.state.left | {self.me.id}
+            yield self._step("leave", gone._replace(reaped=reaped, left=left), f"w{self.me.id}")
+
+    def _claim(self) -> Iterator[Step[State]]:
+        me, row = self.me, self.state.row
+        if me.reply or len(me.hands) == SLOTS or row.state != LIVE:
+            return
+        called = me._replace(calls=me.calls + 1)
+        if row.claimable:
+            claimed = self.setting.ledger.claim(row, me.id, called.calls)
+            given = called._replace(reply=Delivery(me.id, claimed.gen))
+            yield self._step("claim", self._become(given, claimed), f"gen {claimed.gen}")
+        yield from self._lose(called, Statement("claim", me.id, call=called.calls))
+
+    def _with_reply(self, reply: Delivery) -> Worker:
+        me = self.me._replace(reply=None)
+        mine = reply.worker == me.id or self.setting.twin.refusal_voids_nothing
+        return me._replace(hands=(*me.hands, reply)) if mine else me
+
+    def _beat(self) -> Iterator[Step[State]]:
+        me, row, twin = self.me, self.state.row, self.setting.twin
+        if me.id in self.state.reaped:
+            kept = [d for d in me.hands if d.phase != HELD or twin.refusal_voids_nothing]
+            refused = me._replace(id=NOBODY, hands=tuple(kept))
+            yield self._step("beat", self._become(refused), "refused")
+        if twin.beat_releases_nothing:
+            return
+        received = me.calls - bool(me.reply and not twin.beat_releases_unreceived)
+        named = self._named()
+        after = self.setting.ledger.beat(row, me.id, received, named)
+        if after != row and me.id not in self.state.reaped:
+            yield self._step("beat", self._become(me, after), "releases")
+        claims_late = any(s.action == "claim" and s.worker == me.id for s in self.state.wire)
+        if after != row or claims_late:  # any other beat that is late changes nothing
+            yield from self._lose(me, Statement("beat", me.id, call=received, named=named))
+
+    def _named(self) -> tuple[int, ...]:
+        mine = [d for d in self.me.hands if d.worker == self.me.id]
+        forgets = self.setting.twin.beat_forgets_unsettled
+        return tuple(d.gen for d in mine if d.phase in (HELD, RUNNING) or not forgets)
+
+    def _deliver(self, delivery: Delivery) -> Iterator[Step[State]]:
+        if delivery.phase == HELD:
+            yield from self._start(delivery)
+            yield from self._release(delivery)
+        elif delivery.phase == RUNNING:
+            yield from self._finish(delivery)
+            if self.setting.twin.release_what_runs:
+                yield from self._release(delivery)
+        else:
+            yield from self._settle(delivery)
+
+    def _start(self, delivery: Delivery) -> Iterator[Step[State]]:
+        if not self._fence_holds(delivery):
+            return
+        row = self.state.row
+        row = row._replace(starts=row.starts + 1, started=row.gen == delivery.gen or row.started)
+        started = self.me.with_hand(delivery, delivery._replace(phase=RUNNING))
+        yield self._step("start", self._become(started, row), f"gen {delivery.gen}")
+
+    def _fence_holds(self, delivery: Delivery) -> bool:
+        """Whether the worker's clock lets it start: a judge has watched it for a whole lease."""
+        twin = self.setting.twin
+        identity = self.me.id if twin.fence_of_the_process else delivery.worker
+        if twin.judge_without_watching:
+            return identity == self.me.id
+        return twin.no_self_fence or (identity != NOBODY and identity not in self.state.reaped)
+
+    def _release(self, delivery: Delivery) -> Iterator[Step[State]]:
+        if not self.state.budget.drains:
+            return
+        keep = self.setting.twin.release_keeps_in_hand or delivery.phase == RUNNING
+        me = self.me if keep else self.me.with_hand(delivery, None)
+        row = self.setting.ledger.release(self.state.row, delivery.worker, delivery.gen)
+        yield self._step("release", self._become(me, row).spend("drains"), f"gen {delivery.gen}")
+        yield from self._lose(me, Statement("release", delivery.worker, delivery.gen))
+
+    def _finish(self, delivery: Delivery) -> Iterator[Step[State]]:
+        row = self.state.row
+        for outcome in (COMPLETE, RETRY, SNOOZE):
+            effects = outcome == COMPLETE and self.setting.twin.effects_outside_the_settle
+            finished = self.me.with_hand(delivery, delivery._replace(phase=outcome))
+            after = self._become(finished, row._replace(effects=row.effects + effects))
+            if outcome != SNOOZE:
+                yield self._step("finish", after, outcome)
+            elif self.state.budget.snoozes:
+                yield self._step("finish", after.spend("snoozes"), outcome)
+
+    def _settle(self, delivery: Delivery) -> Iterator[Step[State]]:
+        worker, gen, outcome, accepted_before = delivery
+        row, ledger = self.state.row, self.setting.ledger
+        in_transaction = self.setting.transaction and outcome == COMPLETE
+        action = "settle_in_transaction" if in_transaction else "settle"
+        told = ledger.accepts(row, gen) or ledger.recognises(row, worker, gen)
+        overwritten = row.settled_gen > gen  # by the settle of a later attempt
+        wronged = accepted_before and not told and not overwritten
+        note = REFUSED_THOUGH_ACCEPTED if wronged else f"gen {gen} {outcome}"
+        after = self.setting.settle(row, worker, gen, outcome)
+        yield self._step(action, self._become(self.me.with_hand(delivery, None), after), note)
+        again = delivery._replace(phase=RETRY) if in_transaction else delivery
+        statement = Statement(action, worker, gen, outcome=outcome)
+        yield from self._lose(self.me.with_hand(delivery, again), statement)

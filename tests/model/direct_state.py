@@ -1,0 +1,151 @@
+"""The states of direct mode, the faults it suffers, and its broken twins."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from model.explorer import Step
+from model.ledger import COMPLETE, DEAD, NOBODY, Ledger, LedgerTwin, Row
+
+HELD, RUNNING = "held", "running"
+
+
+class Delivery(NamedTuple):
+    """A job in a process's hands: held, running, or finished with an outcome still to settle."""
+
+    worker: int
+    gen: int
+    phase: str = HELD
+    accepted: bool = False  # ghost: its settle has committed and the reply was lost
+
+
+class Worker(NamedTuple):
+    """A worker process. Its identity is NOBODY while it is down or was refused by a beat."""
+
+    id: int
+    calls: int = 0  # number of its last claim call
+    reply: Delivery | None = None  # what a claim gave whose reply is under way
+    hands: tuple[Delivery, ...] = ()
+
+    def with_hand(self, delivery: Delivery, new: Delivery | None) -> "Worker":
+        """Replace a delivery in hand, or drop it."""
+        index = self.hands.index(delivery)
+        kept = () if new is None else (new,)
+        return self._replace(hands=self.hands[:index] + kept + self.hands[index + 1 :])
+
+
+class Statement(NamedTuple):
+    """A statement whose sender lost its connection: it commits later, or never."""
+
+    action: str
+    worker: int = NOBODY
+    gen: int = 0
+    call: int = 0  # claim: its number; beat: the last call whose reply was received
+    outcome: str = ""
+    named: tuple[int, ...] = ()  # beat: what was in hand
+
+
+class Budget(NamedTuple):
+    """How often each fault, and each thing that may go on for ever, may still happen."""
+
+    crashes: int = 1
+    expiries: int = 1  # live workers judged dead
+    losses: int = 1  # statements whose sender loses the connection
+    drains: int = 1  # releases by a worker that stops, and its leaving
+    snoozes: int = 1
+
+
+class State(NamedTuple):
+    """The ledger, the processes, and what is under way between them."""
+
+    row: Row
+    workers: tuple[Worker, ...]
+    budget: Budget
+    inserted: bool = False  # the producer was told that its job is committed
+    registered: int = 0  # identities given so far; none is given twice
+    reaped: frozenset[int] = frozenset()  # identities judged dead, or gone
+    left: frozenset[int] = frozenset()  # those that went by themselves, with nothing running
+    wire: tuple[Statement, ...] = ()
+
+    def spend(self, fault: str) -> "State":
+        """Take one from the budget of a fault."""
+        left = getattr(self.budget, fault) - 1
+        return self._replace(budget=self.budget._replace(**{fault: left}))
+
+
+def tidied(state: State, *, blame: bool) -> State:
+    """Forget what no future step can ask for, so that more histories end in the same state."""
+    row, busy = state.row, {state.row.owner}
+    hands = [delivery for worker in state.workers for delivery in worker.hands]
+    if row.settled_gen and not any(delivery.accepted for delivery in hands):
+        row = row._replace(settled_gen=0, settled_by=NOBODY)
+    if row.owner == NOBODY and row.call:
+        row = row._replace(call=0)
+    if not blame:
+        row = row._replace(blamed=0, started=False)
+    if row.state in (COMPLETE, DEAD):
+        row = row._replace(failures=0, crashes=0, call=0)
+    busy.update(statement.worker for statement in state.wire)
+    busy.update(worker.reply.worker for worker in state.workers if worker.reply)
+    workers = tuple(
+        worker if worker.id in busy or not worker.calls else worker._replace(calls=0)
+        for worker in state.workers
+    )
+    busy.update(worker.id for worker in state.workers)
+    busy.update(delivery.worker for delivery in hands)
+    return state._replace(
+        row=row, workers=workers, reaped=state.reaped & busy, left=state.left & busy
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DirectTwin(LedgerTwin):
+    """What a broken twin of the worker or of the reaper does wrong; the code does none of it."""
+
+    no_self_fence: bool = False
+    fence_of_the_process: bool = False
+    refusal_voids_nothing: bool = False
+    beat_releases_nothing: bool = False
+    beat_releases_unreceived: bool = False
+    beat_forgets_unsettled: bool = False
+    no_reaper: bool = False
+    reap_once: bool = False
+    judge_without_watching: bool = False
+    release_by_silence: bool = False
+    release_keeps_in_hand: bool = False
+    release_what_runs: bool = False
+    leaving_counts_as_crash: bool = False
+    effects_outside_the_settle: bool = False
+    commit_without_fence: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The size of the model, the faults it suffers and the twin it is, if any."""
+
+    budget: Budget = field(default_factory=Budget)
+    twin: DirectTwin = field(default_factory=DirectTwin)
+    workers: int = 2
+    max_attempts: int = 2
+    transaction: bool = False  # the handler writes its effects through ctx.transaction()
+    blame: bool = False  # whether a crash may be counted only after a start
+    wire: int = 1  # statements that may be on the wire at once
+    ledger: Ledger = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the ledger."""
+        object.__setattr__(self, "ledger", Ledger(self.max_attempts, self.twin))
+
+    def settle(self, row: Row, worker: int, gen: int, outcome: str) -> Row:
+        """Settle; a transactional handler's effects commit with it, or not at all."""
+        after = self.ledger.settle(row, worker, gen, outcome)
+        if not self.transaction or outcome != COMPLETE or self.twin.effects_outside_the_settle:
+            return after
+        committed = after.completions > row.completions or self.twin.commit_without_fence
+        return after._replace(effects=row.effects + committed)
+
+    def lose(self, state: State, statement: Statement, actor: str) -> Iterator[Step[State]]:
+        """Leave a statement on the wire: its sender will not learn whether it committed."""
+        if state.budget.losses and len(state.wire) < self.wire:
+            after = state.spend("losses")._replace(wire=(*state.wire, statement))
+            yield Step(statement.action, actor, after, "connection lost", fault=True)

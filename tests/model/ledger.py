@@ -1,0 +1,132 @@
+"""The ledger's row of one job, and the statements that change it as pure functions."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import NamedTuple
+
+ABSENT, LIVE, COMPLETE, DEAD = "absent", "live", "complete", "dead"
+RETRY, SNOOZE = "retry", "snooze"
+NOBODY = 0
+
+
+class Row(NamedTuple):
+    """The job's row. Fields from ``open`` on are ghosts: only the properties need them."""
+
+    state: str = ABSENT
+    gen: int = 0
+    owner: int = NOBODY
+    call: int = 0  # number of the claim call that gave the row to its owner
+    failures: int = 0
+    crashes: int = 0
+    settled_gen: int = 0
+    settled_by: int = NOBODY
+    open: int = 0  # claims without failure, crash, snooze, release or completion so far
+    starts: int = 0  # without the snoozed
+    completions: int = 0
+    effects: int = 0
+    copies: int = 0
+    blamed: int = 0  # crashes counted although the handler had not started
+    started: bool = False  # the owner's handler has started
+
+    @property
+    def claimable(self) -> bool:
+        """Whether a claim would take the row."""
+        return self.state == LIVE and self.owner == NOBODY
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerTwin:
+    """What a broken twin of the ledger does wrong; the code does none of it."""
+
+    insert_retried_under_new_id: bool = False
+    claim_without_gen: bool = False
+    settle_without_state: bool = False
+    settle_without_gen: bool = False
+    settle_not_recognised: bool = False
+    retry_without_gen: bool = False
+    release_ignores_gen: bool = False
+    release_ignores_owner: bool = False
+    release_without_gen: bool = False
+    reap_without_gen: bool = False
+    crash_not_counted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The statements: each takes the row and returns it as its transaction leaves it."""
+
+    max_attempts: int
+    twin: LedgerTwin = LedgerTwin()
+
+    def insert(self, row: Row) -> Row:
+        """Insert the job; a repeated insert finds its own id and does nothing."""
+        if row.state == ABSENT:
+            return row._replace(state=LIVE, gen=1, copies=1)
+        return row._replace(copies=row.copies + self.twin.insert_retried_under_new_id)
+
+    def claim(self, row: Row, worker: int, call: int) -> Row:
+        """Give a claimable row to the worker."""
+        gen = row.gen + (not self.twin.claim_without_gen)
+        return row._replace(gen=gen, owner=worker, call=call, open=row.open + 1, started=False)
+
+    def accepts(self, row: Row, gen: int) -> bool:
+        """Return whether a settle of this generation would change the row.
+
+        The owner needs no test: whatever ends an ownership raises the generation or the state.
+        """
+        return (row.state == LIVE or self.twin.settle_without_state) and (
+            row.gen == gen or self.twin.settle_without_gen
+        )
+
+    def recognises(self, row: Row, worker: int, gen: int) -> bool:
+        """Return whether the row tells the worker that its own settle was accepted before."""
+        settled_by_it = (row.settled_gen, row.settled_by) == (gen, worker)
+        return settled_by_it and not self.twin.settle_not_recognised
+
+    def settle(self, row: Row, worker: int, gen: int, outcome: str) -> Row:
+        """Write the outcome of an attempt, if the fence lets it."""
+        if not self.accepts(row, gen):
+            return row
+        row = row._replace(settled_gen=gen, settled_by=worker, owner=NOBODY, open=row.open - 1)
+        if outcome == COMPLETE:
+            return row._replace(state=COMPLETE, completions=row.completions + 1)
+        row = row._replace(gen=row.gen + (not self.twin.retry_without_gen))
+        if outcome == SNOOZE:
+            return row._replace(starts=row.starts - 1)
+        return self._dead_if_exhausted(row._replace(failures=row.failures + 1))
+
+    def release(self, row: Row, worker: int, gen: int) -> Row:
+        """Take back a row that its owner has not started: no attempt is used."""
+        fenced = (row.gen == gen or self.twin.release_ignores_gen) and (
+            row.owner == worker or self.twin.release_ignores_owner
+        )
+        return self._released(row) if row.state == LIVE and fenced else row
+
+    def beat(self, row: Row, worker: int, received: int, named: Collection[int]) -> Row:
+        """Release the worker's row if a call up to ``received`` gave it and it is not named."""
+        leaked = row.owner == worker and row.call <= received and row.gen not in named
+        return self._released(row) if row.state == LIVE and leaked else row
+
+    def reap(self, row: Row, worker: int, *, left: bool = False) -> Row:
+        """Take the row of a dead worker: its attempt crashed, unless the worker left by itself."""
+        if row.owner != worker or row.state != LIVE:
+            return row
+        if left:
+            return self._released(row)
+        return self._dead_if_exhausted(
+            row._replace(
+                gen=row.gen + (not self.twin.reap_without_gen),
+                owner=NOBODY,
+                crashes=row.crashes + (not self.twin.crash_not_counted),
+                open=row.open - 1,
+                blamed=row.blamed + (not row.started),
+            )
+        )
+
+    def _released(self, row: Row) -> Row:
+        gen = row.gen + (not self.twin.release_without_gen)
+        return row._replace(gen=gen, owner=NOBODY, open=row.open - 1)
+
+    def _dead_if_exhausted(self, row: Row) -> Row:
+        exhausted = row.failures + row.crashes >= self.max_attempts
+        return row._replace(state=DEAD) if exhausted else row

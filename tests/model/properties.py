@@ -1,0 +1,58 @@
+"""What every delivery must keep to, whatever carries it."""
+
+from collections.abc import Iterator, Sequence
+
+from model.ledger import COMPLETE, LIVE, NOBODY, Row
+
+ONE_JOB = "one request makes one job"
+ONE_COMPLETION = "at most one accepted completion"
+NO_LATE_START = "no start whose fence check came after the job ended"
+ONE_RUN_PER_TOKEN = "no (id, gen) token runs twice at once"
+NO_OVERLAP = "two runs overlap only after a live worker was judged dead"
+ATTEMPTS = "starts, without the snoozed, <= max_attempts"
+ACCOUNTED = "each claim ends in one failure, crash, snooze, release or completion"
+EFFECTS = "effects exactly once per completed job"
+BLAME = "no crash is counted against a handler that never started"
+TOLD = "no worker is told that its accepted settle was refused"
+
+REFUSED_THOUGH_ACCEPTED = "refused though accepted"  # the note of a step that breaks TOLD
+
+
+def of_the_row(row: Row, max_attempts: int) -> Iterator[str]:
+    """Return the properties that a row breaks by itself."""
+    if row.copies > 1:
+        yield ONE_JOB
+    if row.completions > 1:
+        yield ONE_COMPLETION
+    if row.starts > max_attempts:
+        yield ATTEMPTS
+    if row.open != (row.owner != NOBODY):
+        yield ACCOUNTED
+
+
+def of_blame(row: Row) -> Iterator[str]:
+    """Return the property of crash counts, if the row breaks it."""
+    if row.blamed:
+        yield BLAME
+
+
+def of_effects(row: Row) -> Iterator[str]:
+    """Return the property of transactional effects, if the row breaks it."""
+    if row.effects > 1 or (row.state == COMPLETE and row.effects != 1):
+        yield EFFECTS
+
+
+def of_start(row: Row, running: Sequence[int], *, zombie: bool) -> Iterator[str]:
+    """Return the properties that a start breaks.
+
+    Args:
+        row: The row when the worker tested its fence.
+        running: The generations that run once it has started.
+        zombie: A live worker was cut off, so an overlap of two generations is allowed.
+    """
+    if row.state != LIVE:
+        yield NO_LATE_START
+    if len(set(running)) < len(running):
+        yield ONE_RUN_PER_TOKEN
+    if len(running) > 1 and not zombie:
+        yield NO_OVERLAP
