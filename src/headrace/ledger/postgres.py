@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from headrace.errors import UnknownQueue, UsageError
+from headrace.errors import LedgerError, UnknownQueue, UsageError
 from headrace.ledger import foreign, ids
 from headrace.ledger.cursor import Cursor
 from headrace.ledger.faults import translated
@@ -111,9 +111,12 @@ class PostgresLedger:
             rows = await self._fetch("insert_docs", insert_document(jobs))
             return foreign.in_order(rows)
         await self._know_queues(job.queue for job in jobs)
-        rows = await self._fetch("insert", *insert_columns(jobs, self._queue_ids))
-        if rows[0]["count"] < len(jobs):
-            await self._refuse_missing(jobs)
+        try:
+            await self._insert(jobs)
+        except LedgerError as exc:
+            if not isinstance(exc.__cause__, asyncpg.UniqueViolationError):
+                raise
+            await self._insert(await self._missing(jobs))
         return [Inserted(job.id) for job in jobs]
 
     async def insert_in(self, tx: object, jobs: Sequence[NewJob]) -> list[Inserted]:
@@ -132,10 +135,10 @@ class PostgresLedger:
         moved = cursor.moved
         told = (self._queue_ids[queue], n, worker, call, list(LEVELS), *shares)
         rows = await self._fetch("claim", *told, *cursor.positions())
-        cursor.took(rows, n)
+        cursor.took(rows)
         if not rows and moved:
             rows = await self._fetch("claim", *told, *cursor.positions())
-            cursor.took(rows, n)
+            cursor.took(rows)
         return [as_delivery(row, queue, call) for row in rows]
 
     async def due(self, queues: Sequence[str]) -> bool:
@@ -248,14 +251,20 @@ class PostgresLedger:
                 f'app.queue("{min(unknown)}")'
             )
 
-    async def _refuse_missing(self, jobs: Sequence[NewJob]) -> None:
-        """Fewer new rows than jobs: repeated ids are fine, refused ones are not."""
-        missing = await self._fetch("missing", [job.id for job in jobs])
-        if missing:
+    async def _insert(self, jobs: Sequence[NewJob]) -> None:
+        rows = await self._fetch("insert", *insert_columns(jobs, self._queue_ids))
+        if rows[0]["count"] < len(jobs):
+            refused = await self._missing(jobs)
             raise UsageError(
-                f"job id {missing[0]['id']} is over one hour off the clock of PostgreSQL; "
+                f"job id {refused[0].id} is over one hour off the clock of PostgreSQL; "
                 "let headrace make the ids"
             )
+
+    async def _missing(self, jobs: Sequence[NewJob]) -> list[NewJob]:
+        """Those that the ledger does not have: of a repeated call, none or all that are new."""
+        rows = await self._fetch("missing", [job.id for job in jobs])
+        missing = {row["id"] for row in rows}
+        return [job for job in jobs if job.id in missing]
 
     async def _fetch(self, name: str, *parameters: object) -> Sequence[Row]:
         return await self._queries.fetch(name, *parameters)

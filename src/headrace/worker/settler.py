@@ -23,10 +23,13 @@ class Settler:
 
     Args:
         engine: where outcomes are written.
-        settled: told of each attempt once its outcome is written or refused.
+        settled: told of the attempts of a batch once their outcomes are written or refused, and
+            the tokens of those that were accepted.
     """
 
-    def __init__(self, engine: Engine, settled: Callable[[Delivery, bool], None]) -> None:
+    def __init__(
+        self, engine: Engine, settled: Callable[[Sequence[Delivery], set[tuple[UUID, int]]], None]
+    ) -> None:
         self._engine = engine
         self._settled = settled
         self._waiting: deque[_Waiting] = deque()
@@ -75,8 +78,7 @@ class Settler:
             await self._fly(batch[:middle])
             await self._fly(batch[middle:])
         else:
-            for _, (delivery, _) in batch:
-                self._settled(delivery, delivery.token in accepted)
+            self._settled([ending.delivery for _, ending in batch], accepted)
 
     async def _settle_patiently(self, batch: Sequence[_Waiting]) -> set[tuple[UUID, int]]:
         """Repeat while the ledger is away: a repetition recognises what was written (A7)."""
