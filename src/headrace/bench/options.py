@@ -36,4 +36,4 @@ class Options:
 
     def quick(self) -> "Options":
         """The same in a few seconds: shows that it runs, not how fast."""
-        return replace(self, repetitions=1, jobs=2_000, singles=200, lone=5, lease=1.0)
+        return replace(self, repetitions=1, jobs=4_000, singles=300, lone=10, lease=1.5)

@@ -17,7 +17,8 @@ class Cursor:
 
     Claimed jobs leave dead entries at the front of the index until a vacuum; each claim would walk
     them all. A cursor is a hint: jobs that come to lie behind it (released, reaped, committed late)
-    are found when it goes back to the start, a second later at most and when a claim finds nothing.
+    are found when it goes back to the start, a second later at most and whenever a claim finds
+    less than it asked for.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -41,10 +42,11 @@ class Cursor:
         last = [self._last[level] for level in LEVELS]
         return [run_at for run_at, _ in last], [job_id for _, job_id in last]
 
-    def took(self, rows: Sequence[Row]) -> None:
-        """Move past claimed rows, or back to the start when there were none."""
-        if not rows:
+    def took(self, rows: Sequence[Row], asked: int) -> None:
+        """Move past claimed rows, or back to the start when there were fewer than asked for."""
+        if len(rows) < asked:
             self.reset()
+            return
         for row in rows:
             level = row["priority"]
             self._last[level] = max(self._last[level], (row["run_at"], row["id"]))

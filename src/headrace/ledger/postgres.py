@@ -135,10 +135,10 @@ class PostgresLedger:
         moved = cursor.moved
         told = (self._queue_ids[queue], n, worker, call, list(LEVELS), *shares)
         rows = await self._fetch("claim", *told, *cursor.positions())
-        cursor.took(rows)
+        cursor.took(rows, n)
         if not rows and moved:
             rows = await self._fetch("claim", *told, *cursor.positions())
-            cursor.took(rows)
+            cursor.took(rows, n)
         return [as_delivery(row, queue, call) for row in rows]
 
     async def due(self, queues: Sequence[str]) -> bool:
