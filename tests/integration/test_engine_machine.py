@@ -116,10 +116,10 @@ class Engines(RuleBasedStateMachine):
         self.run(self.site.sql.execute("TRUNCATE effect"))
         for _ in range(2):
             self.hire()
-        for queue in QUEUES:
-            engine = self.engine(self.workers[0])
-            spec = {"queue": queue, "max_attempts": 3}
-            self.insert_jobs(engine, [new_job(engine, spec) for _ in range(3)])
+        engine = self.site.engines[0]
+        for attempts in (1, 2, 3):
+            spec = {"queue": QUEUES[0], "max_attempts": attempts}
+            self.insert_jobs(engine, [new_job(engine, spec) for _ in range(2)])
 
     def hire(self) -> None:
         worker = uuid4()

@@ -32,10 +32,10 @@ async def test_a_retry_whose_reply_was_lost_is_known_after_another_worker_ran_th
     first, second = await hire(ledger), await hire(ledger)
     (delivery,) = await claim(ledger, first)
     again = settlement(delivery, Stored.LIVE, failed=True, error='{"type":"E"}')
-    assert await ledger.settle(first, [again]) == {delivery.id}
+    assert await ledger.settle(first, [again]) == {delivery.token}
     (rerun,) = await claim(ledger, second)
-    assert await ledger.settle(second, [settlement(rerun)]) == {delivery.id}
-    assert await ledger.settle(first, [again]) == {delivery.id}
+    assert await ledger.settle(second, [settlement(rerun)]) == {rerun.token}
+    assert await ledger.settle(first, [again]) == {delivery.token}
     assert await ledger.settle(second, [again]) == set()
     assert await ledger.settle(uuid4(), [again]) == set()
 

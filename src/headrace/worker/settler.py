@@ -25,13 +25,19 @@ class Settler:
         engine: where outcomes are written.
         settled: told of the attempts of a batch once their outcomes are written or refused, and
             the tokens of those that were accepted.
+        failed: called with a defect. What it kept from being written stays in the worker's hand,
+            which must end: its beats would keep it from everybody else.
     """
 
     def __init__(
-        self, engine: Engine, settled: Callable[[Sequence[Delivery], set[tuple[UUID, int]]], None]
+        self,
+        engine: Engine,
+        settled: Callable[[Sequence[Delivery], set[tuple[UUID, int]]], None],
+        failed: Callable[[BaseException], None],
     ) -> None:
         self._engine = engine
         self._settled = settled
+        self._failed = failed
         self._waiting: deque[_Waiting] = deque()
         self._flights: set[asyncio.Task[None]] = set()
 
@@ -64,6 +70,9 @@ class Settler:
 
     def _land(self, flight: "asyncio.Task[None]") -> None:
         self._flights.discard(flight)
+        if not flight.cancelled() and (defect := flight.exception()) is not None:
+            _log.error("outcomes could not be written", exc_info=defect)
+            self._failed(defect)
         self._depart()
 
     async def _fly(self, batch: Sequence[_Waiting]) -> None:
@@ -75,8 +84,10 @@ class Settler:
                 await self._fly([_unwritable(batch[0], exc)])
                 return
             middle = len(batch) // 2
-            await self._fly(batch[:middle])
-            await self._fly(batch[middle:])
+            try:
+                await self._fly(batch[:middle])
+            finally:  # a defect in one half is none of the other half's
+                await self._fly(batch[middle:])
         else:
             self._settled([ending.delivery for _, ending in batch], accepted)
 

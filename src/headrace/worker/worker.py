@@ -62,7 +62,7 @@ class Worker:
         self._grace = grace
         self._hand = Hand(uuid.uuid4(), boottime(), lease=lease)
         self._deadlines = Deadlines()
-        self._settler = Settler(app.engine, self._on_settled)
+        self._settler = Settler(app.engine, self._on_settled, self._on_defect)
         self._executors: dict[str, Executor] = {}
         self._fetchers: dict[str, Fetcher] = {}
         self._empty: set[str] = set()
