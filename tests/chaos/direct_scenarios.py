@@ -7,8 +7,9 @@ from contextlib import suppress
 
 from chaos.dialects import PostgresDialect
 from chaos.events import HoldReached, Settled, StartChecked
+from chaos.processes.tasks import QUEUE
 from chaos.proxy import Proxy
-from chaos.site import QUEUE, Site
+from chaos.site import Site
 
 UNFINISHED_AFTER = 8.0  # seconds: many leases
 OWNED = "SELECT count(*) = {n} FROM headrace.job WHERE owner IS NOT NULL"

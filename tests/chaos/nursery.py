@@ -79,7 +79,8 @@ class Nursery:
     async def launch(self, module: str, environment: Mapping[str, str], output: Path) -> Child:
         """Fork a process that runs a module of chaos.processes."""
         number = next(self._orders)
-        birth = self._births[number] = asyncio.get_running_loop().create_future()
+        birth: asyncio.Future[Child] = asyncio.get_running_loop().create_future()
+        self._births[number] = birth
         order = {
             "order": number,
             "module": module,

@@ -1,7 +1,6 @@
 """Faults of PostgreSQL and of the way to it, for random runs."""
 
 import asyncio
-from collections.abc import Sequence
 
 import asyncpg
 

@@ -3,7 +3,8 @@
 import pytest
 
 from chaos.fleet import Role
-from chaos.site import QUEUE, Site
+from chaos.processes.tasks import QUEUE
+from chaos.site import Site
 
 TAKING = {
     "ledger.register:after": ("quick", 0.0),

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from chaos.site import QUEUE, Site
+from chaos.processes.tasks import QUEUE
+from chaos.site import Site
 
 JOBS = 5
 TAKEN = f"SELECT count(*) = {JOBS} FROM headrace.job WHERE started_at IS NOT NULL"

@@ -34,7 +34,8 @@ SCENARIOS = dict.fromkeys(scenario for _, scenario, _ in CASES)
 
 
 def name_of(value: object) -> str | None:
-    return value.__name__ if callable(value) else None
+    name: str | None = getattr(value, "__name__", None)
+    return name
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=name_of)

@@ -29,11 +29,11 @@ def main() -> None:
     orders = os.fdopen(sys.stdin.fileno(), "rb", buffering=0)
     _tell({"ready": os.getpid()})
     while True:
-        readable, _, _ = select.select([orders, wake], [], [])
+        readable, _, _ = select.select([orders.fileno(), wake], [], [])
         if wake in readable:
             os.read(wake, 4096)
             _bury()
-        if orders in readable:
+        if orders.fileno() in readable:
             line = orders.readline()
             if not line:
                 return  # the children die with us

@@ -42,7 +42,6 @@ from headrace.worker.hand import Hand
 from headrace.worker.worker import Worker
 
 FOLDER = "HEADRACE_CHAOS_FOLDER"
-LEASE = "HEADRACE_CHAOS_LEASE"
 PREFETCH = "HEADRACE_CHAOS_PREFETCH"
 T = TypeVar("T")
 TOLD = {
@@ -87,11 +86,6 @@ def set_stage() -> Stage:
     if prefetch := os.environ.get(PREFETCH):
         _put(node, "Worker", partial(Worker, prefetch=int(prefetch)))
     return stage
-
-
-def lease() -> float:
-    """Return the lease of this process in seconds."""
-    return float(os.environ[LEASE])
 
 
 def told(settlement: Settlement) -> Outcome:

@@ -1,6 +1,5 @@
 """A worker process of a chaos run: one node with its services; ends with 0 on SIGTERM."""
 
-import asyncio
 import json
 import os
 
