@@ -1,6 +1,5 @@
 """Where chaos runs happen."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -9,9 +8,9 @@ from chaos.site import Mode, Site
 
 
 @pytest.fixture(params=list(Mode))
-async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
+async def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
     """A run's surroundings on the servers of the test process, once for each mode."""
     assert request.param is Mode.DIRECT  # the only one so far
     site = Site(tmp_path, request.getfixturevalue("database_url"))
     await site.prepare()
-    yield site
+    return site

@@ -1,5 +1,6 @@
 """The broken twins of direct mode, each with the rule of the protocol that it breaks."""
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from uuid import UUID
@@ -9,7 +10,7 @@ import msgspec
 from chaos.twins import Twin, by_name, swap_method
 from headrace import LedgerUnavailable
 from headrace.engines.group_commit import GroupCommit
-from headrace.ledger import foreign, postgres, session, statements, transaction
+from headrace.ledger import statements
 from headrace.ledger.faults import translated
 from headrace.ledger.transaction import LedgerTransaction
 from headrace.model.job import Delivery, Inserted, NewJob, Settlement
@@ -18,7 +19,6 @@ from headrace.supervisor import node
 from headrace.worker.executor import Executor
 from headrace.worker.hand import Hand
 
-READERS = (foreign, postgres, session, transaction)
 FENCED = "j.gen = v.gen AND j.state = 0"
 
 
@@ -36,8 +36,9 @@ def swap_statement(name: str, old: str, new: str) -> None:
     def broken(asked: str) -> str:
         return text.replace(old, new) if asked == name else original(asked)
 
-    for module in READERS:
-        setattr(module, "statement", broken)  # noqa: B010  the name is imported into each
+    for module in [module for name, module in sys.modules.items() if name.startswith("headrace.")]:
+        if getattr(module, "statement", None) is original:
+            setattr(module, "statement", broken)  # noqa: B010  the name is imported into each
 
 
 def _start_anything(_hand: Hand, _delivery: Delivery) -> bool:

@@ -79,7 +79,8 @@ class Nursery:
     async def launch(self, module: str, environment: Mapping[str, str], output: Path) -> Child:
         """Fork a process that runs a module of chaos.processes."""
         number = next(self._orders)
-        birth = self._births[number] = asyncio.get_running_loop().create_future()
+        birth: asyncio.Future[Child] = asyncio.get_running_loop().create_future()
+        self._births[number] = birth
         order = {
             "order": number,
             "module": module,
@@ -88,8 +89,7 @@ class Nursery:
         }
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        born: Child = await birth
-        return born
+        return await birth
 
     async def _listen(self, told: asyncio.StreamReader) -> None:
         while line := await told.readline():

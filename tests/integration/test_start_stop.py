@@ -1,7 +1,6 @@
 """Every service is started and stopped again and again while jobs flow."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
@@ -15,14 +14,14 @@ OVER = "SELECT count(*) = $1 FROM headrace.job WHERE state = 2"
 
 
 @pytest.fixture
-async def busy_app(app: Headrace) -> AsyncIterator[Headrace]:
+async def busy_app(app: Headrace) -> Headrace:
     @app.task(queue="stress", max_attempts=100)
     async def quick(number: int) -> int:
         await asyncio.sleep(0)
         return number
 
     await app.declare()
-    yield app
+    return app
 
 
 async def test_services_start_and_stop(busy_app: Headrace) -> None:

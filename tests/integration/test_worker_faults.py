@@ -1,7 +1,7 @@
 """A worker whose ledger goes away, whose identity is voided, or whose heartbeat breaks."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from uuid import uuid4
 
 import asyncpg
@@ -50,12 +50,10 @@ async def test_refusals_of_one_identity_give_one_new_one(
     first = worker.id
     await sql.execute("UPDATE headrace.worker SET reaped_at = now()")
     async with asyncio.timeout(10):
-        while not worker._hand.void:
-            await asyncio.sleep(0)
+        await until(lambda: worker._hand.void)
         worker._on_beaten(Beat(alive=False))
         worker._on_beaten(Beat(alive=False))
-        while worker.id == first:
-            await asyncio.sleep(0)
+        await until(lambda: worker.id != first)
         worker._on_beaten(Beat(alive=False))
     await worker.stop()
     assert await sql.fetchval("SELECT count(*) FROM headrace.worker") == 2
@@ -101,7 +99,11 @@ async def test_a_start_cut_short_leaves_no_connection_and_can_be_repeated(
         with pytest.raises(LedgerUnavailable):
             await ledger.open()
         async with asyncio.timeout(10):
-            while proxy.connections:
-                await asyncio.sleep(0)
+            await until(lambda: not proxy.connections)
         await ledger.open()
         await ledger.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0)

@@ -15,7 +15,6 @@ import traceback
 from ctypes import CDLL
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from chaos.processes import producer, services, worker
 
@@ -29,13 +28,12 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     orders = os.fdopen(sys.stdin.fileno(), "rb", buffering=0)
     _tell({"ready": os.getpid()})
-    sources: list[Any] = [orders, wake]
     while True:
-        readable, _, _ = select.select(sources, [], [])
+        readable, _, _ = select.select([orders.fileno(), wake], [], [])
         if wake in readable:
             os.read(wake, 4096)
             _bury()
-        if orders in readable:
+        if orders.fileno() in readable:
             line = orders.readline()
             if not line:
                 return  # the children die with us

@@ -3,7 +3,7 @@
 import asyncio
 
 from chaos.processes.patience import until_the_ledger_is_there
-from chaos.processes.stage import lease, set_stage
+from chaos.processes.stage import set_stage
 from chaos.processes.tasks import build
 from headrace.relay.services import services
 from headrace.supervisor.signals import draining
@@ -15,7 +15,7 @@ async def main() -> None:
 
     async def serve() -> None:
         async with app:
-            loops = services(app.engine, lease=lease())
+            loops = services(app.engine, lease=app.settings.lease.total_seconds())
             for loop in loops:
                 loop.start()
             with draining(asked.set):

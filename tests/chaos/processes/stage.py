@@ -32,7 +32,7 @@ from chaos.twins import apply_twin_of_this_process, swap_method
 from headrace import connect
 from headrace.ledger.postgres import PostgresLedger
 from headrace.ledger.transaction import LedgerTransaction
-from headrace.model.job import Delivery, Inserted, NewJob, Settlement, Token
+from headrace.model.job import Delivery, Inserted, NewJob, Settlement
 from headrace.model.state import Stored
 from headrace.supervisor import node
 from headrace.worker import worker as worker_module
@@ -42,7 +42,6 @@ from headrace.worker.hand import Hand
 from headrace.worker.worker import Worker
 
 FOLDER = "HEADRACE_CHAOS_FOLDER"
-LEASE = "HEADRACE_CHAOS_LEASE"
 PREFETCH = "HEADRACE_CHAOS_PREFETCH"
 T = TypeVar("T")
 TOLD = {
@@ -87,11 +86,6 @@ def set_stage() -> Stage:
     if prefetch := os.environ.get(PREFETCH):
         _put(node, "Worker", partial(Worker, prefetch=int(prefetch)))
     return stage
-
-
-def lease() -> float:
-    """Return the lease of this process in seconds."""
-    return float(os.environ[LEASE])
 
 
 def told(settlement: Settlement) -> Outcome:
@@ -142,16 +136,16 @@ class RecordedLedger(PostgresLedger):
             self.witness.history.append(EnqueueCalled(job=str(job.id)))
         return await super().insert(jobs)
 
-    async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[Token]:
+    async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[UUID]:
         self.witness.asked(worker, settlements)
         accepted = await super().settle(worker, settlements)
         for one in settlements:
-            self.witness.answered(worker, one, accepted=(one.id, one.gen) in accepted)
+            self.witness.answered(worker, one, accepted=one.id in accepted)
         return accepted
 
-    async def _settled_before(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
+    async def _settled_before(self, worker: UUID, batch: Sequence[Settlement]) -> set[UUID]:
         known = await super()._settled_before(worker, batch)
-        self.witness.found(one for one in batch if (one.id, one.gen) in known)
+        self.witness.found(one for one in batch if one.id in known)
         return known
 
     async def judge(self, worker: UUID, beats: int) -> bool:

@@ -17,6 +17,7 @@ QUEUE = "work"
 ATTEMPTS = 20  # enough that faults alone use up nobody's
 NOW = timedelta(milliseconds=20)
 SOON = timedelta(milliseconds=200)
+RETRY = RetryPolicy(base=NOW, cap=SOON)
 EFFECT = "INSERT INTO effect (job, gen_of_run) VALUES ($1, $2)"
 
 
@@ -27,38 +28,44 @@ class Middle:
         """Be there."""
 
 
-def build(  # noqa: C901 - one task after the other
-    middle: Middle, queues: Iterable[str] = (), database_url: str | None = None
-) -> Headrace:
+def build(middle: Middle, queues: Iterable[str] = (), database_url: str | None = None) -> Headrace:
     """Return the application, not yet started."""
     app = Headrace("chaos", database_url=database_url)
     for queue in queues:
         app.queue(queue)
-    retry = RetryPolicy(base=NOW, cap=SOON)
+    _tasks_that_complete(app, middle)
+    _tasks_with_effects(app, middle)
+    _tasks_that_go_wrong(app, middle)
+    _tasks_that_steer(app)
+    return app
 
-    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=retry)
+
+def _tasks_that_complete(app: Headrace, middle: Middle) -> None:
+    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=RETRY)
     async def quick(order: str, seconds: float = 0.0) -> str:
         del seconds
         return order
 
-    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=retry)
+    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=RETRY)
     async def slow(order: str, seconds: float) -> str:
         middle.reach()
         await asyncio.sleep(seconds)
         return order
 
-    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=retry)
+    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=RETRY)
     def threaded(order: str, seconds: float) -> str:
         middle.reach()
         time.sleep(seconds)
         return order
 
-    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=retry)
+    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=RETRY)
     async def blocking(order: str, seconds: float) -> str:
         time.sleep(seconds)  # noqa: ASYNC251  the beat goes on in its own thread
         return order
 
-    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=retry)
+
+def _tasks_with_effects(app: Headrace, middle: Middle) -> None:
+    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=RETRY)
     async def effect(ctx: Context, order: str, seconds: float = 0.0) -> str:
         async with ctx.transaction() as tx:
             await tx.execute(EFFECT, ctx.job_id, ctx.attempt)
@@ -66,7 +73,7 @@ def build(  # noqa: C901 - one task after the other
             await asyncio.sleep(seconds)
         return order
 
-    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=retry)
+    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=RETRY)
     async def effect_then_failure(ctx: Context, order: str, seconds: float = 0.0) -> str:
         async with ctx.transaction() as tx:
             await tx.execute(EFFECT, ctx.job_id, ctx.attempt)
@@ -75,14 +82,16 @@ def build(  # noqa: C901 - one task after the other
             raise Retry("what it wrote is undone", after=NOW)
         return order
 
-    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=retry)
+
+def _tasks_that_go_wrong(app: Headrace, middle: Middle) -> None:
+    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=RETRY)
     async def failing(ctx: Context, order: str, seconds: float = 0.0) -> str:
         await asyncio.sleep(seconds)
         if ctx.attempt == 1:
             raise ValueError("the first attempt fails")
         return order
 
-    @app.task(queue=QUEUE, max_attempts=2, retry=retry)
+    @app.task(queue=QUEUE, max_attempts=2, retry=RETRY)
     async def doomed(order: str, seconds: float = 0.0) -> None:
         await asyncio.sleep(seconds)
         raise Dead(order) if random() < 0.5 else ValueError(order)
@@ -93,6 +102,8 @@ def build(  # noqa: C901 - one task after the other
         await asyncio.sleep(seconds)
         return order
 
+
+def _tasks_that_steer(app: Headrace) -> None:
     @app.task(queue=QUEUE, max_attempts=ATTEMPTS)
     async def snoozing(order: str, seconds: float = 0.0) -> str:
         await asyncio.sleep(seconds)
@@ -105,12 +116,10 @@ def build(  # noqa: C901 - one task after the other
         await asyncio.sleep(seconds)
         raise Cancel(order)
 
-    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=retry)
+    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=RETRY)
     async def retire(ctx: Context, order: str, seconds: float = 0.0) -> str:
         """Ask the own process to drain, as a deployment does."""
         if ctx.attempt == 1:
             os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.sleep(seconds)
         return order
-
-    return app
