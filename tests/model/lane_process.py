@@ -90,6 +90,8 @@ class Process:
 
     def _beat(self) -> Iterator[Step[State]]:
         me, twin = self.me, self.setting.twin
+        if me.id in self.state.judged:
+            return
         if me.silent:
             yield self._step("beat", self._become(self._voided()), "late")
             return
@@ -177,7 +179,9 @@ class Process:
     def _release(self, hand: Delivery) -> Iterator[Step[State]]:
         if self.state.budget.drains and not self.state.lost and hand.gen == hand.entry_gen:
             verify = not self.setting.twin.release_unflagged
-            lane = self.state.lane.release(hand.gen, self.me.id, hand.call, verify=verify)
+            lane = self.state.lane
+            if self.me.id not in self.state.judged:
+                lane = lane.release(hand.gen, self.me.id, hand.call, verify=verify)
             released = self._become(self._with_hand(None), lane=lane).spend("drains")
             yield self._step("release", released)
 

@@ -72,7 +72,8 @@ class LaneReaper:
                 lane = state.lane
                 if not self.model.twin.expired_condemns_nothing:
                     lane = lane.condemn(entry)
-                listed = state._replace(lane=lane, reaper=seen)
+                final = {entry.holder} if self.model.expired_is_final else set()
+                listed = state._replace(lane=lane, reaper=seen, judged=state.judged | final)
                 yield self._step("expired", listed, f"gen {entry.gen}")
 
     def _bump(self) -> Step[State]:

@@ -89,7 +89,7 @@ class State(NamedTuple):
     grace: bool = False
     verify_all: bool = False
     snapshot: RedisLane | None = None  # a replica's older copy of the lane
-    judged: frozenset[int] = frozenset()  # identities that the ledger's reaper has voided
+    judged: frozenset[int] = frozenset()  # identities that a reaper has voided for ever
     registered: int = 0  # identities given so far
     wire: tuple[Statement, ...] = ()
 
@@ -141,6 +141,7 @@ class Setting:
     twin: LaneTwin = field(default_factory=LaneTwin)
     pushes: bool = True  # the producer puts what it inserted, else only the relay does
     claim_after_loss: bool = False  # verify by a claim in the ledger once the lane lost data
+    expired_is_final: bool = False  # a worker that was listed is refused from then on
     entry_epochs: bool = False  # a take flags what was put under an older epoch
     workers: int = 2
     max_attempts: int = 9  # beyond what the budget reaches: the lane alone dispatches

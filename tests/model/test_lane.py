@@ -94,7 +94,20 @@ def test_a_broken_twin_fails_with_its_property(case: Case) -> None:
     assert case.fails in found.broken
 
 
+FINAL = LaneTwin(
+    expired_condemns_nothing=True, late_beat_voids_nothing=True, late_beat_keeps_the_reply=True
+)
 SPARE = {
+    "condemned entries and voids of late beats, if expired is final": Lane(
+        EXPIRY, FINAL, expired_is_final=True
+    ),
+    "the same, with a drain": Lane(
+        Budget(expiries=1, drains=1), FINAL, pushes=False, expired_is_final=True
+    ),
+    "the same, with a loss": Lane(
+        Budget(expiries=1, losses=1), FINAL, pushes=False, expired_is_final=True
+    ),
+    "the same, with a flush": Lane(FLUSH_AND_EXPIRY, FINAL, pushes=False, expired_is_final=True),
     "put_without_epoch": Lane(FLUSH, LaneTwin(put_without_epoch=True)),
     "no_verify_all after a flush": Lane(FLUSH, LaneTwin(no_verify_all=True)),
     "no_verify_all, if entries know the epoch of their put": Lane(
