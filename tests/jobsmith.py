@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from headrace.ledger.migrate import migrate
 from headrace.ledger.postgres import PostgresLedger
-from headrace.model.job import Delivery, NewJob, Settlement
+from headrace.model.job import Delivery, NewJob, Settlement, Token
 from headrace.model.priority import STRIDES, Shares
 from headrace.model.state import Stored
 from headrace.model.task import Declaration
@@ -38,7 +38,7 @@ class Jobsmith:
 
     async def settle(
         self, deliveries: list[Delivery], state: Stored, **fields: object
-    ) -> set[UUID]:
+    ) -> set[Token]:
         settlements = [
             Settlement(id=one.id, gen=one.gen, state=state, **fields)  # type: ignore[arg-type]  # as above
             for one in deliveries

@@ -201,10 +201,11 @@ class Headrace:
             LedgerUnavailable: the ledger is away; nothing was inserted.
             OutcomeUnknown: the ledger went away meanwhile; the jobs may be there.
         """
-        await self.declare()
         here = self._here()
-        specs = list(jobs)
-        new = [_new_job(here.engine.new_id(), spec) for spec in specs]
+        if here.declared != self._declarable:
+            await self._declare(here)
+        new_id = here.engine.new_id
+        new = [_new_job(new_id(), spec) for spec in jobs]
         inserted = await here.engine.insert(new, tx)
         return [self._handle(job, one) for job, one in zip(new, inserted, strict=True)]
 

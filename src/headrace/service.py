@@ -33,14 +33,16 @@ class Loop:
         self._poll = poll
         self._failed = failed
         self._wanted = asyncio.Event()
-        self._stopping = False
         self._task: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin; needs a running event loop. Starting twice is the same as once."""
+        """Begin; needs a running event loop. Starting twice is the same as once.
+
+        After a `stop` that is still under way the first round waits for the last one before.
+        """
         if self._task is None:
-            self._stopping = False
-            self._task = asyncio.create_task(self._run(), name=f"headrace:{self._name}")
+            self._task = asyncio.create_task(self._run(self._ending), name=f"headrace:{self._name}")
 
     def wake(self) -> None:
         """Poll as soon as possible instead of after the delay."""
@@ -51,15 +53,22 @@ class Loop:
 
         A round is never cancelled: a statement cut off in the middle leaves its outcome unknown.
         """
-        self._stopping = True
-        self._wanted.set()
-        task, self._task = self._task, None
-        if task is not None:
-            await asyncio.wait([task])
+        if self._task is not None:
+            self._ending, self._task = self._task, None
+            self._wanted.set()
+        if self._ending is not None:
+            await asyncio.wait([self._ending])
 
-    async def _run(self) -> None:
+    @property
+    def _wants_more(self) -> bool:
+        """Whether the task that asks is the one that was started last, and not stopped."""
+        return self._task is asyncio.current_task()
+
+    async def _run(self, before: "asyncio.Task[None] | None") -> None:
+        if before is not None:
+            await asyncio.wait([before])
         quiet = True
-        while not self._stopping:
+        while self._wants_more:
             try:
                 delay = await self._poll()
                 quiet = True
@@ -76,10 +85,11 @@ class Loop:
             await self._rest(delay)
 
     async def _rest(self, delay: float) -> None:
-        if delay > 0 and not self._stopping:
+        if delay > 0 and self._wants_more:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay):
                     await self._wanted.wait()
-        self._wanted.clear()
+        if self._wants_more:
+            self._wanted.clear()
         if delay <= 0:
             await asyncio.sleep(0)

@@ -85,8 +85,12 @@ class Signature:
             BadArguments: the payload does not fit the signature (any more).
         """
         read = self._read(payload)
-        values = ((name, getattr(read, field)) for name, field in self._fields)
-        return {name: value for name, value in values if value is not msgspec.UNSET}
+        arguments = {}
+        for name, field in self._fields:
+            value = getattr(read, field)
+            if value is not msgspec.UNSET:
+                arguments[name] = value
+        return arguments
 
     def decode_result(self, result: bytes) -> Any:  # noqa: ANN401 - what the task returns
         """A stored result as the return annotation says; as plain JSON where it does not fit."""
@@ -95,8 +99,10 @@ class Signature:
         except msgspec.ValidationError:
             return msgspec.json.decode(result)
 
-    def arrange(self, arguments: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    def arrange(self, arguments: Mapping[str, Any]) -> tuple[list[Any], Mapping[str, Any]]:
         """Arguments by position and by name, for a function with positional-only parameters."""
+        if not self.positional_only:
+            return [], arguments
         by_position = [
             arguments.get(name, default) for name, default in self.positional_only.items()
         ]

@@ -107,7 +107,7 @@ async def until(condition: Callable[[], Awaitable[bool]], *, within: float, what
     """
     try:
         async with asyncio.timeout(within):
-            while not await condition():  # noqa: ASYNC110  what it asks sits in other processes
+            while not await condition():
                 await asyncio.sleep(POLL_SECONDS)
     except TimeoutError as error:
         raise TimeoutError(f"{what}: not within {within:g} s") from error

@@ -49,5 +49,5 @@ def hold_at(target: T, point: CrashPoint, history: History, gate: Path) -> T:
 
 async def _wait(point: CrashPoint, history: History, gate: Path) -> None:
     history.append(HoldReached(name=point.name))
-    while not gate.exists():  # noqa: ASYNC110, ASYNC240  another process opens it
+    while not gate.exists():
         await asyncio.sleep(POLL_SECONDS)

@@ -89,7 +89,8 @@ class Nursery:
         }
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        return await birth
+        born: Child = await birth
+        return born
 
     async def _listen(self, told: asyncio.StreamReader) -> None:
         while line := await told.readline():

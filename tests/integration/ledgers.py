@@ -42,3 +42,13 @@ def settlement(delivery: Delivery, state: Stored = Stored.COMPLETED, **changes: 
 async def stored(sql: asyncpg.Connection) -> int:
     count: int = await sql.fetchval("SELECT count(*) FROM headrace.job")
     return count
+
+
+async def wipe(sql: asyncpg.Connection) -> None:
+    """Forget all jobs and workers; queues stay, unpaused."""
+    await sql.execute(
+        "DELETE FROM headrace.job; DELETE FROM headrace.job_event; "
+        "DELETE FROM headrace.idempotency; DELETE FROM headrace.worker; "
+        "DELETE FROM headrace.counter; DELETE FROM headrace.counter_delta; "
+        "UPDATE headrace.queue SET paused = false WHERE paused"
+    )

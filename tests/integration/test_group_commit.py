@@ -69,3 +69,19 @@ async def test_a_call_with_many_jobs_is_one_commit(
 
     await app.enqueue_many([plain.job(number) for number in range(n)])
     assert (await stored(sql), await commits_of_jobs(sql)) == (n, 1)
+
+
+async def test_a_defect_in_one_half_answers_the_other(
+    ledger: PostgresLedger, sql: asyncpg.Connection
+) -> None:
+    engine = LedgeredEngine(ledger)
+    callers = [[new_job(ledger)] for _ in range(8)]
+    callers[0] = [new_job(ledger, payload=b"\xff")]  # what no payload of ours is
+    callers[7] = [new_job(ledger, queue="nowhere")]
+    kept = [asyncio.create_task(engine.insert([new_job(ledger)])) for _ in range(2)]
+    async with asyncio.timeout(20):
+        answers = await asyncio.gather(*map(engine.insert, callers), return_exceptions=True)
+        await asyncio.gather(*kept)
+    assert [type(answers[place]) for place in (0, 7)] == [UnicodeDecodeError, UnknownQueue]
+    assert [isinstance(one, list) for one in answers[4:7]] == [True] * 3
+    assert await stored(sql) >= 5

@@ -82,8 +82,8 @@ async def test_a_completion_is_accepted_once_and_recognised_when_repeated(
     worker = await hire(ledger)
     (delivery,) = await claim(ledger, worker)
     done = settlement(delivery, ran=1.5, result='{"a":1}')
-    assert await ledger.settle(worker, [done]) == {delivery.id}
-    assert await ledger.settle(worker, [done]) == {delivery.id}
+    assert await ledger.settle(worker, [done]) == {delivery.token}
+    assert await ledger.settle(worker, [done]) == {delivery.token}
     assert await ledger.settle(uuid4(), [done]) == set()
     (job,) = await ledger.outcomes([delivery.id])
     assert (job.state, job.attempt) == (State.COMPLETED, 1)
@@ -101,11 +101,11 @@ async def test_a_retry_makes_a_new_generation_and_its_repetition_changes_nothing
     worker = await hire(ledger)
     (first,) = await claim(ledger, worker)
     again = settlement(first, Stored.LIVE, failed=True, error='{"type":"E"}')
-    assert await ledger.settle(worker, [again]) == {first.id}
-    assert await ledger.settle(worker, [again]) == {first.id}
+    assert await ledger.settle(worker, [again]) == {first.token}
+    assert await ledger.settle(worker, [again]) == {first.token}
     (second,) = await claim(ledger, worker, call=2)
     assert (second.gen, second.attempt, second.failures) == (first.gen + 2, 2, 1)
-    assert await ledger.settle(worker, [settlement(second)]) == {first.id}
+    assert await ledger.settle(worker, [settlement(second)]) == {second.token}
     kinds = await sql.fetch("SELECT kind FROM headrace.job_event")
     assert [row["kind"] for row in kinds] == ["retry"]
 
@@ -122,7 +122,7 @@ async def test_every_outcome_is_stored_with_its_counters(
         settlement(snoozed, Stored.LIVE, snoozed=True, delay=60.0),
         settlement(retried, Stored.LIVE, failed=True, delay=60.0),
     ]
-    assert await ledger.settle(worker, batch) == {one.id for one in batch}
+    assert await ledger.settle(worker, batch) == {(one.id, one.gen) for one in batch}
     jobs = {job.id: job for job in await ledger.get([one.id for one in batch])}
     assert [jobs[one.id].state for one in batch] == [
         State.DEAD, State.CANCELLED, State.SCHEDULED, State.RETRYABLE,
@@ -139,7 +139,7 @@ async def test_one_stale_attempt_in_a_batch_is_refused_alone(ledger: PostgresLed
     stale, good = await claim(ledger, worker, 2)
     await ledger.release(worker, [stale])
     await claim(ledger, other)
-    assert await ledger.settle(worker, [settlement(stale), settlement(good)]) == {good.id}
+    assert await ledger.settle(worker, [settlement(stale), settlement(good)]) == {good.token}
     assert await ledger.extend([stale, good]) == set()
 
 

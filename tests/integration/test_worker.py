@@ -349,3 +349,16 @@ async def test_a_reaped_worker_goes_on_under_a_new_identity(
         job = await ping.enqueue()
         assert await job.result(timeout="10s") == "pong"
     await connection.close()
+
+
+async def test_as_many_handlers_wait_at_once_as_there_are_slots(app: Headrace) -> None:
+    together = asyncio.Barrier(4)
+
+    @app.task()
+    async def meet() -> None:
+        await together.wait()
+
+    jobs = await app.enqueue_many([meet.job() for _ in range(8)])
+    async with working(app, concurrency=4):
+        for job in jobs:
+            await job.result(timeout="10s")

@@ -32,10 +32,10 @@ async def test_a_retry_whose_reply_was_lost_is_known_after_another_worker_ran_th
     first, second = await hire(ledger), await hire(ledger)
     (delivery,) = await claim(ledger, first)
     again = settlement(delivery, Stored.LIVE, failed=True, error='{"type":"E"}')
-    assert await ledger.settle(first, [again]) == {delivery.id}
+    assert await ledger.settle(first, [again]) == {delivery.token}
     (rerun,) = await claim(ledger, second)
-    assert await ledger.settle(second, [settlement(rerun)]) == {delivery.id}
-    assert await ledger.settle(first, [again]) == {delivery.id}
+    assert await ledger.settle(second, [settlement(rerun)]) == {rerun.token}
+    assert await ledger.settle(first, [again]) == {delivery.token}
     assert await ledger.settle(second, [again]) == set()
     assert await ledger.settle(uuid4(), [again]) == set()
 
@@ -105,5 +105,5 @@ async def test_a_start_cut_short_leaves_no_connection_and_can_be_repeated(
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110  what it asks changes in other threads
+    while not condition():
         await asyncio.sleep(0)

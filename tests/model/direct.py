@@ -28,8 +28,8 @@ class Direct(Setting):
         yield from properties.of_the_row(step.state.row, self.max_attempts)
         if self.transaction:
             yield from properties.of_effects(step.state.row)
-        if self.blame:
-            yield from properties.of_blame(step.state.row)
+        if self.blame is not None:
+            yield from properties.of_blame(step.state.row, self.blame)
         if step.action == "start":
             yield from self._broken_by_start(before, step.state)
         if step.note == properties.REFUSED_THOUGH_ACCEPTED:
@@ -43,7 +43,7 @@ class Direct(Setting):
     def steps(self, state: State) -> Iterator[Step[State]]:
         """Return what producer, reaper, late statements and workers can do."""
         for step in self._steps(state):
-            yield step._replace(state=tidied(step.state, blame=self.blame))
+            yield step._replace(state=tidied(step.state, blame=self.blame is not None))
 
     def _steps(self, state: State) -> Iterator[Step[State]]:
         yield from self._producer(state)
@@ -66,7 +66,8 @@ class Direct(Setting):
         for index, statement in enumerate(state.wire):
             rest = state._replace(wire=state.wire[:index] + state.wire[index + 1 :])
             after = self._commit(rest, statement)
-            yield Step(statement.action, "late", after, f"w{statement.worker}")
+            about = statement.worker, statement.gen
+            yield Step(statement.action, "late", after, "", False, *about)
 
     def _commit(self, state: State, late: Statement) -> State:
         row, ledger = state.row, self.ledger
@@ -96,16 +97,18 @@ class Direct(Setting):
     def _judge(self, state: State, worker: int, *, fault: bool) -> Step[State]:
         if self.twin.release_by_silence:
             row = self.ledger.release(state.row, worker, state.row.gen)
-            return Step("release", "reaper", state._replace(row=row), f"w{worker}", fault)
+            released = state._replace(row=row)
+            return Step("release", "reaper", released, "", fault, worker)
         row = self.ledger.reap(state.row, worker) if self.twin.reap_once else state.row
         judged = state._replace(row=row, reaped=state.reaped | {worker})
-        return Step("judge", "reaper", judged, f"w{worker}", fault)
+        return Step("judge", "reaper", judged, "", fault, worker)
 
     def _reap(self, state: State, worker: int) -> Iterator[Step[State]]:
         left = worker in state.left and not self.twin.leaving_counts_as_crash
         row = self.ledger.reap(state.row, worker, left=left)
         if row != state.row and not self.twin.reap_once:
-            yield Step("reap", "reaper", state._replace(row=row), f"w{worker}")
+            reaped = state._replace(row=row)
+            yield Step("reap", "reaper", reaped, "", False, worker, state.row.gen)
 
 
 def _with_accepted(workers: tuple[Worker, ...], settle: Statement) -> tuple[Worker, ...]:

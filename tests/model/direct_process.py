@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from model.direct_state import HELD, RUNNING, Delivery, Setting, State, Statement, Worker
 from model.explorer import Step
 from model.ledger import COMPLETE, LIVE, NOBODY, RETRY, SNOOZE, Row
-from model.properties import REFUSED_THOUGH_ACCEPTED
+from model.properties import REFUSED, REFUSED_THOUGH_ACCEPTED
 
 SLOTS = 2
 
@@ -33,15 +33,17 @@ class Process:
             yield from self._beat()
             yield from self._leave()
         if self.me.reply:
-            yield self._step("receive", self._become(self._with_reply(self.me.reply)))
+            after = self._become(self._with_reply(self.me.reply))
+            yield self._about(self.me.reply, "receive", after)
         for delivery in self.me.hands:
             yield from self._deliver(delivery)
         yield from self._crash()
 
-    def _step(
-        self, action: str, state: State, note: str = "", *, fault: bool = False
-    ) -> Step[State]:
-        return Step(action, f"p{self.number}", state, note, fault)
+    def _step(self, action: str, state: State, note: str = "", gen: int = 0) -> Step[State]:
+        return Step(action, f"p{self.number}", state, note, False, self.me.id, gen)
+
+    def _about(self, delivery: Delivery, action: str, state: State, note: str = "") -> Step[State]:
+        return Step(action, f"p{self.number}", state, note, False, *delivery[:2])
 
     def _become(self, worker: Worker, row: Row | None = None) -> State:
         workers = self.state.workers
@@ -54,28 +56,31 @@ class Process:
     def _register(self) -> Step[State]:
         fresh = self.me._replace(id=self.state.registered + 1, calls=0)
         after = self._become(fresh)._replace(registered=fresh.id)
-        return self._step("register", after, f"w{fresh.id}")
+        return self._step("register", after)
 
     def _crash(self) -> Iterator[Step[State]]:
         owner = self.state.row.owner != NOBODY and self.state.row.owner == self.me.id
         if self.state.budget.crashes and (self.me.hands or self.me.reply or owner):
-            yield self._step("crash", self._become(Worker(NOBODY)).spend("crashes"), fault=True)
+            crashed = self._become(Worker(NOBODY)).spend("crashes")
+            yield Step("crash", f"p{self.number}", crashed, "", True, self.me.id)
 
     def _leave(self) -> Iterator[Step[State]]:
         if self.state.budget.drains and not self.me.hands and not self.me.reply:
             gone = self._become(Worker(NOBODY)).spend("drains")
             reaped, left = self.state.reaped | {self.me.id}, self.state.left | {self.me.id}
-            yield self._step("leave", gone._replace(reaped=reaped, left=left), f"w{self.me.id}")
+            yield self._step("leave", gone._replace(reaped=reaped, left=left))
 
     def _claim(self) -> Iterator[Step[State]]:
         me, row = self.me, self.state.row
         if me.reply or len(me.hands) == SLOTS or row.state != LIVE:
             return
+        if me.id in self.state.reaped and not self.setting.twin.claim_past_the_fence:
+            return  # its clock says so; what it sent before is on the wire
         called = me._replace(calls=me.calls + 1)
         if row.claimable:
             claimed = self.setting.ledger.claim(row, me.id, called.calls)
             given = called._replace(reply=Delivery(me.id, claimed.gen))
-            yield self._step("claim", self._become(given, claimed), f"gen {claimed.gen}")
+            yield self._step("claim", self._become(given, claimed), gen=claimed.gen)
         yield from self._lose(called, Statement("claim", me.id, call=called.calls))
 
     def _with_reply(self, reply: Delivery) -> Worker:
@@ -95,7 +100,7 @@ class Process:
         named = self._named()
         after = self.setting.ledger.beat(row, me.id, received, named)
         if after != row and me.id not in self.state.reaped:
-            yield self._step("beat", self._become(me, after), "releases")
+            yield self._step("beat", self._become(me, after), "releases", row.gen)
         claims_late = any(s.action == "claim" and s.worker == me.id for s in self.state.wire)
         if after != row or claims_late:  # any other beat that is late changes nothing
             yield from self._lose(me, Statement("beat", me.id, call=received, named=named))
@@ -122,7 +127,7 @@ class Process:
         row = self.state.row
         row = row._replace(starts=row.starts + 1, started=row.gen == delivery.gen or row.started)
         started = self.me.with_hand(delivery, delivery._replace(phase=RUNNING))
-        yield self._step("start", self._become(started, row), f"gen {delivery.gen}")
+        yield self._about(delivery, "start", self._become(started, row))
 
     def _fence_holds(self, delivery: Delivery) -> bool:
         """Whether the worker's clock lets it start: a judge has watched it for a whole lease."""
@@ -138,19 +143,19 @@ class Process:
         keep = self.setting.twin.release_keeps_in_hand or delivery.phase == RUNNING
         me = self.me if keep else self.me.with_hand(delivery, None)
         row = self.setting.ledger.release(self.state.row, delivery.worker, delivery.gen)
-        yield self._step("release", self._become(me, row).spend("drains"), f"gen {delivery.gen}")
+        yield self._about(delivery, "release", self._become(me, row).spend("drains"))
         yield from self._lose(me, Statement("release", delivery.worker, delivery.gen))
 
     def _finish(self, delivery: Delivery) -> Iterator[Step[State]]:
         row = self.state.row
-        for outcome in (COMPLETE, RETRY, SNOOZE):
+        for outcome in self.setting.outcomes:
             effects = outcome == COMPLETE and self.setting.twin.effects_outside_the_settle
             finished = self.me.with_hand(delivery, delivery._replace(phase=outcome))
             after = self._become(finished, row._replace(effects=row.effects + effects))
             if outcome != SNOOZE:
-                yield self._step("finish", after, outcome)
+                yield self._about(delivery, "finish", after, outcome)
             elif self.state.budget.snoozes:
-                yield self._step("finish", after.spend("snoozes"), outcome)
+                yield self._about(delivery, "finish", after.spend("snoozes"), outcome)
 
     def _settle(self, delivery: Delivery) -> Iterator[Step[State]]:
         worker, gen, outcome, accepted_before = delivery
@@ -160,9 +165,10 @@ class Process:
         told = ledger.accepts(row, gen) or ledger.recognises(row, worker, gen)
         overwritten = row.settled_gen > gen  # by the settle of a later attempt
         wronged = accepted_before and not told and not overwritten
-        note = REFUSED_THOUGH_ACCEPTED if wronged else f"gen {gen} {outcome}"
+        note = REFUSED_THOUGH_ACCEPTED if wronged else outcome if told else REFUSED
         after = self.setting.settle(row, worker, gen, outcome)
-        yield self._step(action, self._become(self.me.with_hand(delivery, None), after), note)
+        settled = self._become(self.me.with_hand(delivery, None), after)
+        yield self._about(delivery, action, settled, note)
         again = delivery._replace(phase=RETRY) if in_transaction else delivery
         statement = Statement(action, worker, gen, outcome=outcome)
         yield from self._lose(self.me.with_hand(delivery, again), statement)

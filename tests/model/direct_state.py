@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from model.explorer import Step
-from model.ledger import COMPLETE, DEAD, NOBODY, Ledger, LedgerTwin, Row
+from model.ledger import COMPLETE, DEAD, NOBODY, RETRY, SNOOZE, Ledger, LedgerTwin, Row
 
 HELD, RUNNING = "held", "running"
 
@@ -48,11 +48,11 @@ class Statement(NamedTuple):
 class Budget(NamedTuple):
     """How often each fault, and each thing that may go on for ever, may still happen."""
 
-    crashes: int = 1
-    expiries: int = 1  # live workers judged dead
-    losses: int = 1  # statements whose sender loses the connection
-    drains: int = 1  # releases by a worker that stops, and its leaving
-    snoozes: int = 1
+    crashes: float = 1
+    expiries: float = 1  # live workers judged dead
+    losses: float = 1  # statements whose sender loses the connection
+    drains: float = 1  # releases by a worker that stops, and its leaving
+    snoozes: float = 1
 
 
 class State(NamedTuple):
@@ -103,6 +103,7 @@ class DirectTwin(LedgerTwin):
     """What a broken twin of the worker or of the reaper does wrong; the code does none of it."""
 
     no_self_fence: bool = False
+    claim_past_the_fence: bool = False
     fence_of_the_process: bool = False
     refusal_voids_nothing: bool = False
     beat_releases_nothing: bool = False
@@ -128,7 +129,8 @@ class Setting:
     workers: int = 2
     max_attempts: int = 2
     transaction: bool = False  # the handler writes its effects through ctx.transaction()
-    blame: bool = False  # whether a crash may be counted only after a start
+    blame: int | None = None  # how many crashes may be counted without a start, if that matters
+    outcomes: tuple[str, ...] = (COMPLETE, RETRY, SNOOZE)
     wire: int = 1  # statements that may be on the wire at once
     ledger: Ledger = field(init=False)
 
@@ -148,4 +150,5 @@ class Setting:
         """Leave a statement on the wire: its sender will not learn whether it committed."""
         if state.budget.losses and len(state.wire) < self.wire:
             after = state.spend("losses")._replace(wire=(*state.wire, statement))
-            yield Step(statement.action, actor, after, "connection lost", fault=True)
+            about = statement.worker, statement.gen
+            yield Step(statement.action, actor, after, "connection lost", True, *about)

@@ -17,10 +17,15 @@ class Step(NamedTuple, Generic[S]):
     state: S
     note: str = ""
     fault: bool = False
+    worker: int = 0  # the identity concerned, if there is one
+    gen: int = 0  # the generation concerned, if there is one
 
     def __str__(self) -> str:
         """Return the step as it stands in a trace."""
-        return f"{self.actor}.{self.action}({self.note})"
+        worker = f"w{self.worker}" if self.worker else ""
+        gen = f"gen {self.gen}" if self.gen else ""
+        about = ", ".join(part for part in (worker, gen, self.note) if part)
+        return f"{self.actor}.{self.action}({about})"
 
 
 class Model(Protocol[S]):

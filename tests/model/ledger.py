@@ -90,6 +90,8 @@ class Ledger:
         row = row._replace(settled_gen=gen, settled_by=worker, owner=NOBODY, open=row.open - 1)
         if outcome == COMPLETE:
             return row._replace(state=COMPLETE, completions=row.completions + 1)
+        if outcome == DEAD:
+            return row._replace(state=DEAD)
         row = row._replace(gen=row.gen + (not self.twin.retry_without_gen))
         if outcome == SNOOZE:
             return row._replace(starts=row.starts - 1)

@@ -13,9 +13,10 @@ ATTEMPTS = "starts, without the snoozed, <= max_attempts"
 CHARGED = "a run is charged as a failure or crash before the job starts again"
 ACCOUNTED = "each claim ends in one failure, crash, snooze, release or completion"
 EFFECTS = "effects exactly once per completed job"
-BLAME = "no crash is counted against a handler that never started"
+BLAME = "a fault counts no more than one crash against a handler that never started"
 TOLD = "no worker is told that its accepted settle was refused"
 
+REFUSED = "refused"
 REFUSED_THOUGH_ACCEPTED = "refused though accepted"  # the note of a step that breaks TOLD
 
 
@@ -31,9 +32,9 @@ def of_the_row(row: Row, max_attempts: int) -> Iterator[str]:
         yield ACCOUNTED
 
 
-def of_blame(row: Row) -> Iterator[str]:
+def of_blame(row: Row, allowed: int) -> Iterator[str]:
     """Return the property of crash counts, if the row breaks it."""
-    if row.blamed:
+    if row.blamed > allowed:
         yield BLAME
 
 

@@ -22,7 +22,8 @@ SOUND = {
     "two losses at once": Direct(LOSS._replace(losses=2), wire=2),
     "drain, snooze, expiry, loss, one attempt": Direct(Budget(0, 1, 1, 1, 1), max_attempts=1),
     "drain, crash, loss": Direct(Budget(1, 0, 1, 1, 0)),
-    "drains and loss, nobody blamed": Direct(LOSS._replace(drains=2), blame=True),
+    "drains and loss, nobody blamed": Direct(LOSS._replace(drains=2), blame=0),
+    "expiry, at most one unstarted run blamed": Direct(EXPIRY, max_attempts=3, blame=1),
     "transaction, crash, expiry, loss": Direct(
         Budget(1, 1, 1, 0, 0), max_attempts=1, transaction=True
     ),
@@ -45,7 +46,7 @@ class Case(NamedTuple):
     budget: Budget
     max_attempts: int = 2
     transaction: bool = False
-    blame: bool = False
+    blame: int | None = None
 
     @property
     def model(self) -> Direct:
@@ -71,10 +72,11 @@ TWINS = [
     Case("release_what_runs", properties.NO_OVERLAP, DRAIN),
     Case("release_by_silence", properties.ATTEMPTS, EXPIRY, max_attempts=1),
     Case("no_reaper", CAN_FINISH, CRASH),
-    Case("reap_once", CAN_FINISH, EXPIRY),
+    Case("claim_past_the_fence", properties.BLAME, EXPIRY, max_attempts=3, blame=1),
+    Case("reap_once", CAN_FINISH, EXPIRY._replace(losses=1)),
     Case("reap_once", CAN_FINISH, CRASH._replace(losses=1)),
     Case("crash_not_counted", properties.ATTEMPTS, CRASH, max_attempts=1),
-    Case("leaving_counts_as_crash", properties.BLAME, DRAIN_AND_LOSS, blame=True),
+    Case("leaving_counts_as_crash", properties.BLAME, DRAIN_AND_LOSS, blame=0),
     Case("effects_outside_the_settle", properties.EFFECTS, CRASH, transaction=True),
     Case("commit_without_fence", properties.EFFECTS, EXPIRY, transaction=True),
     # Belt and braces: each alone may be missing (see SPARE), never both.
@@ -110,7 +112,7 @@ def test_another_rule_covers_for_a_spare_one(twin: str) -> None:
 
 def test_a_kill_costs_the_attempt_of_a_job_that_was_only_claimed() -> None:
     """The known price of claimed rows that count as started: a job may die without a run."""
-    found = explore(Direct(CRASH, max_attempts=1, blame=True), limit=1_000)
+    found = explore(Direct(CRASH, max_attempts=1, blame=0), limit=1_000)
 
     assert list(found.broken) == [properties.BLAME]
     assert "start" not in found.broken[properties.BLAME]

@@ -1,5 +1,6 @@
 """Settings: where they come from, and what is refused."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def test_arguments_beat_the_environment_beats_files(
         "redis_url": "environment",
         "pool_size": 3,
         "max_payload": 2000,
+        "lease": timedelta(seconds=15),
     }
 
 

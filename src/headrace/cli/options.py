@@ -16,6 +16,15 @@ DatabaseUrl = Annotated[
         show_envvar=True,
     ),
 ]
+RedisUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--redis-url",
+        envvar="HEADRACE_REDIS_URL",
+        help="redis://host:6379/0, of a Redis or Valkey server",
+        show_envvar=True,
+    ),
+]
 Embedded = Annotated[
     bool, typer.Option("--embedded", help="Take the embedded servers in ./.headrace.")
 ]

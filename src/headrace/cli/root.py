@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from headrace.cli import bench, checks, demo, dlq, enqueue, jobs, queues, schema, worker
+from headrace.cli import bench, checks, demo, dlq, enqueue, jobs, lane, queues, schema, worker
 from headrace.errors import HeadraceError, UsageError
 
 _HELP = """Durable jobs for Python: PostgreSQL keeps them, workers run them.
@@ -46,6 +46,7 @@ worker.register(app)
 schema.register(app)
 checks.register(app)
 enqueue.register(app)
+lane.register(app)
 bench.register(app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(dlq.app, name="dlq")

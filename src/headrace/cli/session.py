@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,8 @@ def database(url: str | None, *, embedded: bool) -> Iterator[str]:
 
     with Stack(EMBEDDED) as stack:
         asyncio.run(migrate(stack.database_url))
+        # Everything that reads settings, the command's own application too, uses both servers.
+        os.environ["HEADRACE_REDIS_URL"] = stack.redis_url
         yield stack.database_url
 
 

@@ -75,8 +75,10 @@ class GroupCommit:
                 _fail(batch, exc)
                 return
             middle = len(batch) // 2
-            await self._fly(batch[:middle])
-            await self._fly(batch[middle:])
+            try:
+                await self._fly(batch[:middle])
+            finally:  # a defect in one half must not leave the other half's callers waiting
+                await self._fly(batch[middle:])
         except BaseException as exc:
             _fail(batch, exc)
             raise

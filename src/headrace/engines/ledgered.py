@@ -41,6 +41,7 @@ class LedgeredEngine:
         self._commits = GroupCommit(ledger.insert)
         self._shares: dict[tuple[UUID, str], Shares] = {}
         self._beaten_epoch = -1
+        self._known: dict[UUID, int] = {}
         self._looking: asyncio.Task[None] | None = None
         if lane is not None:
             self._dispatch = LaneDispatch(ledger.lanes, lane)
@@ -94,18 +95,14 @@ class LedgeredEngine:
     async def register(self, worker: UUID, host: str, pid: int, queues: Sequence[str]) -> None:
         """Begin a worker's lease."""
         await self.ledger.register(worker, host, pid, queues)
-        if self.lane is not None and self.view.mode is Mode.HYBRID:
-            try:
-                await self.lane.beat(self.view.epoch, worker, (), 0)
-            except LaneUnavailable as exc:
-                _log.warning("the worker's lease in the lane begins with its first beat: %s", exc)
-            except WrongEpoch:
-                self._look_again()
 
     async def take(self, worker: UUID, queue: str, call: int, n: int) -> Taken:
         """Up to `n` due jobs, from the lane or, in direct mode, from the ledger."""
         if self.view.mode is Mode.DIRECT:
-            return Taken(await self._claim(worker, queue, call, n))
+            taken = await self._claim(worker, queue, call, n)
+            if not taken and self.lane is not None:
+                self._look_again()  # nothing is to be had here once the lane gives out
+            return Taken(taken)
         if self.view.mode is Mode.REBUILD:
             await self._look()
             return Taken([])
@@ -116,10 +113,20 @@ class LedgeredEngine:
                 "configure it, or run `headrace lane off`"
             )
         try:
+            await self._be_known(self.lane, worker)
             return await self._dispatch.take(self.view.epoch, worker, queue, call, n)
         except WrongEpoch:
             await self._look()
             return Taken([])
+
+    async def _be_known(self, lane: Lane, worker: UUID) -> None:
+        """Begin the worker's lease in this epoch, so that it need not wait for its next beat.
+
+        It names nothing and answers no call, so it gives nothing back either.
+        """
+        if self._known.get(worker) != self.view.epoch:
+            await lane.beat(self.view.epoch, worker, (), 0)
+            self._known = {worker: self.view.epoch}
 
     async def _claim(self, worker: UUID, queue: str, call: int, n: int) -> list[Delivery]:
         shares = self._shares.setdefault((worker, queue), Shares())
@@ -147,7 +154,7 @@ class LedgeredEngine:
         accepted = await self.ledger.settle(worker, [one.settlement for one in endings])
         for delivery, _ in endings:
             self.settled(worker, delivery)
-        return {one.delivery.token for one in endings if one.delivery.id in accepted}
+        return {one.delivery.token for one in endings if one.delivery.token in accepted}
 
     def settled(self, worker: UUID, delivery: Delivery) -> None:
         """A delivery is over in the ledger: remove it from the lane."""

@@ -25,9 +25,10 @@ _OURS: dict[str, type[HeadraceError]] = {
     "HR004": UsageError,
 }
 _SCHEMA_MISSING = {"3F000", "42P01", "42883"}
-# Connection lost, shutting down, out of disk, memory or connections, deadlock, lock timeout: the
-# statement did nothing, or will be found to have been done, and may be repeated.
-_AWAY_CLASSES = ("08", "57P", "53", "40")
+# Connection lost, cancelled or shutting down, out of disk, memory or connections, deadlock, a
+# fault of its disk, a standby: the statement did nothing, or will be found to have been done, and
+# may be repeated.
+_AWAY_CLASSES = ("08", "25006", "40", "53", "57", "58")
 
 
 @contextmanager

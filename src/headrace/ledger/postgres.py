@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from headrace.errors import UnknownQueue, UsageError
+from headrace.errors import LedgerError, UnknownQueue, UsageError
 from headrace.ledger import foreign, ids
 from headrace.ledger.cursor import Cursor
 from headrace.ledger.faults import translated
@@ -18,7 +18,7 @@ from headrace.ledger.retention import LedgerKeeper
 from headrace.ledger.rows import Row, as_delivery, as_job, insert_columns, insert_document
 from headrace.ledger.session import join_session
 from headrace.ledger.transaction import open_transaction
-from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement
+from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement, Token
 from headrace.model.lane_view import LaneView, Mode
 from headrace.model.priority import LEVELS
 from headrace.model.state import Stored
@@ -111,9 +111,12 @@ class PostgresLedger:
             rows = await self._fetch("insert_docs", insert_document(jobs))
             return foreign.in_order(rows)
         await self._know_queues(job.queue for job in jobs)
-        rows = await self._fetch("insert", *insert_columns(jobs, self._queue_ids))
-        if rows[0]["count"] < len(jobs):
-            await self._refuse_missing(jobs)
+        try:
+            await self._insert(jobs)
+        except LedgerError as exc:
+            if not isinstance(exc.__cause__, asyncpg.UniqueViolationError):
+                raise
+            await self._insert(await self._missing(jobs))
         return [Inserted(job.id) for job in jobs]
 
     async def insert_in(self, tx: object, jobs: Sequence[NewJob]) -> list[Inserted]:
@@ -144,21 +147,21 @@ class PostgresLedger:
         (row,) = await self._fetch("due", [self._queue_ids[queue] for queue in queues])
         return bool(row["due"])
 
-    async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[UUID]:
+    async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[Token]:
         """Write outcomes, fenced; what this worker settled by an earlier sending counts too."""
         completed = [one for one in settlements if one.state is Stored.COMPLETED]
         others = [one for one in settlements if one.state is not Stored.COMPLETED]
-        accepted: set[UUID] = set()
+        accepted: set[Token] = set()
         if completed:
             accepted |= await self._settle_completed(worker, completed)
         if others:
             accepted |= await self._settle_others(worker, others)
-        refused = [one for one in settlements if one.id not in accepted]
+        refused = [one for one in settlements if (one.id, one.gen) not in accepted]
         if refused:
             accepted |= await self._settled_before(worker, refused)
         return accepted
 
-    async def _settle_completed(self, worker: UUID, batch: Sequence[Settlement]) -> set[UUID]:
+    async def _settle_completed(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
         batch = sorted(batch, key=_by_id)
         rows = await self._fetch(
             "settle_completed",
@@ -168,17 +171,17 @@ class PostgresLedger:
             [one.ran for one in batch],
             [one.result for one in batch],
         )
-        return {row["id"] for row in rows}
+        return _accepted(rows)
 
-    async def _settle_others(self, worker: UUID, batch: Sequence[Settlement]) -> set[UUID]:
+    async def _settle_others(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
         rows = await self._fetch("settle", worker, *settle_columns(sorted(batch, key=_by_id)))
-        return {row["id"] for row in rows}
+        return _accepted(rows)
 
-    async def _settled_before(self, worker: UUID, batch: Sequence[Settlement]) -> set[UUID]:
+    async def _settled_before(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
         rows = await self._fetch(
             "settled_before", worker, [one.id for one in batch], [one.gen for one in batch]
         )
-        return {row["id"] for row in rows}
+        return _accepted(rows)
 
     async def release(self, worker: UUID, attempts: Sequence[Delivery]) -> None:
         """Give back what was claimed and has not started; costs no attempt."""
@@ -248,14 +251,20 @@ class PostgresLedger:
                 f'app.queue("{min(unknown)}")'
             )
 
-    async def _refuse_missing(self, jobs: Sequence[NewJob]) -> None:
-        """Fewer new rows than jobs: repeated ids are fine, refused ones are not."""
-        missing = await self._fetch("missing", [job.id for job in jobs])
-        if missing:
+    async def _insert(self, jobs: Sequence[NewJob]) -> None:
+        rows = await self._fetch("insert", *insert_columns(jobs, self._queue_ids))
+        if rows[0]["count"] < len(jobs):
+            refused = await self._missing(jobs)
             raise UsageError(
-                f"job id {missing[0]['id']} is over one hour off the clock of PostgreSQL; "
+                f"job id {refused[0].id} is over one hour off the clock of PostgreSQL; "
                 "let headrace make the ids"
             )
+
+    async def _missing(self, jobs: Sequence[NewJob]) -> list[NewJob]:
+        """Those that the ledger does not have: of a repeated call, none or all that are new."""
+        rows = await self._fetch("missing", [job.id for job in jobs])
+        missing = {row["id"] for row in rows}
+        return [job for job in jobs if job.id in missing]
 
     async def _fetch(self, name: str, *parameters: object) -> Sequence[Row]:
         return await self._queries.fetch(name, *parameters)
@@ -274,6 +283,10 @@ def settle_columns(batch: Sequence[Settlement]) -> tuple[list[object], ...]:
         [one.result for one in batch],
         [one.error for one in batch],
     )
+
+
+def _accepted(rows: Sequence[Row]) -> set[Token]:
+    return {(row["id"], row["gen"]) for row in rows}
 
 
 def _tokens(attempts: Sequence[Delivery]) -> tuple[list[UUID], list[int]]:

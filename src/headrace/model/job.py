@@ -9,6 +9,9 @@ import msgspec
 from headrace.model.lane_view import LaneView
 from headrace.model.state import State, Stored
 
+Token = tuple[UUID, int]
+"""What names one attempt and no other: (id, gen)."""
+
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A job before it is inserted; `payload` is its arguments as a JSON object.

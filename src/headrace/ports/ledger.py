@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
-from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement
+from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement, Token
 from headrace.model.task import Declaration
 from headrace.ports.engine import Transaction
 from headrace.ports.lane_ledger import LaneLedger
@@ -44,8 +44,8 @@ class Ledger(Protocol):
     async def due(self, queues: Sequence[str]) -> bool:
         """Whether a job of these queues waits to run now."""
 
-    async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[UUID]:
-        """Write outcomes; returns the accepted ids."""
+    async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[Token]:
+        """Write outcomes; returns the accepted tokens."""
 
     async def release(self, worker: UUID, attempts: Sequence[Delivery]) -> None:
         """Give back what was claimed and has not started."""

@@ -9,7 +9,7 @@ from headrace.ports.lane import GRACE, Lane
 from headrace.ports.lane_ledger import LaneLedger
 from headrace.relay.lane_reaper import LaneReaper
 from headrace.relay.sweep import Sweep
-from headrace.relay.walk import Walk
+from headrace.relay.walk import CAP, Walk
 from headrace.service import Loop
 
 _log = logging.getLogger("headrace.relay")
@@ -17,6 +17,7 @@ HORIZON = 30.0
 _SHORTEST = 0.05
 _LONGEST = 1.0
 _LEAD = 5.0
+_CHECK = 60.0
 
 
 class Relay:
@@ -27,19 +28,23 @@ class Relay:
 
     Args:
         grace: seconds after which nobody works under an earlier epoch any more.
+        cap: how many entries a level of the lane holds.
     """
 
-    def __init__(self, ledger: LaneLedger, lane: Lane | None, *, grace: float = GRACE) -> None:
+    def __init__(
+        self, ledger: LaneLedger, lane: Lane | None, *, grace: float = GRACE, cap: int = CAP
+    ) -> None:
         self._id = uuid.uuid4()
         self._ledger = ledger
         self._lane = lane
         self._grace = grace
         self._epoch = 0
         self._since = 0.0
+        self._checked = 0.0
         self._pause = _SHORTEST
         self._leads_until = 0.0
         if lane is not None:
-            self._walk = Walk(ledger, lane, horizon=HORIZON)
+            self._walk = Walk(ledger, lane, horizon=HORIZON, cap=cap)
             self._sweep = Sweep(ledger, lane, self._walk, horizon=HORIZON)
             self._reaper = LaneReaper(ledger, lane)
         self.loop = Loop("relay", self.poll)
@@ -58,10 +63,19 @@ class Relay:
             if not view.held:
                 await self._begin(view)
             return _LONGEST
-        if view.mode is Mode.REBUILD or await self._lane.epoch() != view.epoch:
+        if view.mode is Mode.REBUILD or not await self._holds(self._lane, view):
             await self._rebuild(self._lane, view)
             return 0.0
         return await self._carry(view)
+
+    async def _holds(self, lane: Lane, view: LaneView) -> bool:
+        """Whether the lane has what was put into it: all of it, or in part as of a minute ago."""
+        if await lane.epoch() != view.epoch:
+            return False
+        if boottime() - self._checked < _CHECK:
+            return True
+        self._checked = boottime()
+        return await lane.sound(view.epoch)
 
     async def _leads(self) -> bool:
         now = boottime()

@@ -13,6 +13,7 @@ from headrace.ports.clock import boottime
 from headrace.ports.lane import Lane
 from headrace.ports.lane_ledger import LaneLedger, QueueRow
 
+CAP = 20_000
 _STEP = 500
 _NET = 60.0
 _ROOM = 0.5
@@ -28,9 +29,7 @@ class Walk:
         cap: how many entries a level of the lane holds; a level that is half empty is refilled.
     """
 
-    def __init__(
-        self, ledger: LaneLedger, lane: Lane, *, horizon: float, cap: int = 20_000
-    ) -> None:
+    def __init__(self, ledger: LaneLedger, lane: Lane, *, horizon: float, cap: int = CAP) -> None:
         self._ledger = ledger
         self._lane = lane
         self._horizon = horizon

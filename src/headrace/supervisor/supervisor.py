@@ -1,7 +1,10 @@
 """Several worker processes, kept alive: a crashed one is replaced."""
 
 import asyncio
+import contextlib
 import logging
+import os
+import signal
 import time
 from collections.abc import Sequence
 
@@ -39,12 +42,12 @@ class Supervisor:
         """Ask every process to drain; none is replaced any more."""
         self._draining.set()
         for child in self._children:
-            child.terminate()
+            _send(child, signal.SIGTERM)
 
     def kill(self) -> None:
         """End every process at once; their jobs run again after the lease."""
         for child in self._children:
-            child.kill()
+            _send(child, signal.SIGKILL)
 
     async def _keep(self, place: int) -> int:
         pause = _SHORTEST_PAUSE
@@ -77,7 +80,14 @@ class Supervisor:
         _log.info("worker process %d is pid %d", place, child.pid)
         try:
             if self._draining.is_set():
-                child.terminate()
+                _send(child, signal.SIGTERM)
             return await child.wait()
         finally:
             self._children.discard(child)
+
+
+def _send(child: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    # Not child.send_signal(): it looks first whether the child has ended, and so takes its status
+    # away from asyncio, which then makes one up.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child.pid, number)

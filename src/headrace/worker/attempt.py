@@ -84,7 +84,10 @@ class Attempt:
         _current.set(self.context)
         self._watch = self._deadlines.watch(self._task.timeout.total_seconds(), self._expire)
         try:
-            value = await self._call(arguments, threads)
+            if self._task.is_async:
+                value = await self._task.call(self.context, arguments)
+            else:
+                value = await self._call_in_thread(arguments, threads)
         except asyncio.CancelledError:
             return self._cut_short()
         except Outcome as outcome:
@@ -104,9 +107,9 @@ class Attempt:
         if self._runner is not None and self._task.is_async:
             self._runner.cancel()
 
-    async def _call(self, arguments: dict[str, Any], threads: ThreadPoolExecutor | None) -> object:
-        if self._task.is_async:
-            return await self._task.call(self.context, arguments)
+    async def _call_in_thread(
+        self, arguments: dict[str, Any], threads: ThreadPoolExecutor | None
+    ) -> object:
         here = contextvars.copy_context()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(

@@ -30,7 +30,7 @@ class AttemptContext:
         self._engine = engine
         self._delivery = delivery
         self._prolong = prolong
-        self._stack = AsyncExitStack()
+        self._stack: AsyncExitStack | None = None
         self._transaction: Transaction | None = None
 
     @property
@@ -93,6 +93,8 @@ class AttemptContext:
             UsageError: another session than before, or none of SQLAlchemy.
         """
         if self._transaction is None:
+            if self._stack is None:
+                self._stack = AsyncExitStack()
             self._transaction = await self._stack.enter_async_context(
                 self._engine.transaction(session)
             )
@@ -101,9 +103,14 @@ class AttemptContext:
         async with self._transaction.block():
             yield self._transaction.handle
 
+    @property
+    def transacting(self) -> bool:
+        """Whether the handler opened a transaction, so that `commit` or `close` must end it."""
+        return self._stack is not None
+
     async def commit(self, worker: UUID, settlement: Settlement) -> bool:
         """Settle in the handler's transaction; False where it opened none."""
-        if self._transaction is None:
+        if self._transaction is None or self._stack is None:
             return False
         async with self._stack:
             if not await self._transaction.commit(worker, settlement):
@@ -114,7 +121,8 @@ class AttemptContext:
     async def close(self) -> None:
         """Undo what was written in a transaction that was not committed."""
         self._transaction = None
-        await self._stack.aclose()
+        if self._stack is not None:
+            await self._stack.aclose()
 
     def _stale(self) -> StaleAttempt:
         return StaleAttempt(

@@ -57,6 +57,7 @@ class Executor:
         self._slots: list[asyncio.Task[None]] = []
         self._threads: ThreadPoolExecutor | None = None
         self._stopping = False
+        self._roused = False
         self.attempts: dict[asyncio.Task[Any], Attempt] = {}
 
     def start(self) -> None:
@@ -80,8 +81,7 @@ class Executor:
     def give(self, hand: Hand, deliveries: Iterable[Delivery]) -> None:
         """Run these, in order, as slots become free."""
         self._waiting.extend((hand, delivery) for delivery in deliveries)
-        for _ in range(min(len(self._waiting), len(self._idle))):
-            self._idle.popleft().set_result(None)
+        self._rouse()
 
     async def stop(self, grace: float) -> None:
         """Start nothing more; wait for what runs, at last interrupt it.
@@ -109,6 +109,7 @@ class Executor:
                 await self._rest()
                 continue
             hand, delivery = self._waiting.popleft()
+            self._rouse()
             if not hand.start(delivery):
                 _log.info("job %s is not started: its lease may be over", delivery.id)
                 self._freed()
@@ -116,10 +117,20 @@ class Executor:
             await self._run(here, hand, delivery)
             self._freed()
 
+    def _rouse(self) -> None:
+        """Wake one idle slot, which wakes the next.
+
+        A handler that never waits leaves nothing for the others, so all at once would wake in vain.
+        """
+        if self._waiting and self._idle and not self._roused:
+            self._roused = True
+            self._idle.popleft().set_result(None)
+
     async def _rest(self) -> None:
         idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._idle.append(idle)
         await idle
+        self._roused = False
 
     async def _run(self, here: "asyncio.Task[None]", hand: Hand, delivery: Delivery) -> None:
         task = self._tasks.get(delivery.task)
@@ -133,13 +144,13 @@ class Executor:
         attempt = Attempt(delivery, task, self._engine, self._deadlines, self._stuck)
         self.attempts[here] = attempt
         try:
-            settlement = await self._conclude(
-                hand, attempt, await attempt.run(self._threads_for(task))
-            )
+            ended = await attempt.run(self._threads_for(task))
+            transacting = attempt.context.transacting
+            settlement = await self._conclude(hand, attempt, ended) if transacting else ended
         finally:
             del self.attempts[here]
         if settlement is None:
-            hand.close(delivery)
+            hand.close([delivery])
         else:
             self._settler.add(hand.worker, delivery, settlement)
 

@@ -68,18 +68,21 @@ class Hand:
         models' twin `no_self_fence` runs a completed job without this).
         """
         with self._lock:
-            if delivery.token not in self._held or self._silent_at(self._clock()):
+            token = delivery.token
+            if token not in self._held or self._silent_at(self._clock()):
                 # It is tried once: what is no longer named is given back by the next beat.
-                self._drop([delivery.token])
+                self._drop([token])
                 return False
-            self._started.add(delivery.token)
+            self._started.add(token)
             return True
 
-    def close(self, delivery: Delivery) -> None:
-        """The delivery is settled, released or void."""
+    def close(self, deliveries: Iterable[Delivery]) -> None:
+        """These are settled, released or void."""
         with self._lock:
-            self._held.pop(delivery.token, None)
-            self._started.discard(delivery.token)
+            for delivery in deliveries:
+                token = delivery.token
+                self._held.pop(token, None)
+                self._started.discard(token)
 
     def names(self) -> tuple[list[Delivery], int]:
         """What is held, and the last call up to which all calls are answered or given up."""

@@ -23,12 +23,21 @@ class Settler:
 
     Args:
         engine: where outcomes are written.
-        settled: told of each attempt once its outcome is written or refused.
+        settled: told of the attempts of a batch once their outcomes are written or refused, and
+            the tokens of those that were accepted.
+        failed: called with a defect. What it kept from being written stays in the worker's hand,
+            which must end: its beats would keep it from everybody else.
     """
 
-    def __init__(self, engine: Engine, settled: Callable[[Delivery, bool], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        settled: Callable[[Sequence[Delivery], set[tuple[UUID, int]]], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
         self._engine = engine
         self._settled = settled
+        self._failed = failed
         self._waiting: deque[_Waiting] = deque()
         self._flights: set[asyncio.Task[None]] = set()
 
@@ -61,6 +70,9 @@ class Settler:
 
     def _land(self, flight: "asyncio.Task[None]") -> None:
         self._flights.discard(flight)
+        if not flight.cancelled() and (defect := flight.exception()) is not None:
+            _log.error("outcomes could not be written", exc_info=defect)
+            self._failed(defect)
         self._depart()
 
     async def _fly(self, batch: Sequence[_Waiting]) -> None:
@@ -72,11 +84,12 @@ class Settler:
                 await self._fly([_unwritable(batch[0], exc)])
                 return
             middle = len(batch) // 2
-            await self._fly(batch[:middle])
-            await self._fly(batch[middle:])
+            try:
+                await self._fly(batch[:middle])
+            finally:  # a defect in one half is none of the other half's
+                await self._fly(batch[middle:])
         else:
-            for _, (delivery, _) in batch:
-                self._settled(delivery, delivery.token in accepted)
+            self._settled([ending.delivery for _, ending in batch], accepted)
 
     async def _settle_patiently(self, batch: Sequence[_Waiting]) -> set[tuple[UUID, int]]:
         """Repeat while the ledger is away: a repetition recognises what was written (A7)."""

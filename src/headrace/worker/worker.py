@@ -12,8 +12,9 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from uuid import UUID
 
 from headrace.app import Headrace
 from headrace.connect import connect
@@ -61,7 +62,7 @@ class Worker:
         self._grace = grace
         self._hand = Hand(uuid.uuid4(), boottime(), lease=lease)
         self._deadlines = Deadlines()
-        self._settler = Settler(app.engine, self._on_settled)
+        self._settler = Settler(app.engine, self._on_settled, self._on_defect)
         self._executors: dict[str, Executor] = {}
         self._fetchers: dict[str, Fetcher] = {}
         self._empty: set[str] = set()
@@ -218,16 +219,16 @@ class Worker:
         self._empty.add(queue)
         self._changed.set()
 
-    def _on_settled(self, delivery: Delivery, accepted: bool) -> None:  # noqa: FBT001 - a callback
-        self._hand.close(delivery)
-        if accepted:
-            self._app.results.poke([delivery.id])
-        else:
-            _log.warning(
-                "attempt %d of job %s is stale: its outcome was refused",
-                delivery.attempt,
-                delivery.id,
-            )
+    def _on_settled(self, deliveries: Sequence[Delivery], accepted: set[tuple[UUID, int]]) -> None:
+        self._hand.close(deliveries)
+        self._app.results.poke(job_id for job_id, _ in accepted)
+        for delivery in deliveries:
+            if delivery.token not in accepted:
+                _log.warning(
+                    "attempt %d of job %s is stale: its outcome was refused",
+                    delivery.attempt,
+                    delivery.id,
+                )
 
     def _on_beaten(self, beat: Beat) -> None:
         if beat.view is not None:

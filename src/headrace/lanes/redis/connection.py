@@ -57,7 +57,7 @@ class Link:
 
     async def close(self) -> None:
         """Disconnect."""
-        await self._connection.disconnect(nowait=True)
+        await self._connection.disconnect()
 
 
 class Links:
@@ -118,7 +118,7 @@ class Links:
                 await connection.connect()  # type: ignore[no-untyped-call]  # redis leaves it so
                 info = await _call(connection, ("INFO", "server", "memory"))
         except BaseException:
-            await connection.disconnect(nowait=True)
+            await connection.disconnect()
             raise
         link = Link(connection, _server(info))
         if link.server.policy not in {"", "noeviction"}:

@@ -1,16 +1,17 @@
--- insert: jobs without idempotency keys, at once; an id that is there already is left alone,
--- so that a call whose reply was lost can be repeated.
+-- insert: jobs without idempotency keys, at once. An id that is there already is refused by the
+-- primary key: the caller then leaves it out, so that a call whose reply was lost can be repeated.
+-- (ON CONFLICT would do that here, and make each row a third dearer.)
 -- All or none: ids over one hour off the clock would land outside the partitions, so nothing then.
 -- $1 ids, $2 queue ids, $3 tasks, $4 priorities, $5 max_attempts, $6 delays in seconds or null,
--- $7 run_at or null, $8 payloads (JSON), $9 tenants, $10 rerun_on_crash. Returns how many are new.
+-- $7 run_at or null, $8 payloads (JSON), $9 tenants, $10 rerun_on_crash. Returns how many were inserted.
 WITH spec AS (
     SELECT *
     FROM unnest($1::uuid[], $2::int[], $3::text[], $4::smallint[], $5::smallint[], $6::float8[],
                 $7::timestamptz[], $8::text[], $9::text[], $10::boolean[])
       AS s (id, queue_id, task, priority, max_attempts, delay, run_at, payload, tenant, rerun)
 ), fit AS (
-    SELECT bool_and(id BETWEEN headrace.uuid_floor(now() - interval '1 hour')
-                           AND headrace.uuid_floor(now() + interval '1 hour')) AS ok
+    SELECT bool_and(id BETWEEN (SELECT headrace.uuid_floor(now() - interval '1 hour'))
+                           AND (SELECT headrace.uuid_floor(now() + interval '1 hour'))) AS ok
     FROM spec
 ), fresh AS (
     INSERT INTO headrace.job (id, queue_id, task, priority, max_attempts, run_at, payload, tenant,
@@ -19,7 +20,6 @@ WITH spec AS (
            greatest(run_at, now() + delay * interval '1 second', now()), payload::jsonb, tenant, rerun
     FROM spec, fit
     WHERE fit.ok
-    ON CONFLICT (id) DO NOTHING
     RETURNING queue_id
 ), tally AS (
     INSERT INTO headrace.counter_delta (queue_id, state, n)

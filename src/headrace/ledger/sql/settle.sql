@@ -34,4 +34,4 @@ WITH verdict AS (
            'worker:' || $1::uuid, error::jsonb
     FROM settled WHERE state <> 2
 )
-SELECT id FROM settled
+SELECT id, gen FROM settled

@@ -1,6 +1,6 @@
 -- settle_completed: the happy path of settle, for a batch of completions (R2).
 -- $1 worker, $2 ids, $3 gens, $4 seconds each ran, $5 results (JSON) or null.
--- Returns the ids written now, or found written by an earlier sending of this same call.
+-- Returns id and gen of what was written now.
 WITH verdict AS (
     SELECT * FROM unnest($2::uuid[], $3::int[], $4::float8[], $5::text[]) AS v (id, gen, ran, result)
 ), settled AS (
@@ -9,11 +9,11 @@ WITH verdict AS (
         started_at = now() - v.ran * interval '1 second', result = v.result::jsonb
     FROM verdict v
     WHERE j.id = v.id AND j.gen = v.gen AND j.state = 0
-    RETURNING j.id, j.queue_id
+    RETURNING j.id, j.gen, j.queue_id
 ), tally AS (
     INSERT INTO headrace.counter_delta (queue_id, state, n)
     SELECT queue_id, moved.state, moved.sign * count(*)
     FROM settled, (VALUES (0, -1), (2, 1)) AS moved (state, sign)
     GROUP BY queue_id, moved.state, moved.sign
 )
-SELECT id FROM settled
+SELECT id, gen FROM settled

@@ -1,5 +1,7 @@
 """What is put is there once; what comes late, twice or too much is not."""
 
+from uuid import UUID
+
 from headrace.model.entry import Cursor, Ended, PutReply
 from headrace.testing.lanes.rig import CAPS, EPOCH, QUEUE, Rig, entry
 
@@ -106,13 +108,13 @@ class Puts:
     async def test_cursors_compare_run_at_first_and_then_the_id(self, rig: Rig) -> None:
         lane, where = rig.lane, (QUEUE, 5)
         await lane.limit(EPOCH, {QUEUE: 0})
-        entries = [entry(run_at=run_at) for run_at in (1 << 40, 255, 256, 255)]
+        keys = [(1 << 40, 9), (256, 1), (255, 7), (255, 3), (300, 0)]
+        entries = [entry(id=UUID(int=id_), run_at=run_at) for run_at, id_ in keys]
         for one in entries:
             await rig.put(one)
         first = Cursor(1 << 40, entries[0].id)
         assert await lane.move_cursor(EPOCH, *where, first, None)
-        lowest = min(Cursor(one.run_at, one.id) for one in entries[1:])
-        assert await lane.cursors(EPOCH) == {where: lowest}
+        assert await lane.cursors(EPOCH) == {where: Cursor(255, UUID(int=3))}
 
     async def test_only_what_is_fresh_goes_unflagged(self, rig: Rig) -> None:
         now = await rig.stamp()

@@ -1,0 +1,87 @@
+"""headrace lane: whether Redis or Valkey gives out the jobs."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headrace.cli.options import AsJson, DatabaseUrl, RedisUrl
+
+if TYPE_CHECKING:
+    from headrace.model.lane_view import LaneView
+
+
+class Step(StrEnum):
+    """What to do about the lane."""
+
+    STATUS = "status"
+    ON = "on"
+    OFF = "off"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(short_help="Let Redis or Valkey give out the jobs, or PostgreSQL alone.")(lane)
+
+
+def lane(
+    step: Annotated[
+        Step,
+        typer.Argument(help="status; on: the lane gives out jobs; off: PostgreSQL does."),
+    ] = Step.STATUS,
+    database_url: DatabaseUrl = None,
+    redis_url: RedisUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how jobs are given out, or switch it, while workers run.
+
+    A lane is used by itself once HEADRACE_REDIS_URL is set for the workers; `off` keeps it off
+    until `on`. No job is lost or run twice by a switch; after `off`, jobs that were in the lane
+    wait up to twenty seconds. With --json: {"mode", "epoch", "held", "calm"}.
+    """
+    import asyncio
+
+    from headrace.cli.output import print_json, say
+    from headrace.cli.session import database
+
+    with database(database_url, embedded=False) as url:
+        view = asyncio.run(_work(step, url, redis_url))
+    if as_json:
+        print_json({"mode": view.mode, "epoch": view.epoch, "held": view.held, "calm": view.calm})
+    else:
+        say(_sentence(view))
+
+
+async def _work(step: Step, database_url: str, redis_url: str | None) -> "LaneView":
+    from headrace.config import read_settings
+    from headrace.lanes.redis.lane import RedisLane
+    from headrace.ledger.lane_ledger import PostgresLaneLedger
+    from headrace.ledger.queries import Queries
+    from headrace.relay.switch import switch_off, switch_on
+
+    settings = read_settings({"redis_url": redis_url})
+    lane = None
+    if settings.redis_url is not None:
+        lane = RedisLane(settings.redis_url, lease=settings.lease.total_seconds())
+    async with Queries(database_url) as queries:
+        ledger = PostgresLaneLedger(queries)
+        try:
+            if step is Step.OFF:
+                return await switch_off(ledger, lane)
+            if step is Step.ON:
+                return await switch_on(ledger, lane)
+            return await ledger.view()
+        finally:
+            if lane is not None:
+                await lane.close()
+
+
+def _sentence(view: "LaneView") -> str:
+    if view.mode == "hybrid":
+        said = "the lane gives out the jobs"
+    elif view.mode == "rebuild":
+        said = "the lane is being built; a worker with HEADRACE_REDIS_URL does it"
+    else:
+        said = "PostgreSQL gives out the jobs" + (", by command" if view.held else "")
+    waits = "" if view.calm else "; jobs from before the switch wait until its leases are over"
+    return f"{said} (epoch {view.epoch}){waits}"

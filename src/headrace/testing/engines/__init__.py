@@ -1,0 +1,23 @@
+"""The conformance suite of engines: what `ports/engine.py` promises, as tests.
+
+Derive a test class from `EngineConformance` and give it a fixture `rig`:
+
+    class TestMyEngine(EngineConformance):
+        @pytest.fixture
+        async def rig(self) -> AsyncIterator[Rig]: ...
+"""
+
+from headrace.testing.engines.endings import Endings
+from headrace.testing.engines.inserts import Inserts
+from headrace.testing.engines.leases import Leases
+from headrace.testing.engines.operators import Operators
+from headrace.testing.engines.rig import Rig, Surroundings
+from headrace.testing.engines.shares import Shares
+from headrace.testing.engines.takes import Takes
+from headrace.testing.engines.transactions import Transactions
+
+__all__ = ["EngineConformance", "Rig", "Surroundings"]
+
+
+class EngineConformance(Inserts, Takes, Shares, Endings, Leases, Transactions, Operators):
+    """All promises."""

@@ -1,0 +1,155 @@
+"""A worker that is silent loses what it holds; one that beats keeps it."""
+
+import asyncio
+
+import pytest
+
+from headrace.model.state import State
+from headrace.testing.engines.rig import Rig, failure, tokens
+
+
+class Leases:
+    """Tests of beat, leave and of what becomes of the silent."""
+
+    async def test_what_a_dead_worker_ran_counts_as_an_attempt(self, rig: Rig) -> None:
+        old = await rig.given()
+        await rig.bury(rig.ann)
+        job = await rig.get(old.id)
+        assert (job.state, job.crashes, job.failures) == (State.AVAILABLE, 1, 0)
+        (new,) = await rig.take(worker=rig.bob)
+        assert (new.id, new.attempt, new.crashes) == (old.id, 2, 1)
+        assert new.gen > old.gen
+        assert await rig.complete([old]) == set()
+        assert await rig.engine.extend([old]) == set()
+        assert await rig.complete([new], worker=rig.bob) == {new.token}
+
+    async def test_the_only_attempt_is_never_given_twice(self, rig: Rig) -> None:
+        one = await rig.given(max_attempts=1)
+        await rig.bury(rig.ann)
+        assert await rig.take(worker=rig.bob) == []
+        job = await rig.get(one.id)
+        assert (job.state, job.crashes, job.attempt) == (State.DEAD, 1, 1)
+        assert job.error is not None
+        assert job.error["type"] == "WorkerLost"
+        assert await rig.complete([one]) == set()
+
+    async def test_crashes_and_failures_share_the_attempts(self, rig: Rig) -> None:
+        (job_id,) = await rig.insert(max_attempts=3)
+        for attempt in (1, 2, 3):
+            worker = await rig.hire()
+            (one,) = await rig.take(worker=worker)
+            assert one.attempt == attempt
+            if attempt == 2:
+                await rig.bury(worker)
+            else:
+                await rig.settle(failure(one), worker=worker)
+        job = await rig.get(job_id)
+        assert (job.state, job.failures, job.crashes) == (State.DEAD, 2, 1)
+
+    async def test_a_task_may_ask_for_another_run_after_a_crash(self, rig: Rig) -> None:
+        (job_id,) = await rig.insert(max_attempts=1, rerun_on_crash=True)
+        for crashes in (0, 1, 2):
+            worker = await rig.hire()
+            (one,) = await rig.take(worker=worker)
+            assert one.crashes == crashes
+            await rig.bury(worker)
+        assert (await rig.get(job_id)).state is State.DEAD
+        assert await rig.take() == []
+
+    async def test_a_reaped_identity_is_void_for_ever(self, rig: Rig) -> None:
+        held = await rig.given()
+        await rig.bury(rig.ann)
+        for _ in range(2):
+            assert not (await rig.beat(rig.ann, [held])).alive
+        await rig.engine.register(rig.ann, "here", 1, [])
+        assert not (await rig.beat(rig.ann)).alive
+        assert (await rig.beat(rig.bob)).alive
+
+    async def test_what_a_reaped_worker_still_takes_comes_back(self, rig: Rig) -> None:
+        await rig.bury(rig.ann)
+        (job_id,) = await rig.insert()
+        await rig.take(worker=rig.ann)
+        await rig.bury(await rig.hire())
+        (one,) = await rig.take(worker=rig.bob)
+        assert one.id == job_id
+
+    async def test_a_worker_that_beats_keeps_what_it_holds(self, rig: Rig) -> None:
+        held = await rig.given()
+        await rig.bury(rig.bob)
+        beat = await rig.beat(rig.ann, [held])
+        assert (beat.alive, beat.lost) == (True, frozenset())
+        assert await rig.complete([held]) == {held.token}
+
+    @pytest.mark.parametrize("max_attempts", [1, 3])
+    async def test_what_came_with_a_lost_reply_goes_back_without_blame(
+        self, rig: Rig, max_attempts: int
+    ) -> None:
+        (job_id,) = await rig.insert(max_attempts=max_attempts)
+        assert len(await rig.take()) == 1
+        assert (await rig.beat(rig.ann)).alive
+        job = await rig.get(job_id)
+        assert (job.state, job.crashes, job.failures) == (State.AVAILABLE, 0, 0)
+        (again,) = await rig.take(worker=rig.bob)
+        assert (again.id, again.attempt) == (job_id, 1)
+        assert await rig.complete([again], worker=rig.bob) == {again.token}
+
+    async def test_what_a_call_in_flight_gives_is_left_alone(self, rig: Rig) -> None:
+        held = [await rig.given()]
+        await rig.insert()
+        in_flight = await rig.take()
+        assert (await rig.beat(rig.ann, held, answered=1)).lost == frozenset()
+        assert await rig.take(worker=rig.bob) == []
+        assert (await rig.beat(rig.ann, [*held, *in_flight])).lost == frozenset()
+        both = [*held, *in_flight]
+        assert await rig.complete(both) == tokens(both)
+
+    async def test_a_beat_tells_what_is_lost(self, rig: Rig) -> None:
+        await rig.insert(5)
+        held = await rig.take()
+        await rig.complete(held[:1])
+        await rig.settle(failure(held[1]))
+        await rig.engine.release(rig.ann, held[2:3])
+        await rig.take(1, worker=rig.bob)
+        beat = await rig.beat(rig.ann, held)
+        assert beat.alive
+        assert beat.lost == tokens(held[:3])
+        assert (await rig.beat(rig.ann, held[3:])).lost == frozenset()
+
+    async def test_another_workers_jobs_are_left_alone_by_a_beat(self, rig: Rig) -> None:
+        held = await rig.given()
+        await rig.beat(rig.bob, answered=99)
+        assert await rig.engine.extend([held]) == {held.id}
+
+    async def test_who_leaves_is_gone(self, rig: Rig) -> None:
+        await rig.engine.leave(rig.ann)
+        await rig.engine.leave(rig.ann)
+        assert not (await rig.beat(rig.ann)).alive
+
+    async def test_what_a_worker_leaves_behind_comes_back(self, rig: Rig) -> None:
+        held = await rig.given()
+        await rig.engine.leave(rig.ann)
+        await rig.bury(rig.ann)
+        (again,) = await rig.take(worker=rig.bob)
+        assert (again.id, again.gen > held.gen) == (held.id, True)
+
+    async def test_a_registration_can_be_repeated(self, rig: Rig) -> None:
+        held = await rig.given()
+        await rig.engine.register(rig.ann, "here", 1, [])
+        assert (await rig.beat(rig.ann, [held])).lost == frozenset()
+
+    async def test_an_unknown_worker_has_no_lease(self, rig: Rig) -> None:
+        assert not (await rig.beat(rig.job().id)).alive
+
+    @pytest.mark.parametrize("round_", range(3))
+    async def test_a_settlement_and_a_burial_at_once_end_an_attempt_once(
+        self, rig: Rig, round_: int
+    ) -> None:
+        del round_
+        await rig.insert(20)
+        held = await rig.take(20)
+        accepted, _ = await asyncio.gather(rig.complete(held), rig.bury(rig.ann))
+        done = {job_id for job_id, _ in accepted}
+        jobs = await rig.engine.get([one.id for one in held])
+        assert {job.id for job in jobs if job.state is State.COMPLETED} == done
+        again = await rig.take(20, worker=rig.bob)
+        assert {one.id for one in again} == {one.id for one in held} - done

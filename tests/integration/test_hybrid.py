@@ -1,0 +1,268 @@
+"""The ledger and the lane together, while the lane loses its data, dies, hangs or is switched."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import asyncpg
+import pytest
+import redis.asyncio
+
+from headrace import Context, Headrace, State
+from headrace.embedded import EmbeddedValkey
+from headrace.engines.ledgered import LedgeredEngine
+from headrace.lanes.redis.lane import RedisLane
+from headrace.model.entry import Caps
+from headrace.model.lane_view import Mode
+from headrace.relay.relay import Relay
+from headrace.relay.services import services
+from headrace.relay.switch import switch_off, switch_on
+from headrace.worker.worker import Worker
+
+LEASE = 1.5
+
+
+@pytest.fixture
+async def app(migrated_url: str, valkey: EmbeddedValkey) -> AsyncIterator[Headrace]:
+    app = Headrace("tests", database_url=migrated_url, redis_url=valkey.url, lease=f"{LEASE}s")
+    app.queue("work")
+    async with app:
+        loops = services(app.engine, lease=LEASE)
+        for loop in loops:
+            loop.start()
+        await until(lambda: in_mode(app, Mode.HYBRID))
+        yield app
+        await asyncio.gather(*(loop.stop() for loop in loops))
+
+
+def engine_of(app: Headrace) -> LedgeredEngine:
+    assert isinstance(app.engine, LedgeredEngine)
+    return app.engine
+
+
+async def in_mode(app: Headrace, mode: Mode) -> bool:
+    engine = engine_of(app)
+    engine.heed(await engine.ledger.lanes.view())
+    return engine.view.mode is mode
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not await condition():
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def working(app: Headrace, concurrency: int = 10) -> AsyncIterator[Worker]:
+    worker = Worker(app, {"work": concurrency})
+    await worker.start()
+    try:
+        yield worker
+    finally:
+        await worker.stop()
+
+
+async def all_over(sql: asyncpg.Connection) -> bool:
+    live: int = await sql.fetchval("SELECT count(*) FROM headrace.job WHERE state = 0")
+    return live == 0
+
+
+@contextmanager
+def frozen(valkey: EmbeddedValkey) -> Iterator[None]:
+    pid = valkey.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def test_jobs_travel_by_the_lane_and_leave_nothing_in_it(
+    app: Headrace, sql: asyncpg.Connection
+) -> None:
+    @app.task(queue="work")
+    async def double(number: int) -> int:
+        return 2 * number
+
+    jobs = await app.enqueue_many([double.job(number) for number in range(300)])
+    async with working(app):
+        assert [await job.result("20s") for job in jobs] == [2 * n for n in range(300)]
+    owned = await sql.fetchval("SELECT count(*) FROM headrace.job WHERE claim_no IS NOT NULL")
+    assert owned == 0  # not one was claimed in PostgreSQL
+    lane = engine_of(app).lane
+    assert lane is not None
+    depth = await lane.depth(engine_of(app).view.epoch, "work")
+    assert (sum(depth.ready.values()), depth.delayed) == (0, 0)
+
+
+async def test_nothing_is_lost_when_the_lane_is_flushed(
+    app: Headrace, valkey: EmbeddedValkey, sql: asyncpg.Connection
+) -> None:
+    ran: list[int] = []
+
+    @app.task(queue="work")
+    async def note(number: int) -> None:
+        ran.append(number)
+        await asyncio.sleep(0.01)
+
+    await app.enqueue_many([note.job(number) for number in range(200)])
+    async with working(app), redis.asyncio.from_url(valkey.url) as client:
+        for _ in range(2):
+            count = len(ran)
+            await until(lambda count=count: some_more(ran, count))  # type: ignore[misc]
+            await client.flushall()
+        await until(lambda: all_over(sql))
+    assert sorted(set(ran)) == list(range(200))
+    assert await sql.fetchval("SELECT count(*) FROM headrace.job WHERE state = 2") == 200
+
+
+async def some_more(ran: list[int], count: int) -> bool:
+    return len(ran) > count + 5
+
+
+async def test_nothing_is_lost_when_the_lane_is_killed_and_comes_back(
+    app: Headrace, valkey: EmbeddedValkey, sql: asyncpg.Connection
+) -> None:
+    ran: list[int] = []
+
+    @app.task(queue="work")
+    async def note(number: int) -> None:
+        ran.append(number)
+        await asyncio.sleep(0.01)
+
+    await app.enqueue_many([note.job(number) for number in range(100)])
+    async with working(app):
+        await until(lambda: some_more(ran, 0))
+        valkey.kill()
+        await app.enqueue_many([note.job(number) for number in range(100, 150)])
+        valkey.start()
+        await until(lambda: all_over(sql))
+    assert sorted(set(ran)) == list(range(150))
+
+
+async def test_the_lane_is_switched_off_and_on_by_command_while_jobs_run(
+    app: Headrace, sql: asyncpg.Connection
+) -> None:
+    ran: list[tuple[int, int]] = []
+
+    @app.task(queue="work")
+    async def note(ctx: Context, number: int) -> None:
+        ran.append((number, ctx.attempt))
+        await asyncio.sleep(0.005)
+
+    lanes, lane = engine_of(app).ledger.lanes, engine_of(app).lane
+    await app.enqueue_many([note.job(number) for number in range(100)])
+    async with working(app):
+        await switch_off(lanes, lane)
+        await app.enqueue_many([note.job(number) for number in range(100, 200)])
+        await until(lambda: all_over(sql))
+        await switch_on(lanes, lane)
+        await until(lambda: in_mode(app, Mode.HYBRID))
+        await app.enqueue_many([note.job(number) for number in range(200, 300)])
+        await until(lambda: all_over(sql))
+    assert sorted(number for number, _ in ran) == list(range(300))
+    assert {attempt for _, attempt in ran} == {1}
+
+
+async def test_enqueue_does_not_wait_for_a_dead_or_hanging_lane(
+    app: Headrace, valkey: EmbeddedValkey
+) -> None:
+    @app.task(queue="work")
+    async def nothing() -> None:
+        pass
+
+    async def slowest(times: int = 100) -> float:
+        taken = []
+        for _ in range(times):
+            began = time.perf_counter()
+            await nothing.enqueue()
+            taken.append(time.perf_counter() - began)
+        return sorted(taken)[int(times * 0.99) - 1]
+
+    usual = await slowest()
+    with frozen(valkey):
+        hanging = await slowest()
+    valkey.kill()
+    dead = await slowest()
+    valkey.start()
+    assert hanging < usual + 0.02
+    assert dead < usual + 0.02
+
+
+async def test_a_silent_workers_jobs_run_elsewhere_and_its_outcome_is_refused(
+    app: Headrace, sql: asyncpg.Connection
+) -> None:
+    go = asyncio.Event()
+    attempts: list[int] = []
+
+    @app.task(queue="work")
+    async def hold(ctx: Context) -> int:
+        attempts.append(ctx.attempt)
+        if ctx.attempt == 1:
+            await go.wait()
+        return ctx.attempt
+
+    job = await hold.enqueue()
+    silent = Worker(app, {"work": 1})
+    await silent.start()
+    await until(lambda: running(app, job.id))
+    await silent._heartbeat.stop()  # as if the process were frozen
+    async with working(app):
+        assert await job.result("20s") == 2
+        go.set()
+        await silent.stop()
+    await job.refresh()
+    assert job.state is State.COMPLETED
+    assert await sql.fetchval("SELECT result::text FROM headrace.job") == "2"
+    assert await sql.fetchval("SELECT crashes FROM headrace.job") == 1
+
+
+async def running(app: Headrace, job_id: object) -> bool:
+    (job,) = await app.engine.get([job_id])  # type: ignore[list-item]
+    return job.state is State.RUNNING
+
+
+async def test_a_last_attempt_is_claimed_in_the_ledger(
+    app: Headrace, sql: asyncpg.Connection
+) -> None:
+    @app.task(queue="work", max_attempts=1)
+    async def once(ctx: Context) -> int:
+        return ctx.attempt
+
+    job = await once.enqueue()
+    async with working(app):
+        assert await job.result("20s") == 1
+    assert await sql.fetchval("SELECT claim_no IS NOT NULL AND gen = 2 FROM headrace.job")
+
+
+async def test_a_backlog_larger_than_the_lane_is_refilled_in_order(
+    migrated_url: str, lane_url: str, sql: asyncpg.Connection
+) -> None:
+    """A lane of 50 entries a level carries 1,000 jobs of two levels."""
+    app = Headrace("tests", database_url=migrated_url, redis_url=lane_url, lease=f"{LEASE}s")
+    app.queue("work")
+    ran: list[int] = []
+
+    @app.task(queue="work")
+    async def note(number: int) -> None:
+        ran.append(number)
+
+    async with app:
+        engine = engine_of(app)
+        small = RedisLane(lane_url, lease=LEASE, caps=Caps(level=50))
+        await small.open()
+        relay = Relay(engine.ledger.lanes, small, grace=1.0, cap=50)
+        relay.loop.start()
+        await until(lambda: in_mode(app, Mode.HYBRID))
+        assert engine.lane is not None
+        await engine.lane.limit(engine.view.epoch, {"work": 50})
+        await app.enqueue_many([note.job(number) for number in range(1000)])
+        async with working(app, concurrency=20):
+            await until(lambda: all_over(sql))
+        await relay.loop.stop()
+        await small.close()
+    assert sorted(ran) == list(range(1000))
