@@ -90,8 +90,7 @@ class Nursery:
         }
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        born: Child = await birth
-        return born
+        return await birth
 
     async def _listen(self, told: asyncio.StreamReader) -> None:
         while line := await told.readline():

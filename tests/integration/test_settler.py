@@ -24,10 +24,8 @@ async def test_a_cancelled_statement_is_repeated(
     await add(ledger)
     worker = await hire(ledger)
     (delivery,) = await claim(ledger, worker)
-    answers: list[tuple[Delivery, bool]] = []
-    settler = Settler(
-        LedgeredEngine(ledger), lambda one, accepted: answers.append((one, accepted)), _never
-    )
+    answers: list[set[Token]] = []
+    settler = Settler(LedgeredEngine(ledger), lambda _, accepted: answers.append(accepted), _never)
     async with sql.transaction():
         await sql.execute("SELECT FROM headrace.job FOR UPDATE")
         settler.add(worker, delivery, settlement(delivery))
@@ -35,7 +33,7 @@ async def test_a_cancelled_statement_is_repeated(
         assert await asyncio.wait([draining], timeout=0.7) == (set(), {draining})
     await draining
     await ledger.close()
-    assert answers == [(delivery, True)]
+    assert answers == [{delivery.token}]
     assert await sql.fetchval("SELECT state FROM headrace.job") == 2
 
 
@@ -51,7 +49,7 @@ async def test_a_defect_is_told_and_the_others_are_written(ledger: PostgresLedge
     first, *others = await claim(ledger, worker, 3)
     written: list[Delivery] = []
     defects: list[BaseException] = []
-    settler = Settler(Broken(ledger), lambda one, _: written.append(one), defects.append)
+    settler = Settler(Broken(ledger), lambda some, _: written.extend(some), defects.append)
     for one in (first, *others):
         settler.add(worker, one, settlement(one))
         await settler.drain()

@@ -78,7 +78,7 @@ class Heartbeat:
     def _main(self) -> None:
         try:
             asyncio.run(self._beat_on())
-        except Exception as exc:  # noqa: BLE001 - handed to the worker, which ends
+        except Exception as exc:  # noqa: BLE001 - a thread cannot raise: the worker ends with it
             _log.exception("the heartbeat ended by a defect")
             assert self._loop is not None
             self._loop.call_soon_threadsafe(self._failed, exc)
