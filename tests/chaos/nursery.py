@@ -32,8 +32,9 @@ class Child:
         return await asyncio.shield(self.ended)
 
     def send_signal(self, number: int) -> None:
-        """Send it a signal."""
-        os.kill(self.pid, number)
+        """Send it a signal; the news of its end may be under way already."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End it by SIGKILL."""

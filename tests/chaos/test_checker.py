@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
-from chaos.checker import LedgerJob, Rule, Violation, check
+from chaos.checker import CLOCKS_APART, LedgerJob, Rule, Violation, check
 from chaos.events import (
     KILL,
     AnyEvent,
     CrashPointReached,
     EnqueueReturned,
+    EnqueueUndone,
     FaultInjected,
     LeaseLost,
     Outcome,
@@ -100,7 +102,7 @@ def test_a_run_of_a_job_that_was_rolled_back_is_a_phantom() -> None:
 
 
 def test_two_completions_of_different_generations_are_two() -> None:
-    again = [started(11, gen=2, worker="w2"), *settled(31, gen=2, worker="w2")]
+    again = [started(31, gen=2, worker="w2"), *settled(41, gen=2, worker="w2")]
     assert broken([*HAPPY, *again], COMPLETED) == [Rule.COMPLETED_TWICE]
 
 
@@ -162,10 +164,10 @@ def test_only_a_new_generation_starts_after_a_retry_was_settled(
 
 @pytest.mark.parametrize(("xmin", "rules"), [(70, []), (71, [Rule.STARTED_AFTER_SETTLE])])
 def test_the_ledgers_own_order_shows_a_start_after_the_commit(xmin: int, rules: list[Rule]) -> None:
-    # The reply came late, at 32, but the ledger had ended transaction 70 before the check at 28.
-    zombie = [started(29, gen=2, worker="w2", attempt=2, asked_at=28, ledger_xmin=xmin)]
+    # The reply came late, at 32, but the ledger had ended transaction 70 before the check at 31.
+    zombie = [started(31, gen=2, worker="w2", attempt=2, asked_at=31, ledger_xmin=xmin)]
     row = replace(COMPLETED, settled_xid=70)
-    assert broken([*HAPPY, *zombie, ended(31, 2, "w2")], row) == rules
+    assert broken([*HAPPY, *zombie, ended(33, 2, "w2")], row) == rules
 
 
 def test_max_attempts_bounds_the_starts() -> None:
@@ -347,3 +349,49 @@ def test_the_report_of_a_clean_run_says_so_first() -> None:
 def test_the_report_shows_a_few_jobs_of_each_rule_and_counts_the_rest() -> None:
     violations = [Violation(Rule.LOST, f"job-{n}", "enqueue returned") for n in range(13)]
     assert "  and 3 more" in render(summarise([], []), violations)
+
+
+def test_two_jobs_of_one_request_are_reported() -> None:
+    one, two = replace(COMPLETED, request="a"), replace(COMPLETED, job="job-2", request="b")
+    run = [StartChecked(job="job-2", gen=1, worker="w9", attempt=1, asked_at=9, at=10)]
+    end = [
+        SettleSent(at=20, job="job-2", gen=1, worker="w9", outcome=Outcome.COMPLETE),
+    ]
+    assert broken([*HAPPY, *run, *end], one, two) == []
+    assert broken([*HAPPY, *run, *end], one, replace(two, request="a")) == [Rule.STORED_TWICE]
+
+
+def test_a_job_of_a_rolled_back_transaction_must_not_be_there() -> None:
+    undone = EnqueueUndone(at=2, pid=1, job=JOB)
+    assert broken([undone]) == []
+    assert broken([*HAPPY[1:], undone], COMPLETED) == [Rule.UNDONE]
+
+
+def test_a_retry_accepted_after_a_later_start_is_stale() -> None:
+    late = [started(5, gen=1, worker="w2"), *settled(40, worker="w2", outcome=Outcome.RETRY)]
+    rerun = [started(10, gen=2), *settled(50, gen=2)]
+    row = replace(COMPLETED, settled_gen=2)
+    assert broken([enqueued(), *late, *rerun], row) == [Rule.STALE_ACCEPTED]
+
+
+def test_a_retry_first_sent_before_the_later_start_is_not_stale() -> None:
+    early = [started(5, gen=1, worker="w2"), *settled(8, worker="w2", outcome=Outcome.RETRY)]
+    again = settled(40, worker="w2", outcome=Outcome.RETRY)
+    rerun = [started(10, gen=2), *settled(50, gen=2)]
+    row = replace(COMPLETED, settled_gen=2)
+    assert broken([enqueued(), *early[:2], *again, *rerun], row) == []
+
+
+def test_a_start_after_the_commit_is_reported_though_its_reply_was_lost() -> None:
+    row = replace(COMPLETED, committed_at=100)
+    sent = settled(30)[0]
+    asked = 100 + CLOCKS_APART
+    zombie = started(asked + 9, worker="w2", asked_at=asked + 1)
+    lost = LeaseLost(at=40, cause="flush")
+    history = [enqueued(), started(10), ended(20), sent, lost]
+    assert broken([*history, replace_asked(zombie, asked)], row) == []
+    assert broken([*history, zombie], row) == [Rule.STARTED_AFTER_SETTLE]
+
+
+def replace_asked(start: StartChecked, asked_at: int) -> StartChecked:
+    return msgspec.structs.replace(start, asked_at=asked_at)

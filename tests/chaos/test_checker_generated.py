@@ -7,7 +7,7 @@ import msgspec
 from hypothesis import assume, given, settings
 
 from chaos.checker import LedgerJob, Rule, broken_rules, check
-from chaos.events import AnyEvent, Outcome, Settled, StartChecked
+from chaos.events import AnyEvent, EnqueueUndone, Outcome, Settled, StartChecked
 from chaos.lives import correct_runs
 from chaos.report import render, summarise
 
@@ -53,6 +53,17 @@ def undone(history: list[AnyEvent], ledger: list[LedgerJob]) -> Run:
     return history, [replace(row, state="dead") if row.job == job else row for row in ledger]
 
 
+def kept_though_rolled_back(history: list[AnyEvent], ledger: list[LedgerJob]) -> Run:
+    return [*history, EnqueueUndone(job=ledger[0].job, at=NOW)], ledger
+
+
+def stale(history: list[AnyEvent], ledger: list[LedgerJob]) -> Run:
+    settled = completion(history)
+    start = next(e for e in history if isinstance(e, StartChecked) and e.job == settled.job)
+    later = msgspec.structs.replace(start, gen=settled.gen + 1, worker="later", at=0, asked_at=0)
+    return [later, *history], ledger
+
+
 def unexplained(history: list[AnyEvent], ledger: list[LedgerJob]) -> Run:
     job = completion(history).job
     return history, [replace(row, settled_gen=99) if row.job == job else row for row in ledger]
@@ -89,6 +100,8 @@ DEFECTS: dict[Rule, Callable[[list[AnyEvent], list[LedgerJob]], Run]] = {
     Rule.COMPLETED_TWICE: completed_twice,
     Rule.TOKEN_SETTLED_TWICE: token_settled_twice,
     Rule.SETTLE_UNDONE: undone,
+    Rule.UNDONE: kept_though_rolled_back,
+    Rule.STALE_ACCEPTED: stale,
     Rule.COMPLETED_BY_NOBODY: unexplained,
     Rule.STARTED_AFTER_SETTLE: started_late,
     Rule.TOO_MANY_STARTS: one_start_too_many,
