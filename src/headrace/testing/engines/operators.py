@@ -68,6 +68,17 @@ class Operators:
         assert await rig.take() == []
         assert await rig.complete([again], worker=rig.bob) == {again.token}
 
+    async def test_a_job_replayed_after_crashes_has_all_its_attempts(self, rig: Rig) -> None:
+        (job_id,) = await rig.insert(max_attempts=2)
+        for _ in range(2):
+            worker = await rig.hire()
+            assert len(await rig.take(worker=worker)) == 1
+            await rig.bury(worker)
+        assert (await rig.get(job_id)).state is State.DEAD
+        await rig.around.inspector.replay([job_id], _ACTOR)
+        (again,) = await rig.take()
+        assert (again.attempt, again.failures, again.crashes) == (1, 0, 0)
+
 
 async def _cancel(rig: Rig, job_id: UUID) -> Answer:
     answers = await rig.around.inspector.cancel([job_id], _ACTOR)

@@ -1,18 +1,26 @@
 """The rigs of our own engines."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
+from redis.asyncio import Redis
 
 from headrace.engines.ledgered import LedgeredEngine
+from headrace.lanes.redis.keys import Keys
+from headrace.lanes.redis.lane import RedisLane
 from headrace.ledger.inspector import LedgerInspector
 from headrace.ledger.postgres import PostgresLedger
 from headrace.ledger.queries import Queries
 from headrace.model.entry import Capabilities
+from headrace.model.lane_view import Mode
 from headrace.ports.inspector import Inspector
+from headrace.ports.lane import Lane
+from headrace.relay.lane_reaper import LaneReaper
 from headrace.relay.reaper import LEASE, Reaper
+from headrace.relay.relay import HORIZON, Relay
+from headrace.relay.walk import Walk
 from headrace.testing.engines.rig import Rig
 
 _MOVES = (
@@ -61,6 +69,82 @@ class Direct:
             yield connection
         finally:
             await connection.close()
+
+
+class Hybrid(Direct):
+    """PostgreSQL and a lane: time passes in both, and the relay's parts carry when they are told.
+
+    What is due is carried by a walk of all queues, which finds whatever the tests did to them.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        engine: LedgeredEngine,
+        queries: Queries,
+        lane: Lane,
+        pass_in_lane: Callable[[float], Awaitable[None]],
+    ) -> None:
+        super().__init__(url, engine, queries)
+        self.capabilities = lane.capabilities
+        self._lane = lane
+        self._pass_in_lane = pass_in_lane
+        self._relay = Relay(engine.ledger.lanes, lane, grace=0.0)
+        self._lane_reaper = LaneReaper(engine.ledger.lanes, lane)
+
+    async def open_lane(self) -> None:
+        """Let the relay switch from direct mode to the lane."""
+        while self._engine.view.mode is not Mode.HYBRID:
+            await self._relay.poll()
+            self._engine.heed(await self._engine.ledger.lanes.view())
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let the lane's clock go on, too."""
+        await super().pass_time(seconds)
+        await self._pass_in_lane(seconds)
+
+    async def carry(self) -> None:
+        """Reap and walk until nothing is left to do."""
+        view = self._engine.view
+        while await self._lane_reaper.round(view):
+            pass
+        walk = Walk(self._engine.ledger.lanes, self._lane, horizon=HORIZON)
+        while await walk.round(view):
+            pass
+
+    async def bury(self, worker: UUID, living: Collection[UUID]) -> None:
+        """Let both reapers watch a lease in which all but this worker beat."""
+        assert worker not in living
+        await self._reaper.poll()
+        for _ in range(5):
+            self._now += LEASE / 4
+            await self._pass_in_lane(LEASE / 4)
+            for other in living:
+                await self._engine.beat(other, [], 0)
+            await self._reaper.poll()
+            await self._lane_reaper.round(self._engine.view)
+
+
+@asynccontextmanager
+async def hybrid_rig(url: str, redis_url: str) -> AsyncIterator[Rig]:
+    """A rig with a lane of its own, on a migrated database of its own."""
+    name = f"test-{uuid4()}"
+    lane = RedisLane(redis_url, name, lease=LEASE)
+    engine = LedgeredEngine(PostgresLedger(url), lane)
+    await engine.start()
+    try:
+        async with Queries(url) as queries, Redis.from_url(redis_url) as client:
+
+            async def pass_in_lane(seconds: float) -> None:
+                await client.hincrby(Keys(name).meta.decode(), "offset", round(seconds * 1000))
+
+            around = Hybrid(url, engine, queries, lane, pass_in_lane)
+            await around.open_lane()
+            rig = Rig(engine, around)
+            await rig.begin()
+            yield rig
+    finally:
+        await engine.stop()
 
 
 @asynccontextmanager
