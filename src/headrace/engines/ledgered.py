@@ -13,7 +13,7 @@ from headrace.engines.lane_dispatch import LaneDispatch
 from headrace.engines.write_through import WriteThrough
 from headrace.errors import LaneError, LaneUnavailable, LedgerError, WrongEpoch
 from headrace.model.entry import Taken
-from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob, as_running
+from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob, Token, as_running
 from headrace.model.lane_view import LaneView, Mode
 from headrace.model.priority import STRIDES, Shares
 from headrace.model.state import State
@@ -181,25 +181,23 @@ class LedgeredEngine:
             return beat
         self.heed(beat.view)
         carried = [one for one in hand if not one.owned]
-        lost = await self._beat_lane(beat.view, worker, carried, answered)
-        return msgspec.structs.replace(beat, lost=beat.lost | lost)
+        lane = await self._beat_lane(beat.view, worker, carried, answered)
+        return msgspec.structs.replace(beat, alive=lane.alive, lost=beat.lost | lane.lost)
 
     async def _beat_lane(
         self, view: LaneView, worker: UUID, carried: Sequence[Delivery], answered: int
-    ) -> frozenset[tuple[UUID, int]]:
+    ) -> Beat:
         """Returns what is no longer the worker's."""
         if view.mode is Mode.DIRECT:
-            if not carried:
-                return frozenset()
-            own = await self.ledger.lanes.adopt(worker, carried)
-            return frozenset(one.token for one in carried) - own
+            own = await self.ledger.lanes.adopt(worker, carried) if carried else set()
+            return _losing(carried, own)
         if self.lane is None or view.mode is Mode.REBUILD:
             raise LaneUnavailable("the lane is being rebuilt; the lease in it cannot be prolonged")
         if view.epoch != self._beaten_epoch:
             own = await self.lane.reassert(view.epoch, worker, carried)
             self._beaten_epoch = view.epoch
-            return frozenset(one.token for one in carried) - own
-        return (await self.lane.beat(view.epoch, worker, carried, answered)).lost
+            return _losing(carried, own)
+        return await self.lane.beat(view.epoch, worker, carried, answered)
 
     async def leave(self, worker: UUID) -> None:
         """End the worker's lease."""
@@ -245,3 +243,7 @@ class LedgeredEngine:
             await self._look()
         except LedgerError as exc:
             _log.warning("how the lane is now is not known: %s", exc)
+
+
+def _losing(hand: Sequence[Delivery], own: set[Token]) -> Beat:
+    return Beat(alive=True, lost=frozenset(one.token for one in hand) - own)

@@ -10,6 +10,7 @@ from headrace.model.entry import LaneEntry, Lease
 from headrace.model.job import Delivery
 
 Held = tuple[LaneEntry, int]
+CONDEMNED = 2**32 - 1
 
 
 @dataclass(slots=True)
@@ -100,6 +101,19 @@ class Hands:
             if not held:
                 del self._workers[worker]
         return leases
+
+    def condemn(self, leases: list[Lease]) -> list[Lease]:
+        """Take these out of their workers' reach: no call that a worker can name gave them."""
+        for lease in leases:
+            held = self._workers[lease.worker].held
+            held[lease.id] = (held[lease.id][0], CONDEMNED)
+        return leases
+
+    def condemned(self, worker: UUID) -> bool:
+        """Whether something that the worker holds is condemned."""
+        me = self._workers.get(worker)
+        held = () if me is None else me.held.values()
+        return any(call == CONDEMNED and self._book.has(entry) for entry, call in held)
 
     def _named(self, worker: UUID, one: Delivery) -> Held | None:
         me = self._workers.get(worker)

@@ -198,6 +198,9 @@ class MemoryLane:
     async def beat(self, epoch: int, worker: UUID, hand: Sequence[Delivery], answered: int) -> Beat:
         """Begin or prolong a worker's lease."""
         self._check(epoch)
+        if self._hands.condemned(worker):
+            self._look_at_clock()
+            return Beat(alive=False)
         me = self._prolong(worker)
         lost = frozenset(one.token for one in hand if not self._hands.owns(worker, one))
         orphans = self._hands.unnamed(me, hand, answered)
@@ -213,7 +216,7 @@ class MemoryLane:
         """Up to `n` leases of workers whose lease is over."""
         self._check(epoch)
         self._look_at_clock()
-        return self._hands.lapsed(self._now())[:n]
+        return self._hands.condemn(self._hands.lapsed(self._now())[:n])
 
     async def leased(self, epoch: int, ids: Sequence[UUID]) -> set[UUID]:
         """Those of these jobs that some worker holds."""

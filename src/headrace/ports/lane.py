@@ -107,14 +107,18 @@ class Lane(Protocol):
     async def beat(self, epoch: int, worker: UUID, hand: Sequence[Delivery], answered: int) -> Beat:
         """Begin or prolong a worker's lease, and compare what it holds with the lane's books.
 
-        What is leased to it under a call up to `answered` without being named goes back.
+        What is leased to it under a call up to `answered` without being named goes back. It is
+        refused (not alive) while something it holds was listed by `expired`.
         """
 
     async def leave(self, epoch: int, worker: UUID) -> None:
         """End a worker's lease; what it still holds has expired."""
 
     async def expired(self, epoch: int, n: int) -> list[Lease]:
-        """Up to `n` leases of workers whose lease is over. They stay until put newer or dropped."""
+        """Up to `n` leases of workers whose lease is over. They stay until put newer or dropped.
+
+        What is listed is out of its worker's reach: no late beat, release or ack touches it.
+        """
 
     async def leased(self, epoch: int, ids: Sequence[UUID]) -> set[UUID]:
         """Those of these jobs that some worker holds, for people to see."""

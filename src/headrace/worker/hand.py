@@ -39,6 +39,8 @@ class Hand:
         self._held: dict[tuple[UUID, int], Delivery] = {}
         self._started: set[tuple[UUID, int]] = set()
         self._last_call = 0
+        self._voided = 0
+        self._epoch: int | None = None
         self._open_calls: set[int] = set()
         self._void = False
 
@@ -53,7 +55,7 @@ class Hand:
         """Take the reply of a call into the hand."""
         with self._lock:
             self._open_calls.discard(call)
-            if not self._void:
+            if not self._void and call > self._voided:
                 self._held.update((delivery.token, delivery) for delivery in deliveries)
 
     def give_up(self, call: int) -> None:
@@ -95,16 +97,27 @@ class Hand:
 
         A refused beat, and a good one that came too late after the one before, void what has not
         started. Lost deliveries that run already are left to the fence of the settle.
+
+        After a late beat, and when the lane has begun another epoch, takes that are under way were
+        answered in a time that is over: their replies are void, too (the models' twins
+        `late_beat_keeps_the_reply` and `old_reply_kept` run a job twice without this).
         """
         with self._lock:
             if not beat.alive:
                 self._void = True
                 self._drop(set(self._held) - self._started)
                 return
-            if self._silent_at(sent):
+            late = self._silent_at(sent)
+            if late:
                 self._drop(set(self._held) - self._started)
+            if late or self._in_another_epoch(beat):
+                self._voided = self._last_call
             self._drop(beat.lost - self._started)
             self._beaten = sent
+
+    def _in_another_epoch(self, beat: Beat) -> bool:
+        before, self._epoch = self._epoch, beat.view.epoch if beat.view else self._epoch
+        return before not in (None, self._epoch)
 
     def unstarted(self) -> Sequence[Delivery]:
         """Take out what has not started, to release it."""

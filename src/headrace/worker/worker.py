@@ -148,6 +148,9 @@ class Worker:
 
     async def _leave(self) -> None:
         with _left_to_the_reaper("to leave"):
+            # The last beat gives back what came by takes whose replies were lost.
+            held, answered = self._hand.names()
+            await self._app.engine.beat(self._hand.worker, held, answered)
             await self._app.engine.leave(self._hand.worker)
 
     async def _listen(self) -> float:
@@ -278,8 +281,8 @@ class Worker:
 
 @contextmanager
 def _left_to_the_reaper(what: str) -> Iterator[None]:
-    """A ledger that is away stops no worker from ending: its lease ends with it."""
+    """A ledger or a lane that is away stops no worker from ending: its lease ends with it."""
     try:
         yield
-    except LedgerUnavailable as exc:
-        _log.warning("the ledger is away, unable %s: %s", what, exc)
+    except (LedgerUnavailable, LaneError) as exc:
+        _log.warning("unable %s, the lease runs out by itself: %s", what, exc)

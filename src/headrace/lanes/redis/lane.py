@@ -165,6 +165,8 @@ class RedisLane(Upkeep):
         args = (me, self._lease, answered, packing.names(hand))
         reply = await self._run("beat", epoch, keys, args)
         self._saw(reply[0])
+        if len(reply) == 1:
+            return Beat(alive=False)
         orphans: dict[str, list[bytes]] = {}
         for packed in reply[2:]:
             queue, name = packing.orphan(packed)

@@ -3,9 +3,9 @@
 -- KEYS[1] meta, [2] jobs, [3] workers, [4] held:WORKER.
 -- ARGV[1] epoch, [2] worker, [3] lease in milliseconds, [4] last answered call,
 -- [5] its hand: id(16) gen(4) call(4) each.
--- Returns {now, lost names, name and level(1) and queue of each entry to release...}.
+-- Returns {now, lost names, name and level(1) and queue of each entry to release...}, or {now}
+-- where the worker is refused: something it holds is condemned.
 look_at_clock(KEYS[3], tonumber(ARGV[3]))
-call('ZADD', KEYS[3], now + tonumber(ARGV[3]), ARGV[2])
 
 local named_ids, named = split(ARGV[5])
 local named_as = {}
@@ -18,8 +18,15 @@ for i = 1, #all, 2 do
   ids[#ids + 1] = all[i]
   leases[#leases + 1] = all[i + 1]
 end
+local found = records(KEYS[2], ids)
+for i, record in ipairs(found) do
+  if holds(leases[i], record) and sub(leases[i], 12, 15) == CONDEMNED then
+    return { now }
+  end
+end
+call('ZADD', KEYS[3], now + tonumber(ARGV[3]), ARGV[2])
 local own, stale, out = {}, {}, { now, '' }
-for i, record in ipairs(records(KEYS[2], ids)) do
+for i, record in ipairs(found) do
   local id, lease = ids[i], leases[i]
   if not holds(lease, record) then
     stale[#stale + 1] = id
