@@ -25,9 +25,11 @@ async def test_a_cancelled_statement_is_repeated(
     worker = await hire(ledger)
     (delivery,) = await claim(ledger, worker)
     answers: list[tuple[Delivery, bool]] = []
-    settler = Settler(
-        LedgeredEngine(ledger), lambda one, accepted: answers.append((one, accepted)), _never
-    )
+
+    def answered(batch: Sequence[Delivery], accepted: set[Token]) -> None:
+        answers.extend((one, one.token in accepted) for one in batch)
+
+    settler = Settler(LedgeredEngine(ledger), answered, _never)
     async with sql.transaction():
         await sql.execute("SELECT FROM headrace.job FOR UPDATE")
         settler.add(worker, delivery, settlement(delivery))
@@ -51,7 +53,7 @@ async def test_a_defect_is_told_and_the_others_are_written(ledger: PostgresLedge
     first, *others = await claim(ledger, worker, 3)
     written: list[Delivery] = []
     defects: list[BaseException] = []
-    settler = Settler(Broken(ledger), lambda one, _: written.append(one), defects.append)
+    settler = Settler(Broken(ledger), lambda batch, _: written.extend(batch), defects.append)
     for one in (first, *others):
         settler.add(worker, one, settlement(one))
         await settler.drain()

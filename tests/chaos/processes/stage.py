@@ -32,7 +32,7 @@ from chaos.twins import apply_twin_of_this_process, swap_method
 from headrace import connect
 from headrace.ledger.postgres import PostgresLedger
 from headrace.ledger.transaction import LedgerTransaction
-from headrace.model.job import Delivery, Inserted, NewJob, Settlement
+from headrace.model.job import Delivery, Inserted, NewJob, Settlement, Token
 from headrace.model.state import Stored
 from headrace.supervisor import node
 from headrace.worker import worker as worker_module
@@ -136,16 +136,16 @@ class RecordedLedger(PostgresLedger):
             self.witness.history.append(EnqueueCalled(job=str(job.id)))
         return await super().insert(jobs)
 
-    async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[UUID]:
+    async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[Token]:
         self.witness.asked(worker, settlements)
         accepted = await super().settle(worker, settlements)
         for one in settlements:
-            self.witness.answered(worker, one, accepted=one.id in accepted)
+            self.witness.answered(worker, one, accepted=(one.id, one.gen) in accepted)
         return accepted
 
-    async def _settled_before(self, worker: UUID, batch: Sequence[Settlement]) -> set[UUID]:
+    async def _settled_before(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
         known = await super()._settled_before(worker, batch)
-        self.witness.found(one for one in batch if one.id in known)
+        self.witness.found(one for one in batch if (one.id, one.gen) in known)
         return known
 
     async def judge(self, worker: UUID, beats: int) -> bool:
