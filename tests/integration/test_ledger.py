@@ -201,12 +201,24 @@ async def test_a_job_reaped_at_its_last_attempt_is_dead(ledger: PostgresLedger) 
     )  # fmt: skip
     worker = await hire(ledger)
     await claim(ledger, worker, 2)
-    await ledger.leave(worker)
+    assert await ledger.judge(worker, 0)
     assert await ledger.reap(10) == 2
     states = {job.id: job.state for job in await ledger.get([once[0].id, rerun[0].id])}
     assert states == {once[0].id: State.DEAD, rerun[0].id: State.AVAILABLE}
     (dead,) = await ledger.outcomes([once[0].id, rerun[0].id])
     assert dead.error == {"type": "WorkerLost", "message": "the worker died during the attempt"}
+
+
+async def test_what_a_worker_that_left_still_owns_is_taken_back_without_blame(
+    ledger: PostgresLedger,
+) -> None:
+    (job,) = await add(ledger, max_attempts=1)
+    worker = await hire(ledger)
+    await claim(ledger, worker)  # its reply is lost, and the worker stops
+    await ledger.leave(worker)
+    assert await ledger.reap(10) == 1
+    (found,) = await ledger.get([job.id])
+    assert (found.state, found.crashes) == (State.AVAILABLE, 0)
 
 
 async def test_every_level_gets_its_share_of_any_hundred_takes(ledger: PostgresLedger) -> None:

@@ -24,8 +24,12 @@ async def test_a_cancelled_statement_is_repeated(
     await add(ledger)
     worker = await hire(ledger)
     (delivery,) = await claim(ledger, worker)
-    answers: list[set[Token]] = []
-    settler = Settler(LedgeredEngine(ledger), lambda _, accepted: answers.append(accepted), _never)
+    answers: list[tuple[Delivery, bool]] = []
+
+    def answered(batch: Sequence[Delivery], accepted: set[Token]) -> None:
+        answers.extend((one, one.token in accepted) for one in batch)
+
+    settler = Settler(LedgeredEngine(ledger), answered, _never)
     async with sql.transaction():
         await sql.execute("SELECT FROM headrace.job FOR UPDATE")
         settler.add(worker, delivery, settlement(delivery))
@@ -33,7 +37,7 @@ async def test_a_cancelled_statement_is_repeated(
         assert await asyncio.wait([draining], timeout=0.7) == (set(), {draining})
     await draining
     await ledger.close()
-    assert answers == [{delivery.token}]
+    assert answers == [(delivery, True)]
     assert await sql.fetchval("SELECT state FROM headrace.job") == 2
 
 
@@ -49,7 +53,7 @@ async def test_a_defect_is_told_and_the_others_are_written(ledger: PostgresLedge
     first, *others = await claim(ledger, worker, 3)
     written: list[Delivery] = []
     defects: list[BaseException] = []
-    settler = Settler(Broken(ledger), lambda some, _: written.extend(some), defects.append)
+    settler = Settler(Broken(ledger), lambda batch, _: written.extend(batch), defects.append)
     for one in (first, *others):
         settler.add(worker, one, settlement(one))
         await settler.drain()
