@@ -44,8 +44,13 @@ class Context(Protocol):
     async def extend(self, duration: Duration) -> None:
         """Ask for more time: the attempt's deadline moves to `duration` from now."""
 
-    def transaction(self) -> AbstractAsyncContextManager[Any]:
-        """An asyncpg connection whose writes commit with the job's completion, or not at all."""
+    def transaction(self, session: object = None) -> AbstractAsyncContextManager[Any]:
+        """A connection whose writes commit with the job's completion, or not at all.
+
+        Args:
+            session: an AsyncSession of SQLAlchemy to use instead of an asyncpg connection; it is
+                closed at the end.
+        """
 
 
 class LocalContext:
@@ -70,7 +75,7 @@ class LocalContext:
         """A plain call has no deadline; the duration is checked all the same."""
         parse_duration(duration, "duration")
 
-    def transaction(self) -> AbstractAsyncContextManager[Any]:
+    def transaction(self, session: object = None) -> AbstractAsyncContextManager[Any]:
         """Refused: without a job there is nothing to commit with.
 
         Raises:

@@ -11,6 +11,8 @@ from headrace.ledger.statements import statement
 from headrace.ledger.transaction import completion_parameters
 from headrace.model.job import Settlement
 
+_PARAMETER = re.compile(r"\$(\d)(?:::(\w+(?:\[\])?))?")
+
 
 class SessionTransaction:
     """The transaction of an AsyncSession, which is closed when the attempt ends.
@@ -47,7 +49,7 @@ class SessionTransaction:
                 "before the handler returned; leave that to headrace: "
                 "`async with ctx.transaction(session=Session()) as session:`"
             )
-        sql = re.sub(r"\$(\d)", r":p\1", statement("settle_completed"))
+        sql = _PARAMETER.sub(_as_named, statement("settle_completed"))
         values = completion_parameters(worker, settlement)
         parameters = {f"p{place}": value for place, value in enumerate(values, 1)}
         if not (await self.handle.execute(text(sql), parameters)).all():
@@ -76,3 +78,9 @@ async def join_session(session: object) -> AsyncIterator[SessionTransaction]:
         yield transaction
     finally:
         await transaction.handle.close()
+
+
+def _as_named(match: re.Match[str]) -> str:
+    """A parameter in the words of SQLAlchemy, which takes no `::` behind a name."""
+    number, cast = match.groups()
+    return f":p{number}" if cast is None else f"CAST(:p{number} AS {cast})"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from headrace.errors import HeadraceError, StaleAttempt
+from headrace.errors import StaleAttempt
 from headrace.model.job import Delivery, Settlement
 from headrace.model.state import Stored
 from headrace.model.verdict import describe, failed, given_up
@@ -168,9 +168,10 @@ class Executor:
         except StaleAttempt as exc:
             _log.warning("%s", exc)
             return None
-        except HeadraceError as exc:
-            # The commit's reply is lost. If it was done, the fence refuses this settlement and
-            # settled_before recognises it; if not, nothing of the handler's is there: run again.
+        except Exception as exc:  # noqa: BLE001 - the session and its driver are the handler's own
+            # The commit failed, or its reply is lost. If it was done, the fence refuses this
+            # settlement and settled_before recognises it; if not, nothing of the handler's is
+            # there: run again.
             error = describe(type(exc).__name__, f"the handler's transaction failed: {exc}")
             delay = self._tasks[delivery.task].retry.delay(delivery.failures + 1, 0.0)
             return failed(delivery, error, settlement.ran, delay)
