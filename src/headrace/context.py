@@ -75,7 +75,10 @@ class LocalContext:
         """A plain call has no deadline; the duration is checked all the same."""
         parse_duration(duration, "duration")
 
-    def transaction(self, session: object = None) -> AbstractAsyncContextManager[Any]:
+    def transaction(
+        self,
+        session: object = None,  # noqa: ARG002 - as in the protocol
+    ) -> AbstractAsyncContextManager[Any]:
         """Refused: without a job there is nothing to commit with.
 
         Raises:
