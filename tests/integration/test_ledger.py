@@ -209,18 +209,6 @@ async def test_a_job_reaped_at_its_last_attempt_is_dead(ledger: PostgresLedger) 
     assert dead.error == {"type": "WorkerLost", "message": "the worker died during the attempt"}
 
 
-async def test_what_a_worker_that_left_still_owns_is_taken_back_without_blame(
-    ledger: PostgresLedger,
-) -> None:
-    (job,) = await add(ledger, max_attempts=1)
-    worker = await hire(ledger)
-    await claim(ledger, worker)  # its reply is lost, and the worker stops
-    await ledger.leave(worker)
-    assert await ledger.reap(10) == 1
-    (found,) = await ledger.get([job.id])
-    assert (found.state, found.crashes) == (State.AVAILABLE, 0)
-
-
 async def test_every_level_gets_its_share_of_any_hundred_takes(ledger: PostgresLedger) -> None:
     levels = [1, 3, 5, 7, 10]
     for level in levels:

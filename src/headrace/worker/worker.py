@@ -148,9 +148,6 @@ class Worker:
 
     async def _leave(self) -> None:
         with _left_to_the_reaper("to leave"):
-            # The last beat gives back what came by takes whose replies were lost.
-            held, answered = self._hand.names()
-            await self._app.engine.beat(self._hand.worker, held, answered)
             await self._app.engine.leave(self._hand.worker)
 
     async def _listen(self) -> float:

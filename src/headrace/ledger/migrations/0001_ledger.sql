@@ -84,8 +84,7 @@ CREATE TABLE headrace.worker (
     started_at timestamptz NOT NULL DEFAULT now(),
     beat_at    timestamptz NOT NULL DEFAULT now(),
     beats      bigint      NOT NULL DEFAULT 0,
-    reaped_at  timestamptz,
-    left_well  boolean     NOT NULL DEFAULT false
+    reaped_at  timestamptz
 ) WITH (fillfactor = 50);
 
 -- One service of many does the work that only one needs to do. Losing it costs time, never a job.
