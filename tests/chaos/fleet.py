@@ -180,6 +180,8 @@ class Fleet:
         try:
             self.history.append(ProcessStarted(role=role.name, child=member.pid))
             self._members.append(member)
+            if role.name in self._retired:
+                process.terminate()  # the role was retired while this one was being born
             await self._tell()
             return await process.wait()
         finally:
