@@ -169,9 +169,23 @@ async def test_a_worker_keeps_its_waiting_connection_to_itself(rig: Rig) -> None
     await rig.put(entry())
     done, rest = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     assert [one.result() for one in done] == [QUEUE]
-    for one in rest:
+    await _cancelled(rest)
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_wait_can_be_cancelled_while_it_connects(rig: Rig, turns: int) -> None:
+    waiting = asyncio.create_task(rig.lane.wait(uuid4(), [QUEUE], 20))
+    for _ in range(turns):
+        await asyncio.sleep(0)  # a few turns of the loop further each time
+    await _cancelled({waiting})
+
+
+async def _cancelled(tasks: set[asyncio.Task[str | None]]) -> None:
+    for one in tasks:
         one.cancel()
-    await asyncio.gather(*rest, return_exceptions=True)
+    _, late = await asyncio.wait(tasks, timeout=5)
+    assert not late
+    assert all(one.cancelled() for one in tasks)
 
 
 async def test_a_waiting_job_costs_little_memory(valkey: EmbeddedValkey, client: Redis) -> None:

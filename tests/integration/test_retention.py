@@ -11,6 +11,7 @@ from headrace.ledger.ids import first_id
 from headrace.ledger.inspector import LedgerInspector
 from headrace.ledger.queries import Queries
 from headrace.ledger.retention import LedgerKeeper
+from headrace.ledger.statements import statement
 from headrace.model.state import State, Stored
 from jobsmith import Jobsmith, smith_at
 
@@ -211,6 +212,25 @@ async def test_a_long_reader_postpones_and_nobody_waits_long(
         assert len(await keeper.retire()) == 1
     finally:
         await reader.close()
+
+
+async def test_a_keeper_that_comes_second_finds_the_day_gone(
+    smith: Jobsmith, queries: Queries
+) -> None:
+    await add_day(queries, OLD)
+    await queries.fetch("retire_partition", OLD, 7 * 86400.0, 10)
+    table = f"headrace.job_{OLD:%Y%m%d}"
+    async with Queries(smith.url) as more, more.connection() as second:
+        async with second.transaction():  # it looks at the table, and its plans are made
+            assert await second.fetchval(statement("lock_upkeep"))
+            assert await second.fetchval("SELECT to_regclass($1)", table)
+            assert await second.fetchval(statement("drop_retired"), OLD + timedelta(days=1)) == 0
+        async with second.transaction():
+            async with queries.transaction(lock_timeout="1s") as first:
+                assert await first.fetchval(statement("lock_upkeep"))
+                assert await first.fetchval(statement("drop_retired"), OLD) == 0
+            assert await second.fetchval(statement("lock_upkeep"))
+            assert await second.fetchval(statement("drop_retired"), OLD) == 0
 
 
 async def test_traffic_goes_on_while_days_are_retired_by_two_keepers(

@@ -1,7 +1,6 @@
 """Connections to the lane's server, each of which knows the server that it reached."""
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -39,13 +38,15 @@ class Server:
 class Link:
     """One connection. It is never re-opened: a server's next life is another link's."""
 
-    def __init__(self, connection: AbstractConnection, server: Server) -> None:
+    def __init__(self, connection: AbstractConnection, server: Server, timeout: float) -> None:
         self._connection = connection
+        self._timeout = timeout
         self.server = server
 
     async def call(self, *command: Argument, within: float | None = None) -> Any:  # noqa: ANN401 - whatever the server replies
-        """Send a command and read the reply; `within` so many seconds, or the stock's timeout."""
-        return await _call(self._connection, command, within)
+        """Send a command and read the reply, `within` seconds or the stock's timeout."""
+        patience = self._timeout if within is None else within
+        return await _call(self._connection, command, patience)
 
     async def run(self, script: Script, keys: list[bytes], args: Iterable[Argument]) -> Any:  # noqa: ANN401 - whatever the script returns
         """Run a script by its digest, or by its text if the server does not know it."""
@@ -70,11 +71,12 @@ class Links:
 
     def __init__(self, url: str, *, timeout: float = 2.0) -> None:
         try:
-            # Retries are ours alone: a call repeated by the driver would go out unflagged.
+            # Retries are ours alone: a call repeated by the driver would go out unflagged. So are
+            # timeouts: the driver's own, on Python 3.11, swallow a cancellation.
             self._pool = ConnectionPool.from_url(
                 url,
                 protocol=2,
-                socket_timeout=timeout,
+                socket_timeout=None,
                 socket_connect_timeout=timeout,
                 retry=Retry(NoBackoff(), 0),
                 health_check_interval=0,
@@ -83,6 +85,7 @@ class Links:
             raise ConfigError(f"the lane's URL cannot be read: {exc}") from exc
         parts = urlsplit(url)
         self.name = parts.netloc.rpartition("@")[2] or parts.path
+        self._timeout = timeout
         self._idle: list[Link] = []
         self._places = asyncio.Semaphore(_AT_ONCE)
 
@@ -115,12 +118,13 @@ class Links:
         connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # redis leaves it so
         try:
             with translated(self.name):
-                await connection.connect()  # type: ignore[no-untyped-call]  # redis leaves it so
-                info = await _call(connection, ("INFO", "server", "memory"))
+                async with asyncio.timeout(self._timeout):
+                    await connection.connect()  # type: ignore[no-untyped-call]  # redis leaves it so
+                info = await _call(connection, ("INFO", "server", "memory"), self._timeout)
         except BaseException:
             await connection.disconnect()
             raise
-        link = Link(connection, _server(info))
+        link = Link(connection, _server(info), self._timeout)
         if link.server.policy not in {"", "noeviction"}:
             await link.close()
             raise LaneUnsafe(
@@ -137,13 +141,11 @@ class Links:
 
 
 async def _call(
-    connection: AbstractConnection, command: tuple[Argument, ...], within: float | None = None
+    connection: AbstractConnection, command: tuple[Argument, ...], within: float
 ) -> Any:  # noqa: ANN401 - whatever the server replies
-    await connection.send_command(*command, check_health=False)
-    if within is None:
-        return await connection.read_response(disable_decoding=True)
     async with asyncio.timeout(within):
-        return await connection.read_response(disable_decoding=True, timeout=math.inf)
+        await connection.send_command(*command, check_health=False)
+        return await connection.read_response(disable_decoding=True)
 
 
 def _server(info: bytes) -> Server:

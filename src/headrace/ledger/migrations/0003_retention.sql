@@ -42,7 +42,9 @@ DECLARE
     left_over  record;
     dropped    bigint := 0;
 BEGIN
-    IF to_regclass('headrace.' || job_part) IS NULL THEN
+    -- Not to_regclass: it may still answer from a cache after another keeper has dropped the table.
+    IF NOT EXISTS (SELECT FROM pg_class
+                   WHERE relname = job_part AND relnamespace = 'headrace'::regnamespace) THEN
         RETURN 0;
     END IF;
     IF EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass('headrace.' || job_part)) THEN
