@@ -37,7 +37,7 @@ imports: setup
 	$(BIN)/lint-imports
 
 chaos: setup
-	$(BIN)/python -m pytest tests/chaos --chaos-long
+	$(BIN)/pytest tests/chaos --chaos-long --timeout 1800 -o faulthandler_timeout=1700
 
 bench: setup
 	$(BIN)/headrace bench

@@ -35,7 +35,6 @@ def server(shared_directory: Path, server_directory: Path) -> Iterator[EmbeddedP
         yield server
 
 
-@pytest.mark.timeout(LONG_SECONDS + 300)
 async def test_nothing_is_lost_or_doubled(
     tmp_path: Path, server: EmbeddedPostgres, request: pytest.FixtureRequest
 ) -> None:
