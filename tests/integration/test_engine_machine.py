@@ -363,7 +363,6 @@ def new_job(engine: LedgeredEngine, spec: dict[str, Any]) -> NewJob:
     return NewJob(id=engine.new_id(), task="t", payload=b"{}", **spec)
 
 
-@pytest.mark.timeout(300)
 def test_an_engine_does_what_the_model_says(migrated_url: str) -> None:
     site = Site(migrated_url)
     site.run(site.open())

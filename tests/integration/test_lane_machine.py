@@ -215,7 +215,6 @@ def by_id(deliveries: list[Delivery]) -> list[Delivery]:
     return sorted(deliveries, key=lambda one: one.id)
 
 
-@pytest.mark.timeout(300)
 def test_both_lanes_reply_the_same(redis_url: str) -> None:
     machine = type("SameReplies", (Lanes,), {"url": redis_url})
     run_state_machine_as_test(
