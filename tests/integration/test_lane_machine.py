@@ -5,7 +5,6 @@ from collections.abc import Awaitable
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
