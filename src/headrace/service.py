@@ -17,6 +17,7 @@ class Loop:
     Args:
         name: for logs.
         poll: does one round; returns the seconds until the next one.
+        ended: says good-bye after the last round of a loop that was stopped.
 
     An error of ours (PostgreSQL away, say) is logged once and the loop goes on a second later; any
     other error is a defect and ends the loop: `failed` is called with it.
@@ -27,10 +28,12 @@ class Loop:
         name: str,
         poll: Callable[[], Awaitable[float]],
         *,
+        ended: Callable[[], Awaitable[None]] | None = None,
         failed: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._name = name
         self._poll = poll
+        self._ended = ended
         self._failed = failed
         self._wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -83,6 +86,14 @@ class Loop:
                     self._failed(exc)
                 raise
             await self._rest(delay)
+        if self._ended is not None:
+            await self._part(self._ended)
+
+    async def _part(self, ended: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await ended()
+        except HeadraceError as exc:
+            _log.info("%s: ended without a good-bye: %s", self._name, exc)
 
     async def _rest(self, delay: float) -> None:
         if delay > 0 and self._wants_more:

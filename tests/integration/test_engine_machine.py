@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import asyncpg
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -371,6 +371,7 @@ def test_an_engine_does_what_the_model_says(migrated_url: str) -> None:
             settings=settings(
                 max_examples=60,
                 stateful_step_count=40,
+                phases=[Phase.generate],  # to shrink by steps that wait for a server takes minutes
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
             ),

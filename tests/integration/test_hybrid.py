@@ -6,6 +6,8 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from statistics import median
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -175,22 +177,47 @@ async def test_enqueue_does_not_wait_for_a_dead_or_hanging_lane(
     async def nothing() -> None:
         pass
 
-    async def slowest(times: int = 100) -> float:
+    async def p99() -> float:
         taken = []
-        for _ in range(times):
+        for _ in range(100):
             began = time.perf_counter()
             await nothing.enqueue()
             taken.append(time.perf_counter() - began)
-        return sorted(taken)[int(times * 0.99) - 1]
+        return sorted(taken)[98]
 
-    usual = await slowest()
-    with frozen(valkey):
-        hanging = await slowest()
+    # In turns, and the median of each: a busy moment of the machine is nobody's fault.
+    usual, hanging = [], []
+    for _ in range(5):
+        usual.append(await p99())
+        with frozen(valkey):
+            hanging.append(await p99())
     valkey.kill()
-    dead = await slowest()
+    dead = [await p99() for _ in range(5)]
     valkey.start()
-    assert hanging < usual + 0.02
-    assert dead < usual + 0.02
+    assert median(hanging) < median(usual) + 0.02
+    assert median(dead) < median(usual) + 0.02
+
+
+async def test_a_relay_that_stops_lets_another_lead_at_once(
+    app: Headrace, sql: asyncpg.Connection
+) -> None:
+    lanes, lane = engine_of(app).ledger.lanes, engine_of(app).lane
+    await sql.execute("DELETE FROM headrace.leader")
+    assert await lanes.lead("relay", ours := uuid4(), 60.0)
+    first = Relay(lanes, lane)
+    first.loop.start()
+    await first.loop.stop()
+    assert await lanes.lead("relay", ours, 0.0)  # what does not lead takes nothing away
+    second = Relay(lanes, lane)
+    second.loop.start()
+    await until(lambda: leads(sql, second))
+    await second.loop.stop()
+    assert await lanes.lead("relay", ours, 60.0)
+
+
+async def leads(sql: asyncpg.Connection, relay: Relay) -> bool:
+    holder: object = await sql.fetchval("SELECT holder FROM headrace.leader WHERE role = 'relay'")
+    return holder == relay._id
 
 
 async def test_a_silent_workers_jobs_run_elsewhere_and_its_outcome_is_refused(

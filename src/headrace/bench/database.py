@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -18,19 +18,22 @@ CREATE INDEX lean_live ON lean (run_at, id) WHERE state = 0 AND owner IS NULL;
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Meter:
-    """What the server had spent at some moment.
+class Meter(NamedTuple):
+    """What the servers had spent at some moment.
 
     Attributes:
         clock: its time, in seconds.
         wal: bytes of WAL written.
         cpu: seconds; 0 where the server runs elsewhere.
+        lane_cpu: seconds of the lane's server.
+        lane_memory: bytes; 0 without a lane.
     """
 
     clock: float
     wal: int
     cpu: float
+    lane_cpu: float = 0.0
+    lane_memory: int = 0
 
 
 class Database:
@@ -39,12 +42,18 @@ class Database:
     Attributes:
         url: its address.
         connection: for what the benchmark itself does there.
+        postmaster: the server's process, where it runs on this machine.
     """
 
-    def __init__(self, url: str, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    def __init__(
+        self,
+        url: str,
+        connection: "asyncpg.Connection[asyncpg.Record]",
+        postmaster: int | None = None,
+    ) -> None:
         self.url = url
         self.connection = connection
-        self._postmaster: int | None = None
+        self.postmaster = postmaster
 
     async def prepare(self) -> None:
         """Make the tables and find the server's process, if it runs on this machine."""
@@ -53,7 +62,7 @@ class Database:
         backend = await self.connection.fetchval(
             "SELECT CASE WHEN inet_server_addr() <<= '127.0.0.0/8' THEN pg_backend_pid() END"
         )
-        self._postmaster = None if backend is None else parent_of(backend)
+        self.postmaster = None if backend is None else parent_of(backend)
 
     async def empty(self) -> None:
         """Leave no row of an earlier measurement, as in a freshly made ledger."""
@@ -62,6 +71,9 @@ class Database:
             "DELETE FROM headrace.worker"
         )
 
+    async def filled(self, n: int) -> None:
+        """Wait until `n` jobs that were enqueued lie where workers take them: at once, here."""
+
     async def meter(self) -> Meter:
         """What the server has spent so far."""
         row = await self.connection.fetchrow(
@@ -69,7 +81,7 @@ class Database:
             "(pg_current_wal_lsn() - '0/0')::bigint AS wal"
         )
         assert row is not None
-        cpu = family_cpu(self._postmaster) if self._postmaster is not None else 0.0
+        cpu = family_cpu(self.postmaster) if self.postmaster is not None else 0.0
         return Meter(row["clock"], row["wal"], cpu)
 
     async def version(self) -> str:

@@ -33,6 +33,7 @@ async def measure_drain(
     """Jobs a second, and what each cost."""
     await database.empty()
     await enqueue_bulk(bench, n)
+    await database.filled(n)
     async with children(order, processes) as crew:
         before = await database.meter()
         cpu = await _work(crew)
@@ -82,4 +83,6 @@ def _costs(before: Meter, after: Meter, worker_cpu: float, n: int) -> dict[str, 
     costs = {"worker_cpu": worker_cpu / n * 1e6, "wal": (after.wal - before.wal) / n}
     if after.cpu:
         costs["server_cpu"] = (after.cpu - before.cpu) / n * 1e6
+    if after.lane_memory:
+        costs["lane_cpu"] = (after.lane_cpu - before.lane_cpu) / n * 1e6
     return costs

@@ -20,6 +20,7 @@ class Figure:
     limit: str | None = None
 
 
+DIRECT, HYBRID = "direct", "hybrid"
 LIMITS = {
     "round_trip": Figure("bare round trip", "ms"),
     "commit_loop": Figure("bare loop of single-row commits", "rows/s"),
@@ -38,11 +39,16 @@ ENQUEUE = {
 def mode_figures(mode: str) -> dict[str, Figure]:
     """The figures of one way of dispatch, by name."""
     one, two = f"drain_{mode}_1", f"drain_{mode}_2"
+    of_lane = {
+        "lane_bytes": Figure("a waiting job in the lane's memory", "bytes"),
+        f"{one}_lane_cpu": Figure("  CPU of the lane's server", "us/job"),
+    }
     return {
         one: Figure(f"drain, {mode}, 1 worker process", "jobs/s", "lean_drain"),
         f"{one}_worker_cpu": Figure("  worker CPU", "us/job"),
         f"{one}_server_cpu": Figure("  server CPU", "us/job"),
         f"{one}_wal": Figure("  WAL of claim and completion", "bytes/job"),
+        **(of_lane if mode == HYBRID else {}),
         two: Figure(f"drain, {mode}, 2 worker processes", "jobs/s", "lean_drain"),
         f"mixed_{mode}": Figure(f"100 callers and draining at once, {mode}", "jobs/s"),
         f"latency_{mode}_p50": Figure(f"enqueue to start, idle, {mode}: p50", "ms", "round_trip"),

@@ -1,18 +1,18 @@
 """A run: a server, the measurements in turn, the report."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from headrace.bench.database import fresh_database
-from headrace.bench.figures import Results
 from headrace.bench.loop import loop_name, run
 from headrace.bench.machine import describe_machine
 from headrace.bench.options import Options
 from headrace.bench.report import Facts, as_json, as_table
 from headrace.bench.rounds import measure_all
-from headrace.embedded import EmbeddedPostgres
+from headrace.embedded import EmbeddedPostgres, EmbeddedValkey
 
 _FOLDER = Path(".headrace/bench/postgres")
 
@@ -24,15 +24,15 @@ def main(options: Options) -> None:
         HeadraceError: no server could be started or reached.
     """
     facts = describe_machine()
-    with _server(options) as url:
-        results, version = run(_measure(url, options))
+    with _postgres(options) as url, _valkey() as redis_url:
+        results, version = run(measure_all(url, redis_url, options))
     facts = {**facts, **_settings(options), "postgresql": version}
     show = as_json if options.json else as_table
     sys.stdout.write(show(results, facts) + "\n")
 
 
 @contextmanager
-def _server(options: Options) -> Iterator[str]:
+def _postgres(options: Options) -> Iterator[str]:
     if options.database_url is not None:
         yield options.database_url
         return
@@ -40,10 +40,12 @@ def _server(options: Options) -> Iterator[str]:
         yield server.url
 
 
-async def _measure(url: str, options: Options) -> tuple[Results, str]:
-    async with fresh_database(url) as database:
-        results = await measure_all(database, options)
-        return results, await database.version()
+@contextmanager
+def _valkey() -> Iterator[str]:
+    # Never one that the environment names: the lane is emptied again and again.
+    os.environ.pop("HEADRACE_REDIS_URL", None)
+    with TemporaryDirectory() as folder, EmbeddedValkey(Path(folder) / "valkey") as server:
+        yield server.url
 
 
 def _settings(options: Options) -> Facts:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from headrace.bench.figures import DIRECT, HYBRID
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -10,8 +12,7 @@ class Options:
     Attributes:
         database_url: a PostgreSQL server to use; an embedded one when None. A database is made on
             it and dropped again.
-        redis_url: a Redis or Valkey server, for modes with a lane.
-        modes: the ways of dispatch to measure: "direct".
+        modes: the ways of dispatch to measure.
         json: print JSON instead of a table.
         concurrency: jobs that a worker process runs at once in drains.
         repetitions: of everything but latency and recovery.
@@ -23,8 +24,7 @@ class Options:
     """
 
     database_url: str | None = None
-    redis_url: str | None = None
-    modes: tuple[str, ...] = ("direct",)
+    modes: tuple[str, ...] = (DIRECT, HYBRID)
     json: bool = False
     concurrency: int = 100
     repetitions: int = 3

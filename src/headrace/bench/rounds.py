@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 
 from headrace.bench import draining, enqueueing, limits, waiting
-from headrace.bench.database import Database
-from headrace.bench.figures import ENQUEUE, LIMITS, Results, mode_figures
+from headrace.bench.database import Database, fresh_database
+from headrace.bench.figures import ENQUEUE, HYBRID, LIMITS, Results, mode_figures
+from headrace.bench.lane import LanedDatabase, measure_lane_memory
 from headrace.bench.options import Options
 from headrace.bench.order import Order
 from headrace.bench.tasks import BenchApp
@@ -14,14 +15,16 @@ from headrace.bench.tasks import BenchApp
 _Measurement = Callable[[], Awaitable[Mapping[str, float]]]
 
 
-async def measure_all(database: Database, options: Options) -> Results:
-    """Measure everything that the options ask for."""
+async def measure_all(server_url: str, redis_url: str, options: Options) -> tuple[Results, str]:
+    """Measure everything that the options ask for; also returns PostgreSQL's version."""
     figures = LIMITS | ENQUEUE
     async with AsyncExitStack() as stack:
-        modes = [Mode(name, database, options) for name in options.modes]
-        for mode in modes:
-            await stack.enter_async_context(mode.bench.app)
-            figures |= mode_figures(mode.name)
+        modes: list[Mode] = []
+        for name in options.modes:
+            database = await stack.enter_async_context(fresh_database(server_url))
+            modes.append(Mode(name, database, redis_url, options))
+            await stack.enter_async_context(modes[-1].bench.app)
+            figures |= mode_figures(name)
         results = Results(figures)
         often = _common(database, modes[0].bench, options)
         for mode in modes:
@@ -30,7 +33,7 @@ async def measure_all(database: Database, options: Options) -> Results:
             await _round(f"{turn + 1} of {options.repetitions}", often, results)
         for mode in modes:
             await _round("last", mode.once(), results)
-    return results
+        return results, await database.version()
 
 
 async def _round(name: str, measurements: Mapping[str, _Measurement], results: Results) -> None:
@@ -59,26 +62,26 @@ class Mode:
     """A way of dispatch and its measurements.
 
     Attributes:
-        name: "direct".
+        name: DIRECT or HYBRID.
         bench: the application, dispatching that way.
     """
 
-    def __init__(self, name: str, database: Database, options: Options) -> None:
-        redis_url = None if name == "direct" else options.redis_url
+    def __init__(self, name: str, database: Database, redis_url: str, options: Options) -> None:
+        carried = redis_url if name == HYBRID else None
         self.name = name
-        self.bench = BenchApp(database.url, redis_url)
-        self._database = database
+        self.bench = BenchApp(database.url, carried)
+        self._database = LanedDatabase(database, self.bench, redis_url) if carried else database
         self._options = options
         self._order = Order(
-            database_url=database.url, redis_url=redis_url, concurrency=options.concurrency
+            database_url=database.url, redis_url=carried, concurrency=options.concurrency
         )
         self._patient = Order(
-            database_url=database.url, redis_url=redis_url, burst=False, lease=options.lease
+            database_url=database.url, redis_url=carried, burst=False, lease=options.lease
         )
 
     def often(self) -> dict[str, _Measurement]:
         """What is measured in every round."""
-        return {
+        return self._of_lane() | {
             f"drain, {self.name}": lambda: self._drain(1),
             f"drain, {self.name}, two processes": lambda: self._drain(2),
             f"enqueue and drain at once, {self.name}": self._mixed,
@@ -90,6 +93,13 @@ class Mode:
             f"latency, {self.name}": self._latency,
             f"recovery, {self.name}, takes a lease": self._recovery,
         }
+
+    def _of_lane(self) -> dict[str, _Measurement]:
+        database = self._database
+        if not isinstance(database, LanedDatabase):
+            return {}
+        jobs = self._options.jobs
+        return {"memory of the lane": lambda: measure_lane_memory(database, self.bench, jobs)}
 
     async def _drain(self, processes: int) -> Mapping[str, float]:
         name = f"drain_{self.name}_{processes}"

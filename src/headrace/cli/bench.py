@@ -21,8 +21,8 @@ def bench(
 ) -> None:
     """Measure drain, enqueue, mixed load, latency and recovery, and the parts at their best.
 
-    Without a database URL it takes an embedded server of its own. Prints ratios to what the same
-    server does at best in the same run, with medians and ranges.
+    Without a database URL it takes an embedded server of its own; that of the lane always is one.
+    Prints ratios to what the same server does at best in the same run, with medians and ranges.
     """
     from headrace.bench.main import main
     from headrace.bench.options import Options

@@ -37,6 +37,7 @@ class Relay:
         self._id = uuid.uuid4()
         self._ledger = ledger
         self._lane = lane
+        self._role = "clock of the lane" if lane is None else "relay"
         self._grace = grace
         self._epoch = 0
         self._since = 0.0
@@ -47,7 +48,7 @@ class Relay:
             self._walk = Walk(ledger, lane, horizon=HORIZON, cap=cap)
             self._sweep = Sweep(ledger, lane, self._walk, horizon=HORIZON)
             self._reaper = LaneReaper(ledger, lane)
-        self.loop = Loop("relay", self.poll)
+        self.loop = Loop("relay", self.poll, ended=self._resign)
 
     async def poll(self) -> float:
         """One round."""
@@ -81,11 +82,16 @@ class Relay:
         now = boottime()
         if now < self._leads_until - _LEAD / 2:
             return True
-        role = "clock of the lane" if self._lane is None else "relay"
-        if await self._ledger.lead(role, self._id, _LEAD):
+        if await self._ledger.lead(self._role, self._id, _LEAD):
             self._leads_until = now + _LEAD
             return True
         return False
+
+    async def _resign(self) -> None:
+        """Let another one lead at once: a deployment must not leave the lane alone for a while."""
+        if boottime() < self._leads_until:
+            self._leads_until = 0.0
+            await self._ledger.lead(self._role, self._id, 0.0)
 
     def _watch(self, view: LaneView) -> None:
         """Time since a switch is measured here, from when it was seen (as the reaper does)."""
