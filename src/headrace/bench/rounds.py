@@ -26,14 +26,14 @@ async def measure_all(server_url: str, redis_url: str, options: Options) -> tupl
             await stack.enter_async_context(modes[-1].bench.app)
             figures |= mode_figures(name)
         results = Results(figures)
-        often = _common(database, modes[0].bench, options)
+        often = _common(modes[0], options)
         for mode in modes:
             often |= mode.often()
         for turn in range(options.repetitions):
             await _round(f"{turn + 1} of {options.repetitions}", often, results)
         for mode in modes:
             await _round("last", mode.once(), results)
-        return results, await database.version()
+        return results, await modes[0].database.version()
 
 
 async def _round(name: str, measurements: Mapping[str, _Measurement], results: Results) -> None:
@@ -42,7 +42,8 @@ async def _round(name: str, measurements: Mapping[str, _Measurement], results: R
         results.add(await measure())
 
 
-def _common(database: Database, bench: BenchApp, options: Options) -> dict[str, _Measurement]:
+def _common(mode: "Mode", options: Options) -> dict[str, _Measurement]:
+    database, bench = mode.database, mode.bench
     return {
         "round trip": lambda: limits.measure_round_trip(database),
         "commit loop": lambda: limits.measure_commit_loop(database, options.singles),
@@ -64,13 +65,14 @@ class Mode:
     Attributes:
         name: DIRECT or HYBRID.
         bench: the application, dispatching that way.
+        database: of its own.
     """
 
     def __init__(self, name: str, database: Database, redis_url: str, options: Options) -> None:
         carried = redis_url if name == HYBRID else None
         self.name = name
         self.bench = BenchApp(database.url, carried)
-        self._database = LanedDatabase(database, self.bench, redis_url) if carried else database
+        self.database = LanedDatabase(database, self.bench, redis_url) if carried else database
         self._options = options
         self._order = Order(
             database_url=database.url, redis_url=carried, concurrency=options.concurrency
@@ -95,7 +97,7 @@ class Mode:
         }
 
     def _of_lane(self) -> dict[str, _Measurement]:
-        database = self._database
+        database = self.database
         if not isinstance(database, LanedDatabase):
             return {}
         jobs = self._options.jobs
@@ -104,7 +106,7 @@ class Mode:
     async def _drain(self, processes: int) -> Mapping[str, float]:
         name = f"drain_{self.name}_{processes}"
         rate, costs = await draining.measure_drain(
-            self._database, self.bench, self._order, self._options.jobs, processes
+            self.database, self.bench, self._order, self._options.jobs, processes
         )
         if processes > 1:
             return {name: rate}
@@ -113,16 +115,16 @@ class Mode:
     async def _mixed(self) -> Mapping[str, float]:
         options = self._options
         rate = await draining.measure_mixed(
-            self._database, self.bench, self._patient, options.jobs, options.callers
+            self.database, self.bench, self._patient, options.jobs, options.callers
         )
         return {f"mixed_{self.name}": rate}
 
     async def _latency(self) -> Mapping[str, float]:
         waits = await waiting.measure_latency(
-            self._database, self.bench, self._patient, self._options.lone
+            self.database, self.bench, self._patient, self._options.lone
         )
         return {f"latency_{self.name}_{percentile}": wait for percentile, wait in waits.items()}
 
     async def _recovery(self) -> Mapping[str, float]:
-        seconds = await waiting.measure_recovery(self._database, self.bench, self._patient)
+        seconds = await waiting.measure_recovery(self.database, self.bench, self._patient)
         return {f"recovery_{self.name}": seconds}
