@@ -11,9 +11,9 @@ _Attempt = tuple[str, int, str]
 def told(history: Sequence[AnyEvent]) -> list[dict[str, Any]]:
     """Return the steps of all jobs, as ``model.replay`` takes them; the history is in time order.
 
-    An idempotency key tells several producers of one job, which is inserted once. An outcome that was
-    sent again and again is one settle. A transaction whose commit failed is
-    sent as a retry in the end: what the ledger was told last is what the attempt came to.
+    An idempotency key tells several producers of one job, which is inserted once. An outcome that
+    was sent again and again is one settle. A transaction whose commit failed is sent as a retry in
+    the end: what the ledger was told last is what the attempt came to.
     """
     came_to = dict(_outcomes(history))
     inserted: set[str] = set()
