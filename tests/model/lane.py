@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from model import properties
 from model.explorer import Step
 from model.lane_faults import Faults
+from model.lane_operator import ANSWERED_DONE, LaneOperator
 from model.lane_process import Process
 from model.lane_reaper import LaneReaper
 from model.lane_state import (
@@ -23,7 +24,7 @@ from model.lane_state import (
     lose,
     tidied,
 )
-from model.ledger import COMPLETE, DEAD, LIVE, NOBODY, RETRY, Row
+from model.ledger import CANCELLED, COMPLETE, LIVE, NOBODY, OVER, RETRY, Row
 from model.redis_lane import RedisLane
 
 
@@ -38,7 +39,7 @@ class Lane(Setting):
 
     def finished(self, state: State) -> bool:
         """Return whether the job has ended."""
-        return state.row.state in (COMPLETE, DEAD)
+        return state.row.state in OVER
 
     def broken(self, before: State, step: Step[State]) -> Iterator[str]:
         """Return the properties that the step breaks."""
@@ -46,6 +47,18 @@ class Lane(Setting):
             yield properties.ONE_COMPLETION
         if step.action == "start":
             yield from self._broken_by_start(before, step.state)
+        if step.state.operator.answer == ANSWERED_DONE:
+            yield from self._broken_by_cancel(before, step)
+
+    def _broken_by_cancel(self, before: State, step: Step[State]) -> Iterator[str]:
+        told = before.operator.answer == ANSWERED_DONE
+        if told and step.action == "start":
+            yield properties.NO_START_AFTER_CANCEL
+        hands = [worker.hand for worker in step.state.workers if worker.hand]
+        runs = [hand for hand in hands if hand.phase in (RUNNING, COMPLETE, RETRY)]
+        zombie = step.state.budget.expiries < self.budget.expiries
+        if not (told or zombie) and any(hand.gen == step.state.row.gen - 1 for hand in runs):
+            yield properties.CANCELLED_UNTOLD
 
     def _broken_by_start(self, before: State, after: State) -> Iterator[str]:
         left, given = after.budget, self.budget
@@ -60,6 +73,8 @@ class Lane(Setting):
             held = list(set(held))
             shared = any(hand[::4] == (row.settled_gen, RUNNING) for hand in hands)
             row = row._replace(state=LIVE) if shared else row
+        if row.state == CANCELLED:  # a start that may come late is told of by the answer
+            row = row._replace(state=LIVE)
         yield from properties.of_start(row, held, zombie=zombie)
         uncounted = lost if self.max_attempts > 1 else 0  # marks that went with the lane's data
         charged = row.failures + row.crashes
@@ -84,6 +99,7 @@ class Lane(Setting):
             not any(statement.action != "settle" for statement in state.wire)
             and state.producer.stage == DONE
             and state.snapshot is None
+            and not state.operator.action
             and not puts
             and all(delivery.verify for delivery in waiting)
             and (covered or all(entry.verify for entry in state.lane.entries))
@@ -99,6 +115,7 @@ class Lane(Setting):
         yield from self._producer(state)
         yield from self._relay(state)
         yield from LaneReaper(self, state).steps()
+        yield from LaneOperator(self, state).steps()
         yield from self._late(state)
         yield from Faults(self, state).steps()
         for number in range(len(state.workers)):

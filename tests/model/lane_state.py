@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from model.explorer import Step
-from model.ledger import COMPLETE, DEAD, NOBODY, Ledger, Row
+from model.ledger import NOBODY, OVER, Ledger, Row
 from model.redis_lane import RedisLane
 
 HELD, RUNNING, ACKING = "held", "running", "acking"
@@ -40,6 +40,15 @@ class Producer(NamedTuple):
     window: bool = True  # the stamp of its push is fresh
 
 
+class Operator(NamedTuple):
+    """Who cancels the job once: what comes next, and at the end the answer."""
+
+    action: str = ""
+    held: tuple[int, ...] = ()  # generations in somebody's hands when the entry was flagged
+    epoch: int = 0  # of the lane that was asked; 0: it could not be, or it is not calm
+    answer: str = ""
+
+
 class Reaper(NamedTuple):
     """What the reaper is about to do for one expired entry; nothing if idle."""
 
@@ -72,6 +81,7 @@ class Budget(NamedTuple):
     failures: int = 0  # handlers that fail, below the last attempt
     flushes: int = 0
     failovers: int = 0  # restarts with an older state
+    cancels: int = 0
 
 
 class State(NamedTuple):
@@ -84,6 +94,7 @@ class State(NamedTuple):
     producer: Producer = Producer()
     relay: int = 0  # the generation that a sweep read and will put
     reaper: Reaper = Reaper()
+    operator: Operator = Operator()
     epoch: int = 1  # of the lane, in the ledger
     lost: bool = False  # the lane has lost data and nobody has begun to rebuild it
     grace: bool = False
@@ -126,6 +137,11 @@ class LaneTwin:
     reaper_redelivers_in_the_lane: bool = False
     bump_without_epoch: bool = False
     reaper_puts_owned_rows: bool = False
+    # operator
+    cancel_without_flag: bool = False
+    cancel_leaves_no_tombstone: bool = False
+    cancel_looks_once: bool = False
+    cancel_trusts_any_epoch: bool = False
     # rebuild
     no_grace: bool = False
     no_verify_all: bool = False
@@ -170,7 +186,7 @@ class Setting:
 def tidied(state: State) -> State:
     """Forget what no future step can ask for, so that more histories end in the same state."""
     row = state.row._replace(open=0, settled_by=0, blamed=0, started=False)
-    if row.state in (COMPLETE, DEAD):
+    if row.state in OVER:
         row = row._replace(failures=0, crashes=0, call=0)
     wire = tuple(statement for statement in state.wire if _may_matter(statement, state))
     producer, lane = state.producer, state.lane
@@ -188,7 +204,7 @@ def _may_matter(late: Statement, state: State) -> bool:
     """Whether a late statement may still change anything."""
     if late.action == "put":
         return state.producer.window
-    if state.row.state in (COMPLETE, DEAD):
+    if state.row.state in OVER:
         return late.action == "beat" and late.epoch == state.epoch
     if late.action in ("settle", "claim"):
         return late.gen == state.row.gen

@@ -4,7 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
-ABSENT, LIVE, COMPLETE, DEAD = "absent", "live", "complete", "dead"
+ABSENT, LIVE, COMPLETE, DEAD, CANCELLED = "absent", "live", "complete", "dead", "cancelled"
+OVER = (COMPLETE, DEAD, CANCELLED)
 RETRY, SNOOZE = "retry", "snooze"
 NOBODY = 0
 
@@ -131,6 +132,10 @@ class Ledger:
             return row
         row = row._replace(gen=gen + 1, crashes=row.crashes + started)
         return self._dead_if_exhausted(row)
+
+    def cancel(self, row: Row) -> Row:
+        """Cancel a job that no worker owns in the ledger."""
+        return row._replace(state=CANCELLED, gen=row.gen + 1) if row.claimable else row
 
     def _released(self, row: Row) -> Row:
         gen = row.gen + (not self.twin.release_without_gen)

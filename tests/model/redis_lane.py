@@ -37,6 +37,18 @@ class RedisLane(NamedTuple):
         current = (e for e in self.entries if e.holder == READY and e.gen == self.known)
         return next(current, None)
 
+    def flag(self, *, tomb: bool) -> "RedisLane":
+        """Have whoever takes the job ask the ledger, and refuse a late unflagged put."""
+        flagged = tuple(
+            entry._replace(verify=True) if entry.holder == READY else entry
+            for entry in self.entries
+        )
+        return self._replace(entries=flagged, tomb=self.tomb or (tomb and not self.known))
+
+    def held(self) -> tuple[int, ...]:
+        """Return the generations in some worker's hands."""
+        return tuple(entry.gen for entry in self.entries if entry.holder != READY)
+
     def lease(self, entry: Entry, worker: int, call: int) -> "RedisLane":
         """Take: give an entry to a worker; it counts as started."""
         leased = entry._replace(holder=worker, call=call, started=True)

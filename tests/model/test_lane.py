@@ -17,6 +17,7 @@ FLUSH = Budget(flushes=1)
 FAILOVER = Budget(failovers=1)
 FLUSH_AND_CRASH = Budget(flushes=1, crashes=1)
 FLUSH_AND_EXPIRY = Budget(flushes=1, expiries=1)
+CANCEL = Budget(cancels=1)
 
 SOUND = {
     "crash, expiry": Lane(Budget(crashes=1, expiries=1)),
@@ -34,6 +35,11 @@ SOUND = {
     "one attempt: crash, flush": Lane(FLUSH_AND_CRASH, max_attempts=1),
     "one attempt: expiry": Lane(EXPIRY, max_attempts=1),
     "one attempt: loss": Lane(LOSS, max_attempts=1),
+    "cancel, one attempt": Lane(CANCEL, max_attempts=1),
+    "cancel, crash": Lane(Budget(cancels=1, crashes=1), pushes=False),
+    "cancel, expiry": Lane(Budget(cancels=1, expiries=1), pushes=False),
+    "cancel, loss": Lane(Budget(cancels=1, losses=1), pushes=False),
+    "cancel, flush": Lane(Budget(cancels=1, flushes=1)),
 }
 
 
@@ -82,6 +88,10 @@ TWINS = [
     Case("old_reply_kept", properties.ONE_RUN_PER_TOKEN, FLUSH),
     Case("no_verify_all", properties.NO_LATE_START, FAILOVER),
     Case("verify_all_ends_by_time", properties.NO_LATE_START, FAILOVER),
+    Case("cancel_without_flag", properties.NO_START_AFTER_CANCEL, CANCEL),
+    Case("cancel_leaves_no_tombstone", properties.NO_START_AFTER_CANCEL, CANCEL),
+    Case("cancel_looks_once", properties.NO_START_AFTER_CANCEL, CANCEL),
+    Case("cancel_trusts_any_epoch", properties.NO_START_AFTER_CANCEL, FLUSH._replace(cancels=1)),
     # Belt and braces: each alone may be missing after a flush (see below), never both.
     Case("no_verify_all + put_without_epoch", properties.NO_LATE_START, FLUSH),
 ]
