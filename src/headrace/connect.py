@@ -1,11 +1,19 @@
 """From settings to an engine: the only place that names adapters."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from headrace.config import Settings
+from headrace.engines.lane_inspector import LaneInspector
 from headrace.engines.ledgered import LedgeredEngine
 from headrace.errors import ConfigError
 from headrace.lanes.redis.lane import RedisLane
+from headrace.ledger.inspector import LedgerInspector
+from headrace.ledger.lane_ledger import PostgresLaneLedger
 from headrace.ledger.postgres import PostgresLedger
+from headrace.ledger.queries import Queries
 from headrace.ports.engine import Engine
+from headrace.ports.inspector import Inspector
 from headrace.ports.lane import Lane
 from headrace.ports.ledger import Ledger
 
@@ -19,6 +27,24 @@ def connect(settings: Settings) -> Engine:
     return LedgeredEngine(_ledger(settings), _lane(settings))
 
 
+@asynccontextmanager
+async def inspecting(settings: Settings) -> AsyncIterator[Inspector]:
+    """What operators see and do, connected to the ledger; a lane that is away is no obstacle.
+
+    Raises:
+        ConfigError: the URL of the database is missing.
+        LedgerUnavailable: it cannot be reached.
+        SchemaError: the schema is missing, older or newer than the code.
+    """
+    lane = _lane(settings)
+    try:
+        async with Queries(_database(settings)) as queries:
+            yield LaneInspector(LedgerInspector(queries), PostgresLaneLedger(queries), lane)
+    finally:
+        if lane is not None:
+            await lane.close()
+
+
 def _lane(settings: Settings) -> Lane | None:
     if settings.redis_url is None:
         return None
@@ -26,9 +52,13 @@ def _lane(settings: Settings) -> Lane | None:
 
 
 def _ledger(settings: Settings) -> Ledger:
+    return PostgresLedger(_database(settings), size=settings.pool_size)
+
+
+def _database(settings: Settings) -> str:
     if not settings.database_url:
         raise ConfigError(
             "no database is configured; set HEADRACE_DATABASE_URL or give "
             'Headrace(database_url="postgresql://user:password@host:5432/database")'
         )
-    return PostgresLedger(settings.database_url, size=settings.pool_size)
+    return settings.database_url

@@ -14,7 +14,7 @@ from headrace.lanes.memory import MemoryLane
 from headrace.lanes.redis.keys import Keys
 from headrace.lanes.redis.lane import RedisLane
 from headrace.model.entry import Ended, LaneEntry
-from headrace.model.job import Delivery
+from headrace.model.job import Delivery, Token
 from headrace.ports.lane import Lane
 from headrace.testing.lanes.rig import entry
 
@@ -178,6 +178,34 @@ class Lanes(RuleBasedStateMachine):
     @rule(queue=queues, paused=st.booleans())
     def pause(self, queue: str, paused: bool) -> None:
         self.same("pause" if paused else "resume", queue)
+
+    @rule()
+    def paused(self) -> None:
+        self.same("paused")
+
+    @rule(ids=st.sets(st.sampled_from(IDS), max_size=3))
+    def flag(self, ids: set[UUID]) -> None:
+        self.compare_holders("flag", ids)
+
+    @rule(ids=st.sets(st.sampled_from(IDS)))
+    def leased(self, ids: set[UUID]) -> None:
+        self.compare_holders("leased", ids)
+
+    def compare_holders(self, verb: str, ids: set[UUID]) -> None:
+        """Both tell all that is somebody's own; when the stale are forgotten is a lane's affair."""
+        real, model = self.both(verb, sorted(ids))
+        own = {
+            token for worker in WORKERS for token in self.same("extend", worker, self.hands[worker])
+        }
+        asked = {token for token in own if token[0] in ids}
+        assert asked <= real
+        assert asked <= model
+        assert own <= set(self.same_part("held", own))
+
+    def same_part(self, verb: str, part: set[Token]) -> dict[Token, str]:
+        real, model = self.both(verb, 100)
+        assert {token: real[token] for token in part} == {token: model[token] for token in part}
+        return dict(real)
 
     @rule(queue=queues)
     def suspect(self, queue: str) -> None:

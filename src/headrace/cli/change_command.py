@@ -47,7 +47,8 @@ def add_change(
         f"{does}\n\nGive ids, or choose with a filter among {', '.join(allowed)} jobs; a filter "
         'asks before it changes anything, unless --yes.\n\nWith --json: {"answers": {ID: answer}} '
         'for ids, {"counts": {answer: n}} for a filter, {"matched": n} with --dry-run. An answer '
-        "is done, running, busy, unfit or missing. Status 1 where an id was not done."
+        "is done, starting (done, but a run of it may be starting: Redis could not tell), running, "
+        "busy, unfit or missing. Status 1 where the answer for an id is not done."
     )
 
     @app.command(name, help=how, short_help=does)

@@ -12,12 +12,12 @@ from headrace.cli.selection import Selection
 from headrace.cli.session import inspect
 from headrace.errors import UsageError
 from headrace.ledger.bulk import change_matching, matching
-from headrace.ledger.inspector import LedgerInspector
 from headrace.model.inspection import Answer
 from headrace.ports.inspector import Answers, Inspector
 
 _AT_ONCE = 500
 _WHY = {
+    Answer.STARTING: "done, but a run of it may be starting; its outcome will be refused",
     Answer.RUNNING: "a worker has it",
     Answer.BUSY: "another transaction holds it; try again",
     Answer.UNFIT: "its state does not allow it, or it is so already",
@@ -38,7 +38,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
 def count_jobs(connection: Connection, selection: Selection) -> None:
     """Say how many jobs are chosen."""
 
-    async def work(inspector: LedgerInspector) -> int:
+    async def work(inspector: Inspector) -> int:
         if selection.ids:
             return len(selection.ids)
         steps = matching(inspector, selection.wanted, limit=selection.limit)
@@ -75,7 +75,7 @@ def change_jobs(
 
 
 def _change_ids(connection: Connection, ids: Sequence[UUID], change: Change) -> None:
-    async def work(inspector: LedgerInspector) -> dict[UUID, Answer]:
+    async def work(inspector: Inspector) -> dict[UUID, Answer]:
         answers: dict[UUID, Answer] = {}
         for start in range(0, len(ids), _AT_ONCE):
             answers.update(await change(inspector, ids[start : start + _AT_ONCE]))
@@ -92,7 +92,7 @@ def _change_ids(connection: Connection, ids: Sequence[UUID], change: Change) -> 
 
 
 def _change_matching(connection: Connection, selection: Selection, change: Change) -> None:
-    async def work(inspector: LedgerInspector) -> Counter[Answer]:
+    async def work(inspector: Inspector) -> Counter[Answer]:
         async def step(ids: Sequence[UUID]) -> Answers:
             return await change(inspector, ids)
 
@@ -102,7 +102,10 @@ def _change_matching(connection: Connection, selection: Selection, change: Chang
     if connection.json:
         print_json({"counts": answers})
         return
-    say(f"{answers.pop(Answer.DONE, 0):,} jobs done")
+    starting = answers.pop(Answer.STARTING, 0)
+    say(f"{answers.pop(Answer.DONE, 0) + starting:,} jobs done")
+    if starting:
+        note(f"of {starting:,} a run may be starting; its outcome will be refused")
     for answer, n in answers.items():
         note(f"{n:,} left: {_WHY[answer]}")
 

@@ -22,9 +22,9 @@ from headrace.cli.options import (
 from headrace.model.state import FINAL, WAITING, State
 
 if TYPE_CHECKING:
-    from headrace.ledger.inspector import LedgerInspector
     from headrace.model.inspection import JobEvent, Page
     from headrace.model.job import Job
+    from headrace.ports.inspector import Inspector
 
 app = typer.Typer(help="Look at jobs and change them.", no_args_is_help=True)
 
@@ -60,7 +60,7 @@ def list_jobs(
     )
     start = next(iter(job_ids([before] if before else None)), None)
 
-    async def work(inspector: "LedgerInspector") -> "Page":
+    async def work(inspector: "Inspector") -> "Page":
         jobs: list[Job] = []
         cursor = start
         for _ in range(_PAGES):
@@ -114,7 +114,7 @@ def show(
 
     (wanted,) = job_ids([job_id])
 
-    async def work(inspector: "LedgerInspector") -> "tuple[Job, list[JobEvent]]":
+    async def work(inspector: "Inspector") -> "tuple[Job, list[JobEvent]]":
         return await inspector.get(wanted), await inspector.history(wanted)
 
     job, history = inspect(database_url, embedded=embedded, work=work)

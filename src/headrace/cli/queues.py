@@ -11,7 +11,6 @@ from headrace.cli.options import AsJson, AtMost, DatabaseUrl, DryRun, Embedded, 
 from headrace.model.state import FINAL, State
 
 if TYPE_CHECKING:
-    from headrace.ledger.inspector import LedgerInspector
     from headrace.model.inspection import QueueCounts
     from headrace.ports.inspector import Answers, Inspector
 
@@ -33,7 +32,7 @@ def list_queues(
     from headrace.cli.output import ago, print_json, print_table
     from headrace.cli.session import inspect
 
-    async def work(inspector: "LedgerInspector") -> "list[QueueCounts]":
+    async def work(inspector: "Inspector") -> "list[QueueCounts]":
         return await inspector.queues()
 
     counts = inspect(database_url, embedded=embedded, work=work)
@@ -70,7 +69,7 @@ def create(name: Name, database_url: DatabaseUrl = None, embedded: Embedded = Fa
     from headrace.cli.output import say
     from headrace.cli.session import inspect
 
-    async def work(inspector: "LedgerInspector") -> bool:
+    async def work(inspector: "Inspector") -> bool:
         return await inspector.create_queue(name)
 
     new = inspect(database_url, embedded=embedded, work=work)
@@ -83,7 +82,7 @@ def pause(name: Name, database_url: DatabaseUrl = None, embedded: Embedded = Fal
     from headrace.cli.output import say
     from headrace.cli.session import inspect
 
-    async def work(inspector: "LedgerInspector") -> bool:
+    async def work(inspector: "Inspector") -> bool:
         return await inspector.pause(name)
 
     new = inspect(database_url, embedded=embedded, work=work)
@@ -96,7 +95,7 @@ def resume(name: Name, database_url: DatabaseUrl = None, embedded: Embedded = Fa
     from headrace.cli.output import say
     from headrace.cli.session import inspect
 
-    async def work(inspector: "LedgerInspector") -> bool:
+    async def work(inspector: "Inspector") -> bool:
         return await inspector.resume(name)
 
     new = inspect(database_url, embedded=embedded, work=work)
@@ -122,7 +121,7 @@ def drain(
 
     patience = parse_duration(timeout, "--timeout")
 
-    async def work(inspector: "LedgerInspector") -> "QueueCounts":
+    async def work(inspector: "Inspector") -> "QueueCounts":
         return await _drained(inspector, name, patience)
 
     counts = inspect(database_url, embedded=embedded, work=work)
@@ -170,7 +169,7 @@ def clean(
     change_jobs(connection, selection, change, question="" if yes else "Delete")
 
 
-async def _drained(inspector: "LedgerInspector", name: str, patience: timedelta) -> "QueueCounts":
+async def _drained(inspector: "Inspector", name: str, patience: timedelta) -> "QueueCounts":
     """The counts of the queue once nothing is left to run, or at the end of the patience."""
     import asyncio
     import time

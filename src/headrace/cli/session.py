@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from headrace.config import read_settings
+from headrace.connect import inspecting
 from headrace.errors import ConfigError, UsageError
-from headrace.ledger.inspector import LedgerInspector
 from headrace.ledger.migrate import migrate
-from headrace.ledger.queries import Queries
+from headrace.ports.inspector import Inspector
 
 EMBEDDED = Path(".headrace")
 T = TypeVar("T")
@@ -40,14 +41,12 @@ def database(url: str | None, *, embedded: bool) -> Iterator[str]:
         yield stack.database_url
 
 
-def inspect(
-    url: str | None, *, embedded: bool, work: Callable[[LedgerInspector], Awaitable[T]]
-) -> T:
+def inspect(url: str | None, *, embedded: bool, work: Callable[[Inspector], Awaitable[T]]) -> T:
     """What `work` answers, given what operators see and do."""
 
     async def run(found: str) -> T:
-        async with Queries(found) as queries:
-            return await work(LedgerInspector(queries))
+        async with inspecting(read_settings({"database_url": found})) as inspector:
+            return await work(inspector)
 
     with database(url, embedded=embedded) as found:
         return asyncio.run(run(found))
@@ -59,8 +58,6 @@ def actor() -> str:
 
 
 def _configured() -> str:
-    from headrace.config import read_settings
-
     url = read_settings({}).database_url
     if not url:
         raise ConfigError(

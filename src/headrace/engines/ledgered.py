@@ -10,13 +10,13 @@ import msgspec
 
 from headrace.engines.group_commit import GroupCommit
 from headrace.engines.lane_dispatch import LaneDispatch
+from headrace.engines.lane_sight import as_they_run
 from headrace.engines.write_through import WriteThrough
-from headrace.errors import LaneError, LaneUnavailable, LedgerError, WrongEpoch
+from headrace.errors import LaneUnavailable, LedgerError, WrongEpoch
 from headrace.model.entry import Taken
-from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob, Token, as_running
+from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob, Token
 from headrace.model.lane_view import LaneView, Mode
 from headrace.model.priority import STRIDES, Shares
-from headrace.model.state import State
 from headrace.model.task import Declaration
 from headrace.ports.engine import Transaction
 from headrace.ports.lane import Lane
@@ -220,15 +220,7 @@ class LedgeredEngine:
     async def get(self, ids: Sequence[UUID]) -> list[Job]:
         """Jobs as they are now; what the lane has given out is running."""
         jobs = await self.ledger.get(ids)
-        if self.lane is None or self.view.mode is not Mode.HYBRID:
-            return jobs
-        waiting = [job.id for job in jobs if job.state is State.AVAILABLE]
-        try:
-            leased = await self.lane.leased(self.view.epoch, waiting) if waiting else set()
-        except LaneError as exc:
-            _log.info("which jobs run is not known: %s", exc)
-            return jobs
-        return [as_running(job) if job.id in leased else job for job in jobs]
+        return await as_they_run(self.lane, self.view, jobs)
 
     async def _look(self) -> None:
         self.heed(await self.ledger.lanes.view())

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from headrace.lanes.book import Book
 from headrace.model.entry import LaneEntry, Lease
-from headrace.model.job import Delivery
+from headrace.model.job import Delivery, Token
 
 Held = tuple[LaneEntry, int]
 CONDEMNED = 2**32 - 1
@@ -61,15 +61,10 @@ class Hands:
         held = self._named(worker, one)
         return held is not None and self._book.has(held[0])
 
-    def holding(self, ids: Iterable[UUID]) -> set[UUID]:
-        """Those of these jobs that some worker holds."""
-        held = {
-            job_id
-            for worker in self._workers.values()
-            for job_id, (entry, _) in worker.held.items()
-            if self._book.has(entry)
-        }
-        return held.intersection(ids)
+    def all(self) -> dict[Token, str]:
+        """The queue of every attempt that some worker holds, stale ones included."""
+        held = [entry for me in self._workers.values() for entry, _ in me.held.values()]
+        return {(entry.id, entry.gen): entry.queue for entry in held}
 
     def let_go(self, worker: UUID, one: Delivery) -> None:
         """Forget a delivery, stale or not."""

@@ -24,7 +24,7 @@ from headrace.model.entry import (
     body_of,
     delivery_of,
 )
-from headrace.model.job import Beat, Delivery
+from headrace.model.job import Beat, Delivery, Token
 from headrace.ports.clock import boottime
 from headrace.ports.lane import GRACE, LEASE
 
@@ -63,6 +63,7 @@ class MemoryLane:
         self._hands = Hands(self._book)
         self._spills = Spills()
         self._tombs: dict[UUID, int] = {}
+        self._flags: set[Token] = set()
         self._paused: set[str] = set()
         self._cap: dict[str, int] = {}
         self._grace = self._now() + grace
@@ -116,6 +117,8 @@ class MemoryLane:
             self._remove(entry.id)
             return PutReply.FULL
         awaited = entry.awaited or (old is not None and old.awaited)
+        if old is not None:
+            self._flags.discard((old.id, old.gen))
         stored = replace(entry, flagged=flagged, awaited=awaited)
         news = self._book.place(stored, due if due > now else None)
         if news and entry.queue not in self._paused:
@@ -147,7 +150,7 @@ class MemoryLane:
         suspect = max(self._suspect_all, self._suspects[queue]) > now
         if call == me.calls[queue]:
             again = self._hands.given_by(me, queue, call)
-            return Taken([_delivery(one, call, suspect) for one in again])
+            return Taken([self._given(one, call, suspect) for one in again])
         me.calls[queue] = call
         if queue in self._paused:
             return Taken([])
@@ -159,7 +162,7 @@ class MemoryLane:
         else:
             self._waits.forget(queue)
         next_due = None if len(taken) == n else self._book.next_due(queue, now)
-        return Taken([_delivery(one, call, suspect) for one in taken], next_due)
+        return Taken([self._given(one, call, suspect) for one in taken], next_due)
 
     async def wait(self, worker: UUID, queues: Sequence[str], seconds: float) -> str | None:
         """Wait for something to take."""
@@ -218,10 +221,26 @@ class MemoryLane:
         self._look_at_clock()
         return self._hands.condemn(self._hands.lapsed(self._now())[:n])
 
-    async def leased(self, epoch: int, ids: Sequence[UUID]) -> set[UUID]:
-        """Those of these jobs that some worker holds."""
+    async def flag(self, epoch: int, ids: Sequence[UUID]) -> set[Token]:
+        """Have whoever takes these jobs ask the ledger, whatever comes."""
         self._check(epoch)
-        return self._hands.holding(ids)
+        for id_ in ids:
+            if id_ in self._book.jobs:
+                self._flags.add((id_, self._book.jobs[id_].gen))
+            else:
+                self._tombs[id_] = self._now() + _TOMBSTONE
+        return await self.leased(epoch, ids)
+
+    async def leased(self, epoch: int, ids: Sequence[UUID]) -> set[Token]:
+        """The attempts at these jobs that workers hold."""
+        self._check(epoch)
+        asked = set(ids)
+        return {token for token in self._hands.all() if token[0] in asked}
+
+    async def held(self, epoch: int, n: int) -> dict[Token, str]:
+        """Up to `n` attempts that workers hold, with their queue."""
+        self._check(epoch)
+        return dict(list(self._hands.all().items())[:n])
 
     async def drop(self, epoch: int, entries: Sequence[Ended]) -> None:
         """Remove entries, wherever they are."""
@@ -263,6 +282,11 @@ class MemoryLane:
         self._paused.discard(queue)
         self._waits.wake(queue)
 
+    async def paused(self, epoch: int) -> set[str]:
+        """The queues that are paused here."""
+        self._check(epoch)
+        return set(self._paused)
+
     async def suspect(self, epoch: int, queue: str, seconds: float) -> None:
         """Give out all of a queue flagged for so long."""
         self._check(epoch)
@@ -303,10 +327,15 @@ class MemoryLane:
         if epoch != self._epoch:
             raise WrongEpoch(f"the lane is at epoch {self._epoch}, not {epoch}")
 
+    def _given(self, entry: LaneEntry, call: int, suspect: bool) -> Delivery:  # noqa: FBT001 - inner
+        return _delivery(entry, call, suspect or (entry.id, entry.gen) in self._flags)
+
     def _remove(self, id_: UUID) -> None:
         entry = self._book.jobs.pop(id_, None)
-        if entry is not None and entry.awaited:
-            self._tombs[id_] = self._now() + _TOMBSTONE
+        if entry is not None:
+            self._flags.discard((id_, entry.gen))
+            if entry.awaited:
+                self._tombs[id_] = self._now() + _TOMBSTONE
 
     def _prolong(self, worker: UUID, *, look: bool = True) -> Worker:
         if look:

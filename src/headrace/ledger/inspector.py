@@ -48,8 +48,7 @@ class LedgerInspector:
     async def list_jobs(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Page:
         """Matching jobs, newest first. One that moved on meanwhile is shown as it is now."""
         found = await self.find(wanted, limit=limit, before=before)
-        rows = await self._queries.fetch("get", list(found.ids))
-        jobs = sorted(map(as_job, rows), key=_newest_first)
+        jobs = sorted(await self.get_many(found.ids), key=_newest_first)
         return Page(jobs=tuple(jobs), cursor=found.cursor)
 
     async def get(self, job_id: UUID) -> Job:
@@ -58,12 +57,16 @@ class LedgerInspector:
         Raises:
             JobNotFound: there is none with this id.
         """
-        rows = await self._queries.fetch("get", [job_id])
-        if not rows:
+        jobs = await self.get_many([job_id])
+        if not jobs:
             raise JobNotFound(
                 f"there is no job {job_id}; it was deleted, retired or never committed"
             )
-        return as_job(rows[0])
+        return jobs[0]
+
+    async def get_many(self, ids: Sequence[UUID]) -> list[Job]:
+        """Jobs as they are now, in no order; unknown ids are left out."""
+        return [as_job(row) for row in await self._queries.fetch("get", list(ids))]
 
     async def history(self, job_id: UUID) -> list[JobEvent]:
         """A job's events, oldest first."""

@@ -84,6 +84,7 @@ class Answer(StrEnum):
     """What became of one job of an operator's call."""
 
     DONE = "done"
+    STARTING = "starting"  # done, but a run of it may be starting: the lane could not tell
     RUNNING = "running"  # a worker has it
     BUSY = "busy"  # another transaction holds its row: ask again
     UNFIT = "unfit"  # its state does not allow it, or it is so already

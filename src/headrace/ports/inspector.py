@@ -16,6 +16,10 @@ class Inspector(Protocol):
     A verb that changes jobs takes at most 500 ids, changes those that it may, waits for nobody and
     answers for each id. Repeating one changes nothing. `actor` is who asked, such as "cli:ada"; it
     is kept in the job's history.
+
+    What is answered DONE holds: no run of what was ended begins afterwards. STARTING: it was done
+    as well, but the lane could not be asked, or gave the job to a worker at that moment; the
+    outcome of such a run is refused.
     """
 
     async def find(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Found:
@@ -30,6 +34,9 @@ class Inspector(Protocol):
         Raises:
             JobNotFound: there is none with this id.
         """
+
+    async def get_many(self, ids: Sequence[UUID]) -> list[Job]:
+        """Jobs as they are now, in no order; unknown ids are left out."""
 
     async def history(self, job_id: UUID) -> list[JobEvent]:
         """A job's events, oldest first."""

@@ -14,7 +14,7 @@ from headrace.model.entry import (
     PutReply,
     Taken,
 )
-from headrace.model.job import Beat, Delivery
+from headrace.model.job import Beat, Delivery, Token
 
 LEASE = 15.0
 GRACE = 20.0  # a lease and a beat: whoever held an entry has re-asserted it or stopped (A1)
@@ -120,8 +120,22 @@ class Lane(Protocol):
         What is listed is out of its worker's reach: no late beat, release or ack touches it.
         """
 
-    async def leased(self, epoch: int, ids: Sequence[UUID]) -> set[UUID]:
-        """Those of these jobs that some worker holds, for people to see."""
+    async def flag(self, epoch: int, ids: Sequence[UUID]) -> set[Token]:
+        """From now on these jobs are given out flagged, and unflagged puts of them come too late.
+
+        Returns:
+            The attempts at them that workers hold at this very moment, as in `leased`.
+        """
+
+    async def leased(self, epoch: int, ids: Sequence[UUID]) -> set[Token]:
+        """The attempts at these jobs that workers hold, as (id, gen).
+
+        Some may be over: until they are acked, or their worker learns by a beat that they are no
+        longer its own. Whether one is the job's present attempt, the ledger says.
+        """
+
+    async def held(self, epoch: int, n: int) -> Mapping[Token, str]:
+        """Up to `n` of all attempts that workers hold, each with its queue; else as `leased`."""
 
     async def drop(self, epoch: int, entries: Sequence[Ended]) -> None:
         """Remove entries, wherever they are; a holder learns of it by its next beat."""
@@ -139,6 +153,9 @@ class Lane(Protocol):
 
     async def resume(self, epoch: int, queue: str) -> None:
         """Undo `pause`."""
+
+    async def paused(self, epoch: int) -> set[str]:
+        """The queues that are paused here."""
 
     async def suspect(self, epoch: int, queue: str, seconds: float) -> None:
         """Give out all of a queue flagged for so long, whatever a bulk change does meanwhile."""

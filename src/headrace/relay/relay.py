@@ -8,6 +8,7 @@ from headrace.ports.clock import boottime
 from headrace.ports.lane import GRACE, Lane
 from headrace.ports.lane_ledger import LaneLedger
 from headrace.relay.lane_reaper import LaneReaper
+from headrace.relay.pauses import Pauses
 from headrace.relay.sweep import Sweep
 from headrace.relay.walk import CAP, Walk
 from headrace.service import Loop
@@ -48,6 +49,7 @@ class Relay:
             self._walk = Walk(ledger, lane, horizon=HORIZON, cap=cap)
             self._sweep = Sweep(ledger, lane, self._walk, horizon=HORIZON)
             self._reaper = LaneReaper(ledger, lane)
+            self._pauses = Pauses(ledger, lane)
         self.loop = Loop("relay", self.poll, ended=self._resign)
 
     async def poll(self) -> float:
@@ -120,6 +122,7 @@ class Relay:
         _log.info("the lane is open under epoch %d", view.epoch)
 
     async def _carry(self, view: LaneView) -> float:
+        await self._pauses.round(view)
         moved = await self._reaper.round(view)
         moved += await self._sweep.round(view)
         moved += await self._walk.round(view)

@@ -6,7 +6,7 @@ from struct import Struct
 from uuid import UUID
 
 from headrace.model.entry import Cursor, Ended, LaneEntry, Lease, delivery_of
-from headrace.model.job import Delivery
+from headrace.model.job import Delivery, Token
 from headrace.model.priority import STRIDES
 
 STRIDES_PACKED = Struct("<10d").pack(*STRIDES)
@@ -59,6 +59,22 @@ def tokens(packed: bytes) -> frozenset[tuple[UUID, int]]:
     """The (id, gen) of packed names."""
     parts = (_read_name(packed[at : at + 24]) for at in range(0, len(packed), 24))
     return frozenset((UUID(bytes=id_), gen) for id_, gen, _ in parts)
+
+
+def ids(jobs: Iterable[UUID]) -> bytes:
+    """The ids of jobs."""
+    return b"".join([one.bytes for one in jobs])
+
+
+def leases(packed: bytes) -> set[Token]:
+    """The (id, gen) of packed leases."""
+    return {held(packed[at : at + 20])[0] for at in range(0, len(packed), 20)}
+
+
+def held(packed: bytes) -> tuple[Token, str]:
+    """What a worker holds, and the queue it came from."""
+    token = (UUID(bytes=packed[:16]), int.from_bytes(packed[16:20]))
+    return token, packed[20:].decode()
 
 
 def reasserted(delivery: Delivery) -> bytes:

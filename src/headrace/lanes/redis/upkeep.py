@@ -3,17 +3,18 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from headrace.errors import WrongEpoch
+from headrace.errors import LaneUnavailable, WrongEpoch
 from headrace.lanes.redis import packing
 from headrace.lanes.redis.calls import Caller, mark, sliced
 from headrace.lanes.redis.connection import Argument
 from headrace.lanes.redis.scripts import script
 from headrace.model.entry import Cursor, Depth, Ended, Lease
+from headrace.model.job import Token
 from headrace.model.priority import LEVELS
 from headrace.ports.lane import GRACE
 
 _LAPSED = 20  # workers looked into at once
-_ASKED = 500
+_TRIES = 10
 
 
 class Upkeep(Caller):
@@ -54,21 +55,41 @@ class Upkeep(Caller):
         keys = [k.meta, k.jobs, k.workers, *held]
         return [packing.lease(one) for one in await self._run("expired", epoch, keys, (n, *lapsed))]
 
-    async def leased(self, epoch: int, ids: Sequence[UUID]) -> set[UUID]:
-        """Those of these jobs that some worker holds."""
-        k = self._keys
-        async with self._links.link() as link:
-            workers = await link.call("ZRANGE", k.workers, 0, -1)
-        keys = [k.meta, k.jobs, *(k.held(worker) for worker in workers)]
-        held: set[UUID] = set()
-        for start in range(0, len(ids), _ASKED):
-            some = ids[start : start + _ASKED]
-            packed = b"".join(one.bytes for one in some)
-            answers = await self._run("leased", epoch, keys, (packed,))
-            held.update(
-                one for one, answer in zip(some, answers, strict=True) if answer == ord("1")
-            )
+    async def flag(self, epoch: int, ids: Sequence[UUID]) -> set[Token]:
+        """Have whoever takes these jobs ask the ledger, whatever comes; returns who holds them."""
+        held: set[Token] = set()
+        for some in sliced(ids):
+            held |= await self._flag(epoch, some)
         return held
+
+    async def _flag(self, epoch: int, ids: Sequence[UUID]) -> set[Token]:
+        k = self._keys
+        for _ in range(_TRIES):
+            workers = await self._workers()
+            keys = [k.meta, k.jobs, k.tombs, k.workers, *(k.held(worker) for worker in workers)]
+            args = (packing.ids(ids), b"".join(workers))
+            leases = await self._run("flag", epoch, keys, args)
+            if leases is not None:
+                return packing.leases(leases)
+        raise LaneUnavailable("workers come too fast to ask what they hold; try again")
+
+    async def leased(self, epoch: int, ids: Sequence[UUID]) -> set[Token]:
+        """The attempts at these jobs that workers hold."""
+        keys = [self._keys.meta, *(self._keys.held(worker) for worker in await self._workers())]
+        held: set[Token] = set()
+        for some in sliced(ids):
+            held |= packing.leases(await self._run("leased", epoch, keys, (packing.ids(some),)))
+        return held
+
+    async def held(self, epoch: int, n: int) -> dict[Token, str]:
+        """Up to `n` attempts that workers hold, with their queue."""
+        keys = [self._keys.meta, *(self._keys.held(worker) for worker in await self._workers())]
+        return dict(map(packing.held, await self._run("held", epoch, keys, (n,))))
+
+    async def _workers(self) -> list[bytes]:
+        async with self._links.link() as link:
+            workers: list[bytes] = await link.call("ZRANGE", self._keys.workers, 0, -1)
+            return workers
 
     async def drop(self, epoch: int, entries: Sequence[Ended]) -> None:
         """Remove entries, wherever they are."""
@@ -83,6 +104,11 @@ class Upkeep(Caller):
     async def resume(self, epoch: int, queue: str) -> None:
         """Undo `pause`."""
         await self._tell("pause", epoch, [self._keys.meta, self._keys.wake(queue)], (queue, 0))
+
+    async def paused(self, epoch: int) -> set[str]:
+        """The queues that are paused here."""
+        names = await self._run("paused", epoch, [self._keys.meta], ())
+        return {name.decode() for name in names}
 
     async def suspect(self, epoch: int, queue: str, seconds: float) -> None:
         """Give out all of a queue flagged for so long."""
@@ -104,7 +130,7 @@ class Upkeep(Caller):
         k = self._keys
         async with self._links.link() as link:
             queues = [one.decode() for one in await link.call("SMEMBERS", k.queues)]
-            workers = await link.call("ZRANGE", k.workers, 0, -1)
+        workers = await self._workers()
         delayed = [k.delayed(queue) for queue in queues]
         ready = [key for queue in queues for key in k.ready(queue)]
         keys = [k.meta, k.jobs, *delayed, *ready, *(k.held(worker) for worker in workers)]

@@ -3,18 +3,18 @@
 from datetime import timedelta
 from uuid import UUID
 
-from headrace.model.inspection import Answer
+from headrace.model.inspection import Answer, JobFilter
 from headrace.model.job import Ending
 from headrace.model.outcome import Dead
 from headrace.model.state import State
 from headrace.model.verdict import steered
-from headrace.testing.engines.rig import OTHER, QUEUE, Rig
+from headrace.testing.engines.rig import OTHER, QUEUE, TASK, Rig, failure
 
 _ACTOR = "tests:operator"
 
 
 class Operators:
-    """Tests of pause, cancel, promote and replay."""
+    """Tests of pause, cancel, promote, reprioritise, replay, delete, and of what is shown."""
 
     async def test_a_paused_queue_gives_nothing(self, rig: Rig) -> None:
         ids = await rig.insert(2)
@@ -45,6 +45,88 @@ class Operators:
         await rig.engine.release(rig.ann, [one])
         assert await rig.take() == []
         assert (await rig.get(one.id)).state is State.CANCELLED
+
+    async def test_a_job_that_runs_is_left_to_its_worker(self, rig: Rig) -> None:
+        one = await rig.given()
+        assert await _cancel(rig, one.id) is Answer.RUNNING
+        answers = await rig.around.inspector.reprioritise([one.id], 1, _ACTOR)
+        assert answers == {one.id: Answer.RUNNING}
+        assert await rig.complete([one]) == {one.token}
+        assert await _cancel(rig, one.id) is Answer.UNFIT
+
+    async def test_a_last_attempt_that_runs_is_left_to_its_worker(self, rig: Rig) -> None:
+        one = await rig.given(max_attempts=1)
+        assert await _cancel(rig, one.id) is Answer.RUNNING
+        assert await rig.complete([one]) == {one.token}
+
+    async def test_a_job_that_failed_is_cancelled_before_it_is_acknowledged(self, rig: Rig) -> None:
+        one = await rig.given()
+        await rig.settle(failure(one))
+        assert await _cancel(rig, one.id) is Answer.DONE
+        assert await rig.take(worker=rig.bob) == []
+
+    async def test_many_are_answered_each(self, rig: Rig) -> None:
+        held = await rig.given()
+        (waiting, ahead) = [*await rig.insert(), *await rig.insert(delay=timedelta(hours=1))]
+        unknown = rig.engine.new_id()
+        asked = [held.id, waiting, ahead, unknown]
+        expected = [Answer.RUNNING, Answer.DONE, Answer.DONE, Answer.MISSING]
+        answers = await rig.around.inspector.cancel(asked, _ACTOR)
+        assert answers == dict(zip(asked, expected, strict=True))
+        assert await rig.take() == []
+
+    async def test_what_runs_is_seen_to_run(self, rig: Rig) -> None:
+        (one, other) = await rig.insert(2)
+        (held,) = await rig.take(1)
+        waiting = other if held.id == one else one
+        inspector = rig.around.inspector
+        assert (await inspector.get(held.id)).state is State.RUNNING
+        assert (await inspector.get(waiting)).state is State.AVAILABLE
+        for state, job_id in ((State.RUNNING, held.id), (State.AVAILABLE, waiting)):
+            wanted = JobFilter(states=(state,), queue=QUEUE, task=TASK)
+            page = await inspector.list_jobs(wanted, limit=5)
+            assert [(job.id, job.state) for job in page.jobs] == [(job_id, state)]
+            assert (await inspector.find(wanted, limit=5)).ids == (job_id,)
+        elsewhere = JobFilter(states=(State.RUNNING,), queue=OTHER)
+        assert (await inspector.list_jobs(elsewhere, limit=5)).jobs == ()
+        counts = await inspector.queue(QUEUE)
+        assert (counts.running, counts.available) == (1, 1)
+        await rig.complete([held])
+        counts = await inspector.queue(QUEUE)
+        assert (counts.running, counts.available) == (0, 1)
+
+    async def test_all_that_runs_is_listed_page_by_page(self, rig: Rig) -> None:
+        ids = await rig.insert(5)
+        assert len(await rig.take(4)) == 4
+        wanted = JobFilter(states=(State.RUNNING,))
+        seen, cursor = [], None
+        while True:
+            page = await rig.around.inspector.list_jobs(wanted, limit=2, before=cursor)
+            seen += [job.id for job in page.jobs]
+            cursor = page.cursor
+            if cursor is None:
+                break
+        assert len(seen) == 4
+        assert seen == sorted(seen, reverse=True)
+        assert set(seen) < set(ids)
+
+    async def test_a_reprioritised_job_is_given_once(self, rig: Rig) -> None:
+        (job_id,) = await rig.insert()
+        answers = await rig.around.inspector.reprioritise([job_id], 1, _ACTOR)
+        assert answers == {job_id: Answer.DONE}
+        (one,) = await rig.take()
+        assert (one.id, one.priority) == (job_id, 1)
+        assert await rig.take(worker=rig.bob) == []
+        assert await rig.complete([one]) == {one.token}
+
+    async def test_a_deleted_job_is_gone(self, rig: Rig) -> None:
+        one = await rig.given()
+        await rig.complete([one])
+        (waiting,) = await rig.insert()
+        answers = await rig.around.inspector.delete([one.id, waiting])
+        assert answers == {one.id: Answer.DONE, waiting: Answer.UNFIT}
+        assert await rig.engine.get([one.id]) == []
+        assert [got.id for got in await rig.take()] == [waiting]
 
     async def test_a_promoted_job_is_due(self, rig: Rig) -> None:
         (one,) = await rig.insert(delay=timedelta(hours=1))

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import asyncpg
 from redis.asyncio import Redis
 
+from headrace.engines.lane_inspector import LaneInspector
 from headrace.engines.ledgered import LedgeredEngine
 from headrace.lanes.redis.keys import Keys
 from headrace.lanes.redis.lane import RedisLane
@@ -35,7 +36,8 @@ class Direct:
     capabilities = Capabilities()
 
     def __init__(self, url: str, engine: LedgeredEngine, queries: Queries) -> None:
-        self.inspector: Inspector = LedgerInspector(queries)
+        ledger = LedgerInspector(queries)
+        self.inspector: Inspector = LaneInspector(ledger, engine.ledger.lanes, engine.lane)
         self._url = url
         self._engine = engine
         self._queries = queries

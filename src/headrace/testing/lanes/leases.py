@@ -2,12 +2,51 @@
 
 from uuid import uuid4
 
-from headrace.model.entry import Ended
-from headrace.testing.lanes.rig import EPOCH, LEASE, Rig, entry
+from headrace.model.entry import Ended, PutReply
+from headrace.testing.lanes.rig import EPOCH, LEASE, QUEUE, Rig, entry
 
 
 class Leases:
-    """Tests of beat, leave and expired."""
+    """Tests of beat, leave, expired, leased and flag."""
+
+    async def test_what_is_leased_is_told_by_attempt(self, rig: Rig) -> None:
+        one, other, waiting = entry(), entry(gen=3), entry(delay=9)
+        await rig.put(one, other, waiting)
+        held = await rig.take()
+        ids = [one.id, other.id, waiting.id]
+        assert await rig.lane.leased(EPOCH, ids) == {(one.id, 1), (other.id, 3)}
+        assert await rig.lane.leased(EPOCH, ids[1:2]) == {(other.id, 3)}
+        assert await rig.lane.held(EPOCH, 9) == {(one.id, 1): QUEUE, (other.id, 3): QUEUE}
+        assert len(await rig.lane.held(EPOCH, 1)) == 1
+        await rig.lane.ack(EPOCH, rig.ann, held)
+        assert await rig.lane.leased(EPOCH, ids) == set()
+
+    async def test_a_lease_is_told_of_beside_a_newer_generation(self, rig: Rig) -> None:
+        old = entry()
+        await rig.put(old)
+        await rig.take()
+        await rig.put(entry(id=old.id, gen=2))
+        assert await rig.lane.leased(EPOCH, [old.id]) == {(old.id, 1)}
+        await rig.take(worker=rig.bob)
+        assert await rig.lane.leased(EPOCH, [old.id]) == {(old.id, 1), (old.id, 2)}
+
+    async def test_what_is_flagged_is_given_flagged(self, rig: Rig) -> None:
+        taken = await rig.fresh()
+        await rig.put(taken)
+        (held,) = await rig.take()
+        one, other = await rig.fresh(), await rig.fresh()
+        await rig.put(one, other)
+        assert await rig.lane.flag(EPOCH, [taken.id, one.id]) == {held.token}
+        flags = {delivery.id: delivery.flagged for delivery in await rig.take()}
+        assert flags == {one.id: True, other.id: False}
+        await rig.lane.release(EPOCH, rig.ann, [held])
+        assert [back.flagged for back in await rig.take()] == [True]
+
+    async def test_a_flagged_job_that_is_not_there_is_not_put_unflagged(self, rig: Rig) -> None:
+        one = await rig.fresh()
+        assert await rig.lane.flag(EPOCH, [one.id]) == set()
+        assert await rig.put(one) == [PutReply.REFUSED]
+        assert await rig.put(entry(id=one.id)) == [PutReply.STORED]
 
     async def test_a_beat_keeps_what_it_names(self, rig: Rig) -> None:
         await rig.put(entry(), entry())

@@ -147,6 +147,7 @@ class Takes:
     async def test_a_paused_queue_gives_nothing(self, rig: Rig) -> None:
         await rig.put(entry())
         await rig.lane.pause(EPOCH, QUEUE)
+        assert await rig.lane.paused(EPOCH) == {QUEUE}
         assert await rig.take() == []
         assert len(await rig.put(entry())) == 1
         await rig.lane.resume(EPOCH, QUEUE)

@@ -96,6 +96,28 @@ local function acknowledge(jobs, held, tombs, names)
   end
 end
 
+-- ids: 16 bytes each.
+local function unpacked(ids)
+  local out = {}
+  for at = 1, #ids, 16 do
+    out[#out + 1] = sub(ids, at, at + 15)
+  end
+  return out
+end
+
+-- id(16) gen(4) of each lease on these ids in the hashes held:WORKER of KEYS[first...].
+local function leases_on(ids, first)
+  local out = {}
+  for at = first, #KEYS do
+    for i, lease in ipairs(records(KEYS[at], ids)) do
+      if lease then
+        out[#out + 1] = ids[i] .. sub(lease, 8, 11)
+      end
+    end
+  end
+  return table.concat(out)
+end
+
 -- One token wakes one worker, and whoever takes and leaves something passes it on, so no more
 -- than one need lie there.
 local function wake(list)
