@@ -1,11 +1,9 @@
 """The ledger and the lane together, while the lane loses its data, dies, hangs or is switched."""
 
 import asyncio
-import os
-import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from statistics import median
 from uuid import uuid4
 
@@ -23,6 +21,7 @@ from headrace.relay.relay import Relay
 from headrace.relay.services import services
 from headrace.relay.switch import switch_off, switch_on
 from headrace.worker.worker import Worker
+from lanes import frozen
 
 LEASE = 1.5
 
@@ -70,17 +69,6 @@ async def working(app: Headrace, concurrency: int = 10) -> AsyncIterator[Worker]
 async def all_over(sql: asyncpg.Connection) -> bool:
     live: int = await sql.fetchval("SELECT count(*) FROM headrace.job WHERE state = 0")
     return live == 0
-
-
-@contextmanager
-def frozen(valkey: EmbeddedValkey) -> Iterator[None]:
-    pid = valkey.pid
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 async def test_jobs_travel_by_the_lane_and_leave_nothing_in_it(
