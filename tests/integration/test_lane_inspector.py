@@ -1,5 +1,7 @@
 """Operators' commands in hybrid mode: at every moment of a delivery, and with the lane away."""
 
+import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -13,17 +15,20 @@ from headrace.engines.ledgered import LedgeredEngine
 from headrace.ledger.inspector import LedgerInspector
 from headrace.ledger.queries import Queries
 from headrace.model.inspection import Answer
+from headrace.model.job import Delivery, NewJob
 from headrace.model.lane_view import Mode
 from headrace.model.state import State
 from headrace.ports.inspector import Answers, Inspector
 from headrace.ports.lane import Lane
 from headrace.relay.pauses import Pauses
+from headrace.relay.reaper import LEASE
 from headrace.testing.engines import Rig
 from headrace.testing.engines.rig import QUEUE
-from headrace.testing.engines.rigs import hybrid_rig
+from headrace.testing.engines.rigs import Hybrid, hybrid_rig
 from lanes import frozen
 
 ACTOR = "tests:operator"
+CALLS = itertools.count(1000)  # beyond those that a rig gives
 BOUND = 8.0  # seconds: two replies that do not come, and room
 
 
@@ -74,6 +79,31 @@ def inspector_of(rig: Rig, ledger: Inspector) -> LaneInspector:
     return LaneInspector(ledger, engine.ledger.lanes, engine.lane)
 
 
+async def trust(rig: Rig) -> None:
+    """Let the minute pass in which a new lane gives out everything flagged."""
+    assert isinstance(rig.around, Hybrid)
+    engine, lane = engine_of(rig), lane_of(rig)
+    for _ in range(14):
+        await rig.around._pass_in_lane(LEASE / 3 - 0.5)
+        await lane.expired(engine.view.epoch, 0)
+    await rig.beat(rig.ann)
+    await rig.beat(rig.bob)
+
+
+async def push(rig: Rig, job: NewJob, stamp: int | None) -> None:
+    """What a producer does after its commit."""
+    through = engine_of(rig)._through
+    through.push([job], stamp)
+    while through._flight is not None:
+        await asyncio.wait([through._flight])
+
+
+async def take_from_lane(rig: Rig) -> list[Delivery]:
+    """A take of `ann` without any help of a relay."""
+    taken = await rig.engine.take(rig.ann, QUEUE, next(CALLS), 5)
+    return taken.deliveries
+
+
 @asynccontextmanager
 async def within(seconds: float) -> AsyncIterator[None]:
     began = time.monotonic()
@@ -116,17 +146,35 @@ async def test_a_job_asked_for_after_the_commit_does_not_start(rig: Rig, queries
     assert answer in (Answer.DONE, Answer.STARTING)
 
 
-async def test_a_push_that_comes_after_the_cancel_is_not_run(rig: Rig) -> None:
-    lane, view = lane_of(rig), engine_of(rig).view
+async def test_a_job_in_the_lane_does_not_start_after_its_cancel(
+    rig: Rig, queries: Queries
+) -> None:
+    """Taken unflagged, it would not be asked for; the lane is taken from right after the commit."""
+    await trust(rig)
     job = rig.job()
-    (stamp, epoch) = (lane.stamp(), view.epoch)
-    assert stamp is not None
+    stamp = lane_of(rig).stamp()
     await engine_of(rig).ledger.insert([job])
-    assert await cancel(rig.around.inspector, job.id) is Answer.DONE
-    engine_of(rig)._through.push([job], stamp)
-    await engine_of(rig)._through.close()
-    assert await lane.leased(epoch, [job.id]) == set()
-    assert await rig.take() == []
+    await push(rig, job, stamp)
+    ledger, given = Interrupted(queries), []
+
+    async def take() -> None:
+        given.extend(await take_from_lane(rig))
+
+    ledger.after = take
+    await cancel(inspector_of(rig, ledger), job.id)
+    assert given == []
+
+
+async def test_a_push_that_comes_after_the_cancel_is_not_run(rig: Rig) -> None:
+    await trust(rig)
+    jobs = [rig.job(), rig.job()]
+    stamp = lane_of(rig).stamp()
+    await engine_of(rig).ledger.insert(jobs)
+    assert await cancel(rig.around.inspector, jobs[0].id) is Answer.DONE
+    for job in jobs:
+        await push(rig, job, stamp)
+    (other,) = await take_from_lane(rig)
+    assert (other.id, other.flagged) == (jobs[1].id, False), "pushes go unflagged here"
 
 
 async def test_nothing_is_left_in_the_lane(rig: Rig) -> None:
@@ -141,8 +189,8 @@ async def test_a_new_generation_is_in_the_lane_at_once(rig: Rig) -> None:
     (job_id,) = await rig.insert(priority=3)
     await rig.around.carry()
     await rig.around.inspector.reprioritise([job_id], 1, ACTOR)
-    taken = await rig.engine.take(rig.ann, QUEUE, 99, 5)
-    assert [(one.id, one.gen, one.priority) for one in taken.deliveries] == [(job_id, 2, 1)]
+    taken = await take_from_lane(rig)
+    assert [(one.id, one.gen, one.priority) for one in taken] == [(job_id, 2, 1)]
 
 
 async def test_with_the_lane_dead_it_is_done_and_said_to_be_unsure(
