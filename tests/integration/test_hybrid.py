@@ -5,18 +5,21 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from statistics import median
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 import redis.asyncio
 
 from headrace import Context, Headrace, State
+from headrace.connect import inspecting
 from headrace.embedded import EmbeddedValkey
 from headrace.engines.ledgered import LedgeredEngine
 from headrace.lanes.redis.lane import RedisLane
 from headrace.model.entry import Caps
+from headrace.model.inspection import Answer
 from headrace.model.lane_view import Mode
+from headrace.ports.inspector import Inspector
 from headrace.relay.relay import Relay
 from headrace.relay.services import services
 from headrace.relay.switch import switch_off, switch_on
@@ -156,6 +159,77 @@ async def test_the_lane_is_switched_off_and_on_by_command_while_jobs_run(
         await until(lambda: all_over(sql))
     assert sorted(number for number, _ in ran) == list(range(300))
     assert {attempt for _, attempt in ran} == {1}
+
+
+async def test_no_cancelled_job_starts_after_the_answer_while_workers_take_them(
+    app: Headrace, sql: asyncpg.Connection
+) -> None:
+    started: dict[UUID, float] = {}
+
+    @app.task(queue="work")
+    async def note(ctx: Context) -> None:
+        started[ctx.job_id] = time.monotonic()
+        await asyncio.sleep(0.002)
+
+    answers: dict[UUID, tuple[Answer, float]] = {}
+    async with inspecting(app.settings) as inspector, working(app):
+        for _ in range(15):
+            jobs = await asyncio.gather(*(note.enqueue() for _ in range(20)))
+            ids = [job.id for job in jobs[::2]]
+            for start in range(0, len(ids), 2):
+                some = ids[start : start + 2]
+                told = await inspector.cancel(some, "tests:operator")
+                answers.update((one, (told[one], time.monotonic())) for one in some)
+        await until(lambda: all_over(sql))
+    done = {one: at for one, (answer, at) in answers.items() if answer is Answer.DONE}
+    assert done
+    assert [one for one, at in done.items() if started.get(one, 0.0) > at] == []
+    rows = await sql.fetch("SELECT id, state FROM headrace.job")
+    cancelled = {row["id"] for row in rows if row["state"] == 4}
+    unsure = {one for one, (answer, _) in answers.items() if answer is Answer.STARTING}
+    assert cancelled == done.keys() | unsure
+    assert {row["id"] for row in rows} - cancelled <= started.keys()
+
+
+async def test_a_paused_queue_starts_nothing_and_goes_on_when_resumed(
+    app: Headrace, sql: asyncpg.Connection
+) -> None:
+    started: list[int] = []
+
+    @app.task(queue="work")
+    async def note(number: int) -> None:
+        started.append(number)
+        await asyncio.sleep(0.01)
+
+    async with inspecting(app.settings) as inspector, working(app):
+        await app.enqueue_many([note.job(number) for number in range(300)])
+        await until(lambda: some_more(started, 0))
+        await inspector.pause("work")
+        await until(lambda: none_running(inspector))
+        count = len(started)
+        assert count < 300
+        assert (await inspector.queue("work")).available == 300 - count
+        await app.enqueue_many([note.job(300)])
+        await until(lambda: in_the_lane(app, 301 - count))
+        other = uuid4()
+        await app.engine.register(other, "here", 1, ["work"])
+        await app.engine.beat(other, [], 0)
+        assert await app.engine.take(other, "work", 1, 5) == ([], None)
+        assert len(started) == count
+        await inspector.resume("work")
+        await until(lambda: all_over(sql))
+    assert sorted(started) == list(range(301))
+
+
+async def none_running(inspector: Inspector) -> bool:
+    return (await inspector.queue("work")).running == 0
+
+
+async def in_the_lane(app: Headrace, count: int) -> bool:
+    lane = engine_of(app).lane
+    assert lane is not None
+    depth = await lane.depth(engine_of(app).view.epoch, "work")
+    return sum(depth.ready.values()) == count
 
 
 async def test_enqueue_does_not_wait_for_a_dead_or_hanging_lane(
