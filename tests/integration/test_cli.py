@@ -16,8 +16,12 @@ from typer.testing import CliRunner
 
 from headrace.cli.application import load_app
 from headrace.cli.root import app, report
+from headrace.embedded import EmbeddedValkey
 from headrace.errors import HeadraceError, UsageError
+from headrace.lanes.redis.lane import RedisLane
+from headrace.model.lane_view import Mode
 from headrace.model.state import State, Stored
+from headrace.relay.relay import Relay
 from jobsmith import HOUR, Jobsmith, smith_at
 
 PROGRAM = Path(sys.executable).with_name("headrace")
@@ -48,16 +52,22 @@ class Result:
 class Cli:
     """Runs commands on this database: in this process, or as a program in a folder of its own."""
 
-    def __init__(self, folder: Path, url: str | None) -> None:
+    def __init__(self, folder: Path, url: str | None, redis_url: str | None = None) -> None:
         self.folder = folder
-        self._environment = {} if url is None else {"HEADRACE_DATABASE_URL": url}
+        given = {"HEADRACE_DATABASE_URL": url, "HEADRACE_REDIS_URL": redis_url}
+        self._environment = {name: value for name, value in given.items() if value is not None}
 
     async def __call__(self, *arguments: object) -> Result:
         return await asyncio.to_thread(self._invoke, [str(one) for one in arguments])
 
     def _invoke(self, arguments: list[str]) -> Result:
         runner = CliRunner(
-            env={"HEADRACE_DATABASE_URL": None, "COLUMNS": "80", **self._environment}
+            env={
+                "HEADRACE_DATABASE_URL": None,
+                "HEADRACE_REDIS_URL": None,
+                "COLUMNS": "80",
+                **self._environment,
+            }
         )
         result = runner.invoke(app, arguments)
         if not isinstance(result.exception, HeadraceError):
@@ -295,6 +305,43 @@ async def test_draining_waits_for_what_is_due_or_runs(smith: Jobsmith, cli: Cli)
     await smith.insert()
     await cli("queues", "pause", "main")
     assert (await cli("queues", "drain", "main")).status == 0
+
+
+async def test_commands_reach_the_lane_or_say_that_they_do_not(
+    smith: Jobsmith, valkey: EmbeddedValkey, tmp_path: Path
+) -> None:
+    cli = Cli(tmp_path, smith.url, valkey.url)
+    lane = RedisLane(valkey.url)
+    relay = Relay(smith.ledger.lanes, lane, grace=0.0)
+    while (await smith.ledger.lanes.view()).mode is not Mode.HYBRID:
+        await relay.poll()
+    epoch = (await smith.ledger.lanes.view()).epoch
+    (one, other, last) = await smith.insert(3)
+    while sum((await lane.depth(epoch, "main")).ready.values()) < 3:
+        await relay.poll()
+    await lane.beat(epoch, smith.worker, [], 0)
+    (held,) = (await lane.take(epoch, smith.worker, "main", 1, 1)).deliveries
+    (one, other) = (job_id for job_id in (one, other, last) if job_id != held.id)
+    assert (await cli("queues", "pause", "main")).status == 0
+    assert await lane.paused(epoch) == {"main"}
+    late = await cli("queues", "drain", "main", "--timeout", "10ms")
+    assert (late.status, "still has 1 jobs" in late.err) == (1, True)
+    running = (await cli("jobs", "list", "--state", "running", "--json")).json["jobs"]
+    assert [job["id"] for job in running] == [str(held.id)]
+    result = await cli("jobs", "cancel", held.id, one)
+    assert (result.status, "running  a worker has it" in result.out) == (1, True)
+    assert (await cli("jobs", "show", one, "--json")).json["job"]["state"] == "cancelled"
+    await lane.close()
+    valkey.kill()
+    unsure = await cli.program("jobs", "cancel", other)
+    assert unsure.status == 1
+    assert "starting  done, but a run of it may be starting" in unsure.out
+    assert "cannot be reached" in unsure.err
+    by_filter = await cli.program("jobs", "cancel", "--queue", "main", "--yes")
+    assert by_filter.out == "1 jobs done\n"
+    assert "of 1 a run may be starting; its outcome will be refused" in by_filter.err
+    told = await cli.program("queues", "resume", "main")
+    assert (told.status, "the lane learns of it by a relay" in told.err) == (0, True)
 
 
 async def test_verify_and_doctor(smith: Jobsmith, cli: Cli) -> None:

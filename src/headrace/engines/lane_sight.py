@@ -118,7 +118,7 @@ class LaneSight:
         try:
             held = await self._lane.held(view.epoch, BOUND + 1)
         except LaneError as exc:
-            _log.info("which jobs run is not known: %s", exc)
+            _log.warning("which jobs run by the lane is not known: %s", exc)
             return {}
         present = await self._ledger.verify(list(held)) if held else set()
         return {token: queue for token, queue in held.items() if token in present}
