@@ -91,6 +91,7 @@ class Model:
         self.keys: dict[str, UUID] = {}
         self.given: set[Token] = set()
         self.reaped: set[UUID] = set()
+        self.left: set[UUID] = set()
         self.paused: set[str] = set()
 
     def insert(self, job: NewJob) -> Inserted:
@@ -139,6 +140,12 @@ class Model:
     def commit(self, worker: UUID, one: Settlement) -> bool:
         return self.rows[one.id].settle(worker, one)
 
+    def leave(self, worker: UUID) -> None:
+        """In good order, unless it was taken for dead before."""
+        if worker not in self.reaped:
+            self.reaped.add(worker)
+            self.left.add(worker)
+
     def release(self, worker: UUID, deliveries: Iterable[Delivery]) -> None:
         for one in deliveries:
             row = self.rows[one.id]
@@ -162,7 +169,9 @@ class Model:
 
     def reap(self) -> None:
         for row in self.rows.values():
-            if row.owner in self.reaped:
+            if row.owner in self.left:
+                row.end_gen(None)
+            elif row.owner in self.reaped:
                 row.crash()
 
     def cancel(self, row: Row) -> bool:

@@ -284,7 +284,7 @@ class Engines(RuleBasedStateMachine):
     def leave(self, at: int) -> None:
         worker = self.worker(at)
         self.run(self.engine(worker).leave(worker))
-        self.model.reaped.add(worker)
+        self.model.leave(worker)
         self.hire()
 
     @rule(queue=queues, paused=st.booleans())
