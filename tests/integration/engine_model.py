@@ -91,7 +91,7 @@ class Model:
         self.keys: dict[str, UUID] = {}
         self.given: set[Token] = set()
         self.reaped: set[UUID] = set()
-        self.left: set[UUID] = set()
+        self.left: dict[UUID, set[Token]] = {}
         self.paused: set[str] = set()
 
     def insert(self, job: NewJob) -> Inserted:
@@ -140,11 +140,11 @@ class Model:
     def commit(self, worker: UUID, one: Settlement) -> bool:
         return self.rows[one.id].settle(worker, one)
 
-    def leave(self, worker: UUID) -> None:
+    def leave(self, worker: UUID, running: Iterable[Delivery]) -> None:
         """In good order, unless it was taken for dead before."""
         if worker not in self.reaped:
             self.reaped.add(worker)
-            self.left.add(worker)
+            self.left[worker] = {one.token for one in running}
 
     def release(self, worker: UUID, deliveries: Iterable[Delivery]) -> None:
         for one in deliveries:
@@ -169,10 +169,12 @@ class Model:
 
     def reap(self) -> None:
         for row in self.rows.values():
-            if row.owner in self.left:
-                row.end_gen(None)
-            elif row.owner in self.reaped:
-                row.crash()
+            if row.owner in self.reaped:
+                runs = self.left.get(row.owner)
+                if runs is None or (row.job.id, row.gen) in runs:
+                    row.crash()
+                else:
+                    row.end_gen(None)
 
     def cancel(self, row: Row) -> bool:
         if not row.waits:

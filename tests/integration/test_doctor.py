@@ -32,7 +32,7 @@ async def test_a_healthy_ledger(postgres: EmbeddedPostgres) -> None:
 async def test_what_is_wrong_is_said(database_url: str) -> None:
     async with smith_at(database_url) as smith:
         await smith.insert()
-        await smith.ledger.leave(smith.worker)
+        await smith.ledger.leave(smith.worker, [])
         connection = await asyncpg.connect(database_url)
         try:
             await connection.execute("UPDATE headrace.queue SET paused = true WHERE name = 'other'")
@@ -55,7 +55,7 @@ async def test_a_queue_that_nobody_serves_is_named(database_url: str) -> None:
     async with smith_at(database_url) as smith:
         await smith.insert(queue="other")
         await smith.insert()
-        await smith.ledger.leave(smith.worker)
+        await smith.ledger.leave(smith.worker, [])
         findings = {finding.name: finding for finding in await examine(database_url)}
     assert findings["queues"].level is Level.WARN
     assert "main, other" in findings["queues"].text

@@ -280,11 +280,12 @@ class Engines(RuleBasedStateMachine):
         assert self.run(self.site.engines[0].ledger.reap(500)) == owned
         self.model.reap()
 
-    @rule(at=pick)
-    def leave(self, at: int) -> None:
+    @rule(at=pick, which=subset)
+    def leave(self, at: int, which: set[int]) -> None:
         worker = self.worker(at)
-        self.run(self.engine(worker).leave(worker))
-        self.model.leave(worker)
+        running = self.some(worker, which)
+        self.run(self.engine(worker).leave(worker, running))
+        self.model.leave(worker, running)
         self.hire()
 
     @rule(queue=queues, paused=st.booleans())

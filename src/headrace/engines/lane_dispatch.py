@@ -1,4 +1,4 @@
-"""Takes from the lane: verified where flagged, claimed in the ledger where it is a last attempt."""
+"""Takes from the lane: verified where flagged, claimed in the ledger where it may not crash."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -44,8 +44,8 @@ class LaneDispatch:
             await self._lane.ack(epoch, worker, self._acks.pop(key))
 
     async def _admit(self, worker: UUID, call: int, deliveries: list[Delivery]) -> list[Delivery]:
-        last = [one for one in deliveries if one.attempt >= one.max_attempts]
-        flagged = [one for one in deliveries if one.flagged and one.attempt < one.max_attempts]
+        last = [one for one in deliveries if one.last_to_crash]
+        flagged = [one for one in deliveries if one.flagged and not one.last_to_crash]
         if not last and not flagged:
             return deliveries
         valid = await self._ledger.verify([one.token for one in flagged]) if flagged else set()
@@ -56,7 +56,7 @@ class LaneDispatch:
         )
         admitted = []
         for one in deliveries:
-            if one.attempt >= one.max_attempts:
+            if one.last_to_crash:
                 self.acknowledge(worker, [one])  # from now on the ledger has it, or it is stale
                 if one.id in claimed:
                     admitted.append(msgspec.structs.replace(one, gen=claimed[one.id], owned=True))

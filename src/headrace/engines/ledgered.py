@@ -199,15 +199,15 @@ class LedgeredEngine:
             return _losing(carried, own)
         return await self.lane.beat(view.epoch, worker, carried, answered)
 
-    async def leave(self, worker: UUID) -> None:
-        """End the worker's lease."""
+    async def leave(self, worker: UUID, running: Sequence[Delivery]) -> None:
+        """End the worker's lease: first where it is decided what becomes of its jobs."""
+        await self.ledger.leave(worker, running)
         if self.lane is not None and self.view.mode is Mode.HYBRID:
             try:
                 await self._dispatch.flush(self.view.epoch, worker)
                 await self.lane.leave(self.view.epoch, worker)
             except (LaneUnavailable, WrongEpoch) as exc:
                 _log.warning("the worker's lease in the lane runs out by itself: %s", exc)
-        await self.ledger.leave(worker)
 
     def transaction(self, session: object) -> AbstractAsyncContextManager[Transaction]:
         """A transaction in which a handler's writes and its completion commit together."""

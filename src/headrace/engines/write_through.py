@@ -88,12 +88,18 @@ def _fresh(job: NewJob, stamp: int) -> LaneEntry:
         gen=1,
         queue=job.queue,
         priority=job.priority,
-        body=pack_body(Body(job.task, job.payload, 0, 0, job.max_attempts, job.tenant)),
+        body=_body(job),
         delay=delay,
         flagged=False,
         stamp=stamp,
         clear=True,
         run_at=max(0, made + int(delay * 1_000_000) - _SLACK),
+    )
+
+
+def _body(job: NewJob) -> bytes:
+    return pack_body(
+        Body(job.task, job.payload, 0, 0, job.max_attempts, job.tenant, job.rerun_on_crash)
     )
 
 

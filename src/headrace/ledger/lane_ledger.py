@@ -5,7 +5,7 @@ from uuid import UUID
 
 from headrace.ledger.queries import Queries
 from headrace.ledger.rows import Row
-from headrace.model.entry import Body, Cursor, LaneEntry, pack_body
+from headrace.model.entry import Body, Cursor, LaneEntry, Lease, pack_body
 from headrace.model.job import Delivery
 from headrace.model.lane_view import LaneView, Mode
 from headrace.ports.lane_ledger import QueueRow, Standing, Sweep, Token
@@ -55,9 +55,11 @@ class PostgresLaneLedger:
         rows = await self._queries.fetch("adopt", worker, *_columns(tokens), calls)
         return {(row["id"], row["gen"]) for row in rows}
 
-    async def bump(self, epoch: int, tokens: Sequence[Token]) -> None:
-        """Take jobs from workers whose lease in the lane is over."""
-        await self._queries.fetch("bump", epoch, *_columns(tokens))
+    async def bump(self, epoch: int, leases: Sequence[Lease], error: str) -> None:
+        """Take jobs from workers that hold them in the lane; `error` is that of a run cut short."""
+        tokens = [(lease.id, lease.gen) for lease in leases]
+        workers = [lease.worker for lease in leases]
+        await self._queries.fetch("bump", epoch, *_columns(tokens), workers, error)
 
     async def standing(self, ids: Sequence[UUID], view: LaneView) -> Mapping[UUID, Standing]:
         """How the lane should have these jobs."""
@@ -125,6 +127,7 @@ def as_entry(row: Row, view: LaneView) -> LaneEntry:
                 row["crashes"],
                 row["max_attempts"],
                 row["tenant"],
+                row["rerun_on_crash"],
             )
         ),
         delay=row["delay"],

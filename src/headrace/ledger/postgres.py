@@ -23,6 +23,7 @@ from headrace.model.lane_view import LaneView, Mode
 from headrace.model.priority import LEVELS
 from headrace.model.state import Stored
 from headrace.model.task import Declaration
+from headrace.model.verdict import WORKER_LOST
 from headrace.ports.engine import Transaction
 from headrace.ports.lane_ledger import LaneLedger
 
@@ -204,9 +205,9 @@ class PostgresLedger:
         view = LaneView(rows[0]["epoch"], Mode(rows[0]["mode"]))
         return Beat(alive=True, lost=frozenset(lost), view=view)
 
-    async def leave(self, worker: UUID) -> None:
-        """End a worker's lease."""
-        await self._fetch("leave", worker)
+    async def leave(self, worker: UUID, running: Sequence[Delivery]) -> None:
+        """End a worker's lease; what it still runs counts as cut short."""
+        await self._fetch("leave", worker, *_tokens(running))
 
     def transaction(self, session: object) -> AbstractAsyncContextManager[Transaction]:
         """A transaction that ends in a fenced completion, on a connection of ours or a session."""
@@ -234,7 +235,7 @@ class PostgresLedger:
 
     async def reap(self, n: int) -> int:
         """Take up to `n` jobs from voided workers; returns how many were taken."""
-        return len(await self._fetch("reap", n))
+        return len(await self._fetch("reap", n, WORKER_LOST))
 
     async def maintain(self) -> None:
         """One round of upkeep: partitions, retention, counters, expired keys."""

@@ -74,6 +74,7 @@ def as_delivery(row: Row, queue: str, call: int) -> Delivery:
         crashes=row["crashes"],
         max_attempts=row["max_attempts"],
         tenant=row["tenant"],
+        rerun_on_crash=row["rerun_on_crash"],
         call=call,
     )
 

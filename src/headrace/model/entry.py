@@ -21,6 +21,7 @@ class Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
     crashes: int
     max_attempts: int
     tenant: str
+    rerun_on_crash: bool = False
 
 
 pack_body = msgspec.msgpack.Encoder().encode
@@ -37,6 +38,7 @@ def body_of(delivery: Delivery) -> bytes:
             delivery.crashes,
             delivery.max_attempts,
             delivery.tenant,
+            delivery.rerun_on_crash,
         )
     )
 
@@ -94,6 +96,7 @@ def delivery_of(
         flagged=flagged,
         owned=False,
         tenant=fields.tenant,
+        rerun_on_crash=fields.rerun_on_crash,
     )
 
 

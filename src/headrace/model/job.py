@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from headrace.model.attempts import spent
 from headrace.model.lane_view import LaneView
 from headrace.model.state import State, Stored
 
@@ -51,6 +52,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         call: the number of the worker's claim or take that gave it.
         flagged: the ledger must be asked before it runs (protocol rule R4).
         owned: claimed in the ledger itself, not leased from a lane.
+        rerun_on_crash: as in `NewJob`.
     """
 
     id: UUID
@@ -66,6 +68,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     flagged: bool = False
     owned: bool = True
     tenant: str = ""
+    rerun_on_crash: bool = False
 
     @property
     def token(self) -> tuple[UUID, int]:
@@ -76,6 +79,24 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def attempt(self) -> int:
         """The number of this run, from 1."""
         return self.failures + self.crashes + 1
+
+    @property
+    def last_to_fail(self) -> bool:
+        """Whether the job is over if this run fails."""
+        return self._spent_after(failures=1)
+
+    @property
+    def last_to_crash(self) -> bool:
+        """Whether the job is over if this run is cut short."""
+        return self._spent_after(crashes=1)
+
+    def _spent_after(self, *, failures: int = 0, crashes: int = 0) -> bool:
+        return spent(
+            self.failures + failures,
+            self.crashes + crashes,
+            self.max_attempts,
+            rerun_on_crash=self.rerun_on_crash,
+        )
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -26,6 +26,9 @@ def _storable(text: str) -> str:
     return f"{clean[:half]}\n[...]\n{clean[-half:]}"
 
 
+WORKER_LOST = describe("WorkerLost", "the worker died during the attempt")
+
+
 def completed(delivery: Delivery, result: str | None, ran: float) -> Settlement:
     """The settlement of an attempt that is done."""
     return Settlement(
@@ -35,7 +38,7 @@ def completed(delivery: Delivery, result: str | None, ran: float) -> Settlement:
 
 def failed(delivery: Delivery, error: str, ran: float, delay: timedelta) -> Settlement:
     """The settlement of an attempt that failed: dead once the attempts are used up (A5)."""
-    if delivery.attempt >= delivery.max_attempts:
+    if delivery.last_to_fail:
         return given_up(delivery, Stored.DEAD, error, ran, failed=True)
     return Settlement(
         id=delivery.id,

@@ -84,8 +84,12 @@ class Engine(Protocol):
         `answered` is the last call number up to which every take was answered or given up.
         """
 
-    async def leave(self, worker: UUID) -> None:
-        """End a worker's lease."""
+    async def leave(self, worker: UUID, running: Sequence[Delivery]) -> None:
+        """End a worker's lease.
+
+        What it still runs counts as cut short; what else it was given, and may not know of since
+        a reply was lost, goes back without blame.
+        """
 
     def transaction(self, session: object) -> AbstractAsyncContextManager["Transaction"]:
         """A transaction in which a handler's writes and its completion commit together.

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from headrace.model.entry import Cursor, LaneEntry
+from headrace.model.entry import Cursor, LaneEntry, Lease
 from headrace.model.job import Delivery
 from headrace.model.lane_view import LaneView, Mode
 
@@ -59,8 +59,8 @@ class LaneLedger(Protocol):
     async def adopt(self, worker: UUID, hand: Sequence[Delivery]) -> set[Token]:
         """Own in the ledger what was taken from a lane that is off; returns what could be had."""
 
-    async def bump(self, epoch: int, tokens: Sequence[Token]) -> None:
-        """Take jobs from workers whose lease in the lane is over."""
+    async def bump(self, epoch: int, leases: Sequence[Lease], error: str) -> None:
+        """Take jobs from workers that hold them in the lane; `error` is that of a run cut short."""
 
     async def standing(self, ids: Sequence[UUID], view: LaneView) -> Mapping[UUID, Standing]:
         """How the lane should have these jobs; unknown ones are left out."""

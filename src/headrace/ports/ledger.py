@@ -59,8 +59,8 @@ class Ledger(Protocol):
     async def beat(self, worker: UUID, hand: Sequence[Delivery], answered: int) -> Beat:
         """Prolong a worker's lease."""
 
-    async def leave(self, worker: UUID) -> None:
-        """End a worker's lease."""
+    async def leave(self, worker: UUID, running: Sequence[Delivery]) -> None:
+        """End a worker's lease; what it still runs counts as cut short."""
 
     def transaction(self, session: object) -> AbstractAsyncContextManager[Transaction]:
         """A transaction that ends in a fenced completion."""
@@ -81,4 +81,4 @@ class Ledger(Protocol):
         """Void a worker silent since that beat."""
 
     async def reap(self, n: int) -> int:
-        """Take jobs from voided workers; returns how many."""
+        """Take jobs from voided workers and from those that left; returns how many."""

@@ -2,6 +2,7 @@
 
 from headrace.engines.reconcile import reconcile
 from headrace.model.lane_view import LaneView
+from headrace.model.verdict import WORKER_LOST
 from headrace.ports.lane import Lane
 from headrace.ports.lane_ledger import LaneLedger
 
@@ -24,7 +25,7 @@ class LaneReaper:
         leases = await self._lane.expired(view.epoch, _BATCH)
         if not leases:
             return 0
-        await self._ledger.bump(view.epoch, [(lease.id, lease.gen) for lease in leases])
+        await self._ledger.bump(view.epoch, leases, WORKER_LOST)
         known = {lease.id: lease.gen for lease in leases}
         # A row that still has the lane's generation was locked by somebody: it stays listed.
         await reconcile(self._lane, view, known, await self._ledger.standing(list(known), view))

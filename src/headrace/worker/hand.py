@@ -126,6 +126,17 @@ class Hand:
             self._drop([one.token for one in waiting])
             return waiting
 
+    def leave(self) -> Sequence[Delivery]:
+        """Start nothing more; returns what has started and is not settled.
+
+        Replies that are still to come are void, since the ledger is about to hear that nothing
+        else has started (the model's twin `leaving_keeps_the_rest` runs a job twice without this).
+        """
+        with self._lock:
+            self._void = True
+            self._drop(set(self._held) - self._started)
+            return list(self._held.values())
+
     @property
     def silent(self) -> bool:
         """Whether the lease may be over: nothing may start, so nothing should be taken."""
@@ -134,7 +145,7 @@ class Hand:
 
     @property
     def void(self) -> bool:
-        """Whether the identity was reaped."""
+        """Whether the identity was reaped, or has left."""
         return self._void
 
     def _silent_at(self, now: float) -> bool:

@@ -148,7 +148,7 @@ class Worker:
 
     async def _leave(self) -> None:
         with _left_to_the_reaper("to leave"):
-            await self._app.engine.leave(self._hand.worker)
+            await self._app.engine.leave(self._hand.worker, self._hand.leave())
 
     async def _listen(self) -> float:
         """Where something tells of new jobs, wake the fetcher of their queue."""

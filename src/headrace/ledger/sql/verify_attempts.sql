@@ -6,7 +6,5 @@ SELECT j.id::text AS subject,
                  || j.max_attempts || ' attempts' END AS detail
 FROM (SELECT * FROM headrace.job ORDER BY id DESC LIMIT $1) AS j
 WHERE (j.state = 3 AND j.error IS NULL)
-   OR (j.state = 0 AND CASE WHEN j.rerun_on_crash
-                            THEN j.failures >= j.max_attempts OR j.crashes >= 3
-                            ELSE j.failures + j.crashes >= j.max_attempts END)
+   OR (j.state = 0 AND headrace.spent(j.failures, j.crashes, j.max_attempts, j.rerun_on_crash))
 LIMIT $2

@@ -121,16 +121,43 @@ class Leases:
         assert await rig.engine.extend([held]) == {held.id}
 
     async def test_who_leaves_is_gone(self, rig: Rig) -> None:
-        await rig.engine.leave(rig.ann)
-        await rig.engine.leave(rig.ann)
+        await rig.engine.leave(rig.ann, [])
+        await rig.engine.leave(rig.ann, [])
         assert not (await rig.beat(rig.ann)).alive
 
     async def test_what_a_worker_leaves_behind_comes_back_without_blame(self, rig: Rig) -> None:
-        held = await rig.given()
-        await rig.engine.leave(rig.ann)
+        held = await rig.given(max_attempts=1)
+        await rig.engine.leave(rig.ann, [])
         await rig.bury(rig.ann)
         (again,) = await rig.take(worker=rig.bob)
-        assert (again.id, again.attempt) == (held.id, held.attempt)
+        assert (again.id, again.attempt, again.gen > held.gen) == (held.id, held.attempt, True)
+        assert await rig.complete([held]) == set()
+
+    async def test_what_a_worker_still_runs_as_it_leaves_counts_as_an_attempt(
+        self, rig: Rig
+    ) -> None:
+        await rig.insert(2)
+        runs, lost = await rig.take(2)
+        await rig.engine.leave(rig.ann, [runs])
+        await rig.bury(rig.ann)
+        jobs = {job.id: job for job in await rig.engine.get([runs.id, lost.id])}
+        assert (jobs[runs.id].crashes, jobs[lost.id].crashes) == (1, 0)
+        error = jobs[runs.id].error
+        assert (error or {})["type"] == "WorkerLost"
+        assert jobs[lost.id].error is None
+        again = await rig.take(2, worker=rig.bob)
+        assert {one.id: one.attempt for one in again} == {runs.id: 2, lost.id: 1}
+
+    async def test_an_older_generation_that_runs_as_its_worker_leaves_blames_no_later_one(
+        self, rig: Rig
+    ) -> None:
+        old = await rig.given(max_attempts=1)
+        await rig.engine.release(rig.ann, [old])
+        assert len(await rig.take()) == 1
+        await rig.engine.leave(rig.ann, [old])
+        await rig.bury(rig.ann)
+        (again,) = await rig.take(worker=rig.bob)
+        assert (again.id, again.attempt) == (old.id, 1)
 
     async def test_a_registration_can_be_repeated(self, rig: Rig) -> None:
         held = await rig.given()
