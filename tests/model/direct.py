@@ -37,8 +37,10 @@ class Direct(Setting):
 
     def _broken_by_start(self, before: State, after: State) -> Iterator[str]:
         running = [d.gen for w in after.workers for d in w.hands if d.phase == RUNNING]
-        expired = after.budget.expiries < self.budget.expiries
-        yield from properties.of_start(before.row, running, zombie=expired)
+        left, given = after.budget, self.budget
+        cut_off = left.expiries < given.expiries or left.overruns < given.overruns
+        unended = any(d[:2] in after.unended for w in after.workers for d in w.hands)
+        yield from properties.of_start(before.row, running, zombie=cut_off or unended)
 
     def steps(self, state: State) -> Iterator[Step[State]]:
         """Return what producer, reaper, late statements and workers can do."""
@@ -75,6 +77,8 @@ class Direct(Setting):
             after = ledger.claim(row, late.worker, late.call) if row.claimable else row
         elif late.action == "release":
             after = ledger.release(row, late.worker, late.gen)
+        elif late.action == "forfeit":
+            after = ledger.forfeit(row, late.worker, late.gen)
         elif late.action == "beat":
             refused = late.worker in state.reaped
             after = row if refused else ledger.beat(row, late.worker, late.call, late.named)
@@ -104,7 +108,8 @@ class Direct(Setting):
         return Step("judge", "reaper", judged, "", fault, worker)
 
     def _reap(self, state: State, worker: int) -> Iterator[Step[State]]:
-        left = worker in state.left and not self.twin.leaving_counts_as_crash
+        idle = worker in state.left and (worker, state.row.gen) not in state.unended
+        left = idle and not self.twin.leaving_counts_as_crash
         row = self.ledger.reap(state.row, worker, left=left)
         if row != state.row and not self.twin.reap_once:
             reaped = state._replace(row=row)

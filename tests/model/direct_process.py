@@ -1,6 +1,6 @@
 """What a worker process can do in direct mode."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from model.direct_state import HELD, RUNNING, Delivery, Setting, State, Statement, Worker
@@ -65,10 +65,17 @@ class Process:
             yield Step("crash", f"p{self.number}", crashed, "", True, self.me.id)
 
     def _leave(self) -> Iterator[Step[State]]:
-        if self.state.budget.drains and not self.me.hands and not self.me.reply:
-            gone = self._become(Worker(NOBODY)).spend("drains")
-            reaped, left = self.state.reaped | {self.me.id}, self.state.left | {self.me.id}
-            yield self._step("leave", gone._replace(reaped=reaped, left=left))
+        if not self.state.budget.drains:
+            return
+        me, twin = self.me, self.setting.twin
+        started = tuple(d for d in me.hands if d.phase != HELD)
+        running = () if twin.leaving_names_nothing else self._gens_of(started)
+        gone = Worker(NOBODY, hands=me.hands if twin.leaving_keeps_the_rest else started)
+        after = self._become(gone).spend("drains")
+        yield self._step("leave", after.leave(me.id, running))
+
+    def _gens_of(self, deliveries: Iterable[Delivery]) -> tuple[int, ...]:
+        return tuple(d.gen for d in deliveries if d.worker == self.me.id)
 
     def _claim(self) -> Iterator[Step[State]]:
         me, row = self.me, self.state.row
@@ -106,9 +113,9 @@ class Process:
             yield from self._lose(me, Statement("beat", me.id, call=received, named=named))
 
     def _named(self) -> tuple[int, ...]:
-        mine = [d for d in self.me.hands if d.worker == self.me.id]
         forgets = self.setting.twin.beat_forgets_unsettled
-        return tuple(d.gen for d in mine if d.phase in (HELD, RUNNING) or not forgets)
+        known = [d for d in self.me.hands if d.phase in (HELD, RUNNING) or not forgets]
+        return self._gens_of(known)
 
     def _deliver(self, delivery: Delivery) -> Iterator[Step[State]]:
         if delivery.phase == HELD:
@@ -116,6 +123,7 @@ class Process:
             yield from self._release(delivery)
         elif delivery.phase == RUNNING:
             yield from self._finish(delivery)
+            yield from self._forfeit(delivery)
             if self.setting.twin.release_what_runs:
                 yield from self._release(delivery)
         else:
@@ -133,6 +141,8 @@ class Process:
         """Whether the worker's clock lets it start: a judge has watched it for a whole lease."""
         twin = self.setting.twin
         identity = self.me.id if twin.fence_of_the_process else delivery.worker
+        if twin.leaving_keeps_the_rest and identity in self.state.left:
+            return True  # it has stopped to beat, which its clock will tell only after a lease
         if twin.judge_without_watching:
             return identity == self.me.id
         return twin.no_self_fence or (identity != NOBODY and identity not in self.state.reaped)
@@ -145,6 +155,17 @@ class Process:
         row = self.setting.ledger.release(self.state.row, delivery.worker, delivery.gen)
         yield self._about(delivery, "release", self._become(me, row).spend("drains"))
         yield from self._lose(me, Statement("release", delivery.worker, delivery.gen))
+
+    def _forfeit(self, delivery: Delivery) -> Iterator[Step[State]]:
+        """The heartbeat gives up a job whose handler blocks everything else for too long."""
+        if not self.state.budget.overruns:
+            return
+        worker, gen = delivery[:2]
+        row = self.setting.ledger.forfeit(self.state.row, worker, gen)
+        forfeited = self._become(self.me, row).spend("overruns")
+        yield self._about(delivery, "forfeit", forfeited)
+        for step in self._lose(self.me, Statement("forfeit", worker, gen)):
+            yield step._replace(state=step.state.spend("overruns"))
 
     def _finish(self, delivery: Delivery) -> Iterator[Step[State]]:
         row = self.state.row

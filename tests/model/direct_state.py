@@ -1,6 +1,6 @@
 """The states of direct mode, the faults it suffers, and its broken twins."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -53,6 +53,7 @@ class Budget(NamedTuple):
     losses: float = 1  # statements whose sender loses the connection
     drains: float = 1  # releases by a worker that stops, and its leaving
     snoozes: float = 1
+    overruns: float = 0  # handlers that block their worker for longer than they may run
 
 
 class State(NamedTuple):
@@ -64,13 +65,22 @@ class State(NamedTuple):
     inserted: bool = False  # the producer was told that its job is committed
     registered: int = 0  # identities given so far; none is given twice
     reaped: frozenset[int] = frozenset()  # identities judged dead, or gone
-    left: frozenset[int] = frozenset()  # those that went by themselves, with nothing running
+    left: frozenset[int] = frozenset()  # those that went by themselves
+    unended: frozenset[tuple[int, int]] = frozenset()  # what those said they were still running
     wire: tuple[Statement, ...] = ()
 
     def spend(self, fault: str) -> "State":
         """Take one from the budget of a fault."""
         left = getattr(self.budget, fault) - 1
         return self._replace(budget=self.budget._replace(**{fault: left}))
+
+    def leave(self, worker: int, running: Iterable[int]) -> "State":
+        """Void an identity by its own wish, unless it was judged before."""
+        if worker in self.reaped:
+            return self
+        unended = self.unended | {(worker, gen) for gen in running}
+        reaped, left = self.reaped | {worker}, self.left | {worker}
+        return self._replace(reaped=reaped, left=left, unended=unended)
 
 
 def tidied(state: State, *, blame: bool) -> State:
@@ -94,7 +104,11 @@ def tidied(state: State, *, blame: bool) -> State:
     busy.update(worker.id for worker in state.workers)
     busy.update(delivery.worker for delivery in hands)
     return state._replace(
-        row=row, workers=workers, reaped=state.reaped & busy, left=state.left & busy
+        row=row,
+        workers=workers,
+        reaped=state.reaped & busy,
+        left=state.left & busy,
+        unended=frozenset(token for token in state.unended if token[0] in busy),
     )
 
 
@@ -116,6 +130,8 @@ class DirectTwin(LedgerTwin):
     release_keeps_in_hand: bool = False
     release_what_runs: bool = False
     leaving_counts_as_crash: bool = False
+    leaving_names_nothing: bool = False
+    leaving_keeps_the_rest: bool = False
     effects_outside_the_settle: bool = False
     commit_without_fence: bool = False
 

@@ -50,6 +50,8 @@ class LedgerTwin:
     release_without_gen: bool = False
     reap_without_gen: bool = False
     crash_not_counted: bool = False
+    forfeit_ignores_gen: bool = False
+    forfeit_is_a_release: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +113,19 @@ class Ledger:
         return self._released(row) if row.state == LIVE and leaked else row
 
     def reap(self, row: Row, worker: int, *, left: bool = False) -> Row:
-        """Take the row of a dead worker: its attempt crashed, unless the worker left by itself."""
+        """Take the row of a dead worker: its attempt crashed, unless the worker left without it."""
         if row.owner != worker or row.state != LIVE:
             return row
-        if left:
-            return self._released(row)
+        return self._released(row) if left else self._crashed(row)
+
+    def forfeit(self, row: Row, worker: int, gen: int) -> Row:
+        """Take a job that its worker cannot end: its attempt crashed."""
+        fenced = row.gen == gen or self.twin.forfeit_ignores_gen
+        if row.owner != worker or row.state != LIVE or not fenced:
+            return row
+        return self._released(row) if self.twin.forfeit_is_a_release else self._crashed(row)
+
+    def _crashed(self, row: Row) -> Row:
         return self._dead_if_exhausted(
             row._replace(
                 gen=row.gen + (not self.twin.reap_without_gen),

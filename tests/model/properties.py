@@ -8,7 +8,7 @@ ONE_JOB = "one request makes one job"
 ONE_COMPLETION = "at most one accepted completion"
 NO_LATE_START = "no start whose fence check came after the job ended"
 ONE_RUN_PER_TOKEN = "no (id, gen) token runs twice at once"
-NO_OVERLAP = "two runs overlap only after a live worker was judged dead"
+NO_OVERLAP = "two runs overlap only after a live worker was judged dead, left or gave one up"
 ATTEMPTS = "starts, without the snoozed, <= max_attempts"
 CHARGED = "a run is charged as a failure or crash before the job starts again"
 ACCOUNTED = "each claim ends in one failure, crash, snooze, release or completion"
@@ -52,7 +52,7 @@ def of_start(row: Row, running: Sequence[int], *, zombie: bool) -> Iterator[str]
     Args:
         row: The row when the worker tested its fence.
         running: The generations that run once it has started.
-        zombie: A live worker was cut off, so an overlap of two generations is allowed.
+        zombie: A run has lost its job by a fault, so an overlap of two generations is allowed.
     """
     if row.state != LIVE:
         yield NO_LATE_START

@@ -15,6 +15,7 @@ EXPIRY = QUIET._replace(expiries=1)
 LOSS = QUIET._replace(losses=1)
 DRAIN = QUIET._replace(drains=1)
 DRAIN_AND_LOSS = LOSS._replace(drains=1)
+OVERRUN = QUIET._replace(overruns=1)
 
 SOUND = {
     "crash, expiry, loss": Direct(Budget(1, 1, 1, 0, 0)),
@@ -23,6 +24,8 @@ SOUND = {
     "drain, snooze, expiry, loss, one attempt": Direct(Budget(0, 1, 1, 1, 1), max_attempts=1),
     "drain, crash, loss": Direct(Budget(1, 0, 1, 1, 0)),
     "drains and loss, nobody blamed": Direct(LOSS._replace(drains=2), blame=0),
+    "overrun, drain, loss, nobody blamed": Direct(DRAIN_AND_LOSS._replace(overruns=1), blame=0),
+    "overrun, crash, snooze": Direct(OVERRUN._replace(crashes=1, snoozes=1)),
     "expiry, at most one unstarted run blamed": Direct(EXPIRY, max_attempts=3, blame=1),
     "transaction, crash, expiry, loss": Direct(
         Budget(1, 1, 1, 0, 0), max_attempts=1, transaction=True
@@ -77,6 +80,10 @@ TWINS = [
     Case("reap_once", CAN_FINISH, CRASH._replace(losses=1)),
     Case("crash_not_counted", properties.ATTEMPTS, CRASH, max_attempts=1),
     Case("leaving_counts_as_crash", properties.BLAME, DRAIN_AND_LOSS, blame=0),
+    Case("leaving_names_nothing", properties.ATTEMPTS, DRAIN, max_attempts=1),
+    Case("leaving_keeps_the_rest", properties.NO_LATE_START, DRAIN),
+    Case("forfeit_ignores_gen", properties.BLAME, OVERRUN._replace(losses=1), blame=0),
+    Case("forfeit_is_a_release", properties.ATTEMPTS, OVERRUN, max_attempts=1),
     Case("effects_outside_the_settle", properties.EFFECTS, CRASH, transaction=True),
     Case("commit_without_fence", properties.EFFECTS, EXPIRY, transaction=True),
     # Belt and braces: each alone may be missing (see SPARE), never both.
