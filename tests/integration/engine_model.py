@@ -152,6 +152,13 @@ class Model:
             if row.holds(one.gen) and row.owner == worker:
                 row.end_gen(None)
 
+    def forfeit(self, worker: UUID, one: Delivery) -> bool:
+        """Whether it is nobody's any more."""
+        row = self.rows[one.id]
+        if row.holds(one.gen) and row.owner == worker:
+            row.crash()
+        return not row.holds(one.gen)
+
     def extend(self, deliveries: Iterable[Delivery]) -> set[UUID]:
         return {one.id for one in deliveries if self.rows[one.id].holds(one.gen)}
 

@@ -244,6 +244,14 @@ class Engines(RuleBasedStateMachine):
         self.model.release(worker, held)
 
     @precondition(has_past)
+    @rule(which=pick, by_another=seldom, at=pick)
+    def forfeit(self, which: int, by_another: bool, at: int) -> None:
+        had, one = self.past[which % len(self.past)]
+        worker = self.worker(at) if by_another else had
+        got = self.run(self.engine(worker).forfeit(worker, one))
+        assert got == self.model.forfeit(worker, one)
+
+    @precondition(has_past)
     @rule(which=st.sets(pick, min_size=3, max_size=8))
     def extend(self, which: set[int]) -> None:
         asked = {one.id: one for _, one in (self.past[at % len(self.past)] for at in which)}

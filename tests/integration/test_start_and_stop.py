@@ -24,7 +24,7 @@ from headrace.relay.reaper import Reaper
 from headrace.service import Loop
 from headrace.supervisor.supervisor import Supervisor
 from headrace.worker.hand import Hand
-from headrace.worker.heartbeat import Heartbeat
+from headrace.worker.heartbeat import Culprit, Heartbeat
 from headrace.worker.settler import Settler
 from headrace.worker.worker import Worker
 from integration.ledgers import add, claim, hire, new_job, settlement, stored
@@ -133,7 +133,7 @@ async def test_heartbeats(migrated_url: str, sql: asyncpg.Connection) -> None:
                 engine=lambda: connect(app.settings),
                 hand=lambda: hand,
                 beaten=lambda _: beaten.set(),
-                blocked=lambda _: "nobody",
+                blocked=lambda _: Culprit("nobody"),
                 failed=_never,
                 interval=dice.choice([0.002, 1, 1, 1, 1, 1]),
             )

@@ -1,8 +1,7 @@
 import asyncio
 import threading
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -11,32 +10,16 @@ import asyncpg
 import pytest
 
 from headrace import Cancel, Context, Dead, Headrace, JobDead, JobHandle, Retry, Snooze, State
-from headrace.engines.ledgered import LedgeredEngine
-from headrace.ledger.migrate import migrate
-from headrace.relay.services import services
 from headrace.worker.worker import Worker
+from integration.served import MODES, served, until
 
 
-@pytest.fixture(params=["direct", "hybrid"])
+@pytest.fixture(params=MODES)
 async def app(
     request: pytest.FixtureRequest, database_url: str, lane_url: str
 ) -> AsyncIterator[Headrace]:
-    await migrate(database_url)
-    redis_url = lane_url if request.param == "hybrid" else None
-    app = Headrace("tests", database_url=database_url, redis_url=redis_url, lease="1500ms")
-    async with app:
-        beside = services(app.engine, lease=1.5)
-        for loop in beside:
-            loop.start()
-        await until(lambda: is_dispatched_by(app, request.param))
+    async with served(request.param, database_url, lane_url, lease=1.5) as app:
         yield app
-        await asyncio.gather(*(loop.stop() for loop in beside))
-
-
-async def is_dispatched_by(app: Headrace, mode: str) -> bool:
-    assert isinstance(app.engine, LedgeredEngine)
-    app.engine.heed(await app.engine.ledger.lanes.view())
-    return app.engine.view.mode == mode
 
 
 @asynccontextmanager
@@ -123,18 +106,6 @@ async def test_outcomes_are_returned_or_raised(app: Headrace, *, raised: bool) -
 async def over(job: JobHandle[Any]) -> bool:
     await job.refresh()
     return job.state is not None and job.state.final
-
-
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        met = condition()
-        if asyncio.iscoroutine(met):
-            met = await met
-        if met:
-            return
-        assert time.monotonic() < deadline, "the condition was not met in time"
-        await asyncio.sleep(0.01)
 
 
 async def test_unknown_and_undecodable_jobs_are_settled_alone(

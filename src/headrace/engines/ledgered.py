@@ -13,11 +13,12 @@ from headrace.engines.lane_dispatch import LaneDispatch
 from headrace.engines.lane_sight import as_they_run
 from headrace.engines.write_through import WriteThrough
 from headrace.errors import LaneUnavailable, LedgerError, WrongEpoch
-from headrace.model.entry import Taken
+from headrace.model.entry import Lease, Taken
 from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob, Token
 from headrace.model.lane_view import LaneView, Mode
 from headrace.model.priority import STRIDES, Shares
 from headrace.model.task import Declaration
+from headrace.model.verdict import BLOCKED
 from headrace.ports.engine import Transaction
 from headrace.ports.lane import Lane
 from headrace.ports.ledger import Ledger
@@ -173,6 +174,16 @@ class LedgeredEngine:
     async def extend(self, deliveries: Sequence[Delivery]) -> set[UUID]:
         """The ids among these that may go on."""
         return await self.ledger.extend(deliveries)
+
+    async def forfeit(self, worker: UUID, delivery: Delivery) -> bool:
+        """Give up a job that its worker cannot end; the relay's sweep brings it into the lane."""
+        await self.ledger.forfeit(worker, [delivery], BLOCKED)
+        if not delivery.owned and self.lane is not None and self.view.mode is Mode.HYBRID:
+            # After a loss of the lane's data somebody else may run this very token (R1).
+            own = await self.lane.extend(self.view.epoch, worker, [delivery])
+            leases = [Lease(worker, *token, delivery.call) for token in own]
+            await self.ledger.lanes.bump(self.view.epoch, leases, BLOCKED)
+        return not await self.ledger.extend([delivery])
 
     async def beat(self, worker: UUID, hand: Sequence[Delivery], answered: int) -> Beat:
         """Prolong the worker's lease in the ledger, then in the lane."""

@@ -192,6 +192,10 @@ class PostgresLedger:
         """The ids of the attempts that still count."""
         return {row["id"] for row in await self._fetch("extend", *_tokens(attempts))}
 
+    async def forfeit(self, worker: UUID, attempts: Sequence[Delivery], error: str) -> None:
+        """Take jobs from a worker that cannot end them; each counts as cut short."""
+        await self._fetch("forfeit", worker, *_tokens(attempts), error)
+
     async def register(self, worker: UUID, host: str, pid: int, queues: Sequence[str]) -> None:
         """Begin a worker's lease."""
         await self._fetch("register", worker, host, pid, json.dumps(list(queues)))

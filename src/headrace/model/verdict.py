@@ -27,6 +27,7 @@ def _storable(text: str) -> str:
 
 
 WORKER_LOST = describe("WorkerLost", "the worker died during the attempt")
+BLOCKED = describe("Blocked", "the handler blocked its worker's event loop past its timeout")
 
 
 def completed(delivery: Delivery, result: str | None, ran: float) -> Settlement:

@@ -78,6 +78,16 @@ class Engine(Protocol):
     async def extend(self, deliveries: Sequence[Delivery]) -> set[UUID]:
         """The ids among these that are still the worker's own, so may go on."""
 
+    async def forfeit(self, worker: UUID, delivery: Delivery) -> bool:
+        """Give up a job whose handler blocks everything else of its worker and cannot be ended.
+
+        Another runs it under a new generation, and this run counts as cut short. To repeat it
+        changes nothing.
+
+        Returns:
+            Whether the job is the worker's own no longer; if not, somebody has it locked.
+        """
+
     async def beat(self, worker: UUID, hand: Sequence[Delivery], answered: int) -> Beat:
         """Prolong the worker's lease, and compare what it holds with what it is known to hold.
 

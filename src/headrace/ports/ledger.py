@@ -53,6 +53,9 @@ class Ledger(Protocol):
     async def extend(self, attempts: Sequence[Delivery]) -> set[UUID]:
         """The ids of the attempts that still count."""
 
+    async def forfeit(self, worker: UUID, attempts: Sequence[Delivery], error: str) -> None:
+        """Take jobs from a worker that cannot end them; each counts as cut short."""
+
     async def register(self, worker: UUID, host: str, pid: int, queues: Sequence[str]) -> None:
         """Begin a worker's lease."""
 

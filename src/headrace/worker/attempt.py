@@ -65,9 +65,15 @@ class Attempt:
         self._runner: asyncio.Task[Any] | None = None
         self._watch: Watch | None = None
         self._began = time.monotonic()
-        self._stuck_at = self._began + 2 * task.timeout.total_seconds()
+        self._overdue_at = self._began + task.timeout.total_seconds()
+        self._stuck_at = self._overdue_at + task.timeout.total_seconds()
         self._expired = False
         self._interrupted = False
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it has passed its timeout (readable from any thread)."""
+        return time.monotonic() > self._overdue_at
 
     @property
     def stuck(self) -> bool:
@@ -120,7 +126,8 @@ class Attempt:
         if self._watch is not None and not self._expired:
             self._watch.cancel()
             self._watch = self._deadlines.watch(longer.total_seconds(), self._expire)
-            self._stuck_at = time.monotonic() + (longer + self._task.timeout).total_seconds()
+            self._overdue_at = time.monotonic() + longer.total_seconds()
+            self._stuck_at = self._overdue_at + self._task.timeout.total_seconds()
 
     def _expire(self) -> None:
         if self._expired:

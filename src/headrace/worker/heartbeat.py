@@ -6,9 +6,10 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from typing import NamedTuple
 
 from headrace.errors import HeadraceError
-from headrace.model.job import Beat
+from headrace.model.job import Beat, Delivery, Token
 from headrace.ports.clock import boottime
 from headrace.ports.engine import Engine
 from headrace.worker.hand import Hand
@@ -19,6 +20,18 @@ _TICK = 0.5
 _BLOCKED = 2.0
 
 
+class Culprit(NamedTuple):
+    """What blocks an event loop.
+
+    Attributes:
+        name: for people.
+        overdue: the job that does it, once it has passed its own timeout.
+    """
+
+    name: str
+    overdue: Delivery | None = None
+
+
 class Heartbeat:
     """Beats for the worker and watches its event loop.
 
@@ -27,7 +40,7 @@ class Heartbeat:
         hand: the worker's current hand.
         beaten: told, on the worker's loop, of each reply to a beat.
         blocked: told, from the thread, while the worker's loop is blocked, for how many seconds;
-            names the culprit.
+            names the culprit. Its job is given up once it is overdue; all others keep their lease.
         failed: called, on the worker's loop, when a defect ends the beats.
     """
 
@@ -37,7 +50,7 @@ class Heartbeat:
         engine: Callable[[], Engine],
         hand: Callable[[], Hand],
         beaten: Callable[[Beat], None],
-        blocked: Callable[[float], str],
+        blocked: Callable[[float], Culprit],
         failed: Callable[[BaseException], None],
         interval: float = BEAT,
     ) -> None:
@@ -50,6 +63,7 @@ class Heartbeat:
         self._stop = threading.Event()
         self._pulse = boottime()
         self._blamed = False
+        self._forfeited: Token | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
@@ -89,15 +103,18 @@ class Heartbeat:
         due = boottime() + self._interval
         while not self._stop.is_set():
             await asyncio.to_thread(self._stop.wait, min(_TICK, self._interval / 4))
-            self._look_at_loop()
-            if boottime() < due or self._stop.is_set():
+            overdue = self._look_at_loop()
+            if (overdue is None and boottime() < due) or self._stop.is_set():
                 continue
             try:
                 if not connected:
                     await engine.start()
                     connected = True
-                await self._beat(engine)
-                due = boottime() + self._interval
+                if boottime() >= due:
+                    await self._beat(engine)
+                    due = boottime() + self._interval
+                if overdue is not None:
+                    await self._forfeit(engine, overdue)
             except HeadraceError as exc:
                 _log.warning("no heartbeat: %s", exc)
                 due = boottime() + self._interval / 5
@@ -115,11 +132,17 @@ class Heartbeat:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._beaten, beat)
 
-    def _look_at_loop(self) -> None:
+    async def _forfeit(self, engine: Engine, overdue: Delivery) -> None:
+        if await engine.forfeit(self._hand().worker, overdue):
+            self._forfeited = overdue.token
+            _log.error("job %s is given up: others may run it", overdue.id)
+
+    def _look_at_loop(self) -> Delivery | None:
+        """The job to give up, because it blocks the loop past its own timeout."""
         late = boottime() - self._pulse - _TICK
         if late < _BLOCKED:
             self._blamed = False
-            return
+            return None
         culprit = self._blocked(late)
         if not self._blamed:
             self._blamed = True
@@ -128,6 +151,8 @@ class Heartbeat:
             _log.error(
                 "the event loop is blocked since %.1f s by %s; make blocking code a sync task\n%s",
                 late,
-                culprit,
+                culprit.name,
                 stack,
             )
+        overdue = culprit.overdue
+        return None if overdue is None or overdue.token == self._forfeited else overdue

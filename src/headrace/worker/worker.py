@@ -27,7 +27,7 @@ from headrace.worker.deadlines import Deadlines
 from headrace.worker.executor import Executor
 from headrace.worker.fetcher import Fetcher
 from headrace.worker.hand import Hand
-from headrace.worker.heartbeat import Heartbeat
+from headrace.worker.heartbeat import Culprit, Heartbeat
 from headrace.worker.settler import Settler
 
 _log = logging.getLogger("headrace.worker")
@@ -257,7 +257,7 @@ class Worker:
         self._broken = exc
         self.finish()
 
-    def _on_blocked(self, seconds: float) -> str:
+    def _on_blocked(self, seconds: float) -> Culprit:
         """Called from the heartbeat's thread: name the culprit; end the process if it is stuck.
 
         A blocked loop cannot drain, and others wait for what this process holds.
@@ -267,13 +267,14 @@ class Worker:
             attempt = executor.attempt_of(blocked)
             if attempt is None:
                 continue
-            culprit = f"job {attempt.delivery.id} ({attempt.delivery.task})"
+            delivery = attempt.delivery
+            name = f"job {delivery.id} ({delivery.task})"
             if attempt.stuck:
-                _log.critical("%s has blocked this process for %.0f s; ending it", culprit, seconds)
+                _log.critical("%s has blocked this process for %.0f s; ending it", name, seconds)
                 logging.shutdown()
                 os._exit(EX_SOFTWARE)
-            return culprit
-        return "code outside of any job"
+            return Culprit(name, delivery if attempt.overdue else None)
+        return Culprit("code outside of any job")
 
 
 @contextmanager

@@ -159,6 +159,30 @@ class Leases:
         (again,) = await rig.take(worker=rig.bob)
         assert (again.id, again.attempt) == (old.id, 1)
 
+    async def test_what_cannot_be_ended_is_given_up_alone_and_once(self, rig: Rig) -> None:
+        await rig.insert(2)
+        stuck, other = await rig.take(2)
+        for _ in range(2):
+            assert await rig.engine.forfeit(rig.ann, stuck)
+        beat = await rig.beat(rig.ann, [stuck, other])
+        assert (beat.alive, beat.lost) == (True, frozenset([stuck.token]))
+        (again,) = await rig.take(2, worker=rig.bob)
+        assert (again.id, again.crashes, again.failures) == (stuck.id, 1, 0)
+        assert await rig.complete([stuck, other]) == {other.token}
+        assert await rig.complete([again], worker=rig.bob) == {again.token}
+
+    async def test_the_only_attempt_is_dead_once_it_is_given_up(self, rig: Rig) -> None:
+        one = await rig.given(max_attempts=1)
+        assert await rig.engine.forfeit(rig.ann, one)
+        job = await rig.get(one.id)
+        assert (job.state, job.crashes) == (State.DEAD, 1)
+        assert (job.error or {})["type"] == "Blocked"
+
+    async def test_nobody_gives_up_the_jobs_of_another(self, rig: Rig) -> None:
+        held = await rig.given()
+        assert not await rig.engine.forfeit(rig.bob, held)
+        assert await rig.complete([held]) == {held.token}
+
     async def test_a_registration_can_be_repeated(self, rig: Rig) -> None:
         held = await rig.given()
         await rig.engine.register(rig.ann, "here", 1, [])

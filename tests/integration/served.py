@@ -1,0 +1,48 @@
+"""An application with the services beside it, in direct or in hybrid mode."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from headrace import Headrace
+from headrace.engines.ledgered import LedgeredEngine
+from headrace.ledger.migrate import migrate
+from headrace.relay.services import services
+
+MODES = ["direct", "hybrid"]
+
+
+@asynccontextmanager
+async def served(
+    mode: str, database_url: str, lane_url: str, lease: float
+) -> AsyncIterator[Headrace]:
+    """A started application, once it is dispatched in the mode."""
+    await migrate(database_url)
+    redis_url = lane_url if mode == "hybrid" else None
+    app = Headrace("tests", database_url=database_url, redis_url=redis_url, lease=f"{lease}s")
+    async with app:
+        beside = services(app.engine, lease=lease)
+        for loop in beside:
+            loop.start()
+        await until(lambda: _is_dispatched_by(app, mode))
+        yield app
+        await asyncio.gather(*(loop.stop() for loop in beside))
+
+
+async def _is_dispatched_by(app: Headrace, mode: str) -> bool:
+    assert isinstance(app.engine, LedgeredEngine)
+    app.engine.heed(await app.engine.ledger.lanes.view())
+    return app.engine.view.mode == mode
+
+
+async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        met = condition()
+        if asyncio.iscoroutine(met):
+            met = await met
+        if met:
+            return
+        assert time.monotonic() < deadline, "the condition was not met in time"
+        await asyncio.sleep(0.01)

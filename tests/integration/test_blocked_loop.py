@@ -1,0 +1,79 @@
+"""A handler that blocks its event loop past its timeout loses its job, and no other job does."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from headrace import Headrace
+from headrace.worker.worker import Worker
+from integration.blocking_worker import QUEUE
+from integration.served import MODES, served, until
+
+LEASE = 5.0
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(params=MODES)
+async def app(
+    request: pytest.FixtureRequest, database_url: str, lane_url: str
+) -> AsyncIterator[Headrace]:
+    async with served(request.param, database_url, lane_url, LEASE) as app:
+        yield app
+
+
+@asynccontextmanager
+async def blocking_worker(app: Headrace, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The process; it ends in good order."""
+    settings = {
+        "HEADRACE_DATABASE_URL": str(app.settings.database_url),
+        "HEADRACE_LEASE": f"{LEASE}s",
+        "PYTHONPATH": str(HERE.parent),
+    }
+    if app.settings.redis_url is not None:
+        settings["HEADRACE_REDIS_URL"] = str(app.settings.redis_url)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "integration.blocking_worker", str(folder)),
+        env={**os.environ, **settings},
+    )
+    try:
+        yield process
+        process.terminate()
+        assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_what_blocks_a_loop_past_its_timeout_runs_elsewhere_meanwhile(
+    app: Headrace, tmp_path: Path
+) -> None:
+    @app.task(queue=QUEUE)
+    async def block() -> str:
+        return "second"
+
+    @app.task(queue=QUEUE)
+    async def hold() -> str:
+        return "held by the wrong worker"
+
+    async with blocking_worker(app, tmp_path):
+        held = await hold.enqueue()
+        await until((tmp_path / "holding").exists)
+        blocked = await block.enqueue()
+        await until((tmp_path / "blocking").exists)
+        second = Worker(app, {QUEUE: 1})
+        await second.start()
+        assert await blocked.result(timeout="20s") == "second"
+        assert not (tmp_path / "unblocked").exists()
+        (tmp_path / "gate").touch()
+        assert await held.result(timeout="20s") == "held"
+        await second.stop()
+    jobs = {job.id: job for job in await app.engine.get([held.id, blocked.id])}
+    assert (jobs[held.id].crashes, jobs[held.id].failures) == (0, 0)
+    assert (jobs[blocked.id].crashes, jobs[blocked.id].failures) == (1, 0)
+    assert bytes(jobs[blocked.id].result or b"") == b'"second"'
