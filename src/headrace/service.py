@@ -62,6 +62,12 @@ class Loop:
         if self._ending is not None:
             await asyncio.wait([self._ending])
 
+    def abandon(self) -> None:
+        """Cut off the round under way, though its outcome stays unknown."""
+        for task in (self._task, self._ending):
+            if task is not None:
+                task.cancel()
+
     @property
     def _wants_more(self) -> bool:
         """Whether the task that asks is the one that was started last, and not stopped."""

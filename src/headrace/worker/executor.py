@@ -101,6 +101,14 @@ class Executor:
         if self._threads is not None:
             self._threads.shutdown()
 
+    def abandon(self) -> None:
+        """Wait for nothing more. A thread, or a handler that ignores its end, goes on unheard."""
+        self._stopping = True
+        for slot in self._slots:
+            slot.cancel()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
+
     async def _slot(self) -> None:
         here = asyncio.current_task()
         assert here is not None

@@ -18,6 +18,7 @@ BEAT = 5.0
 _log = logging.getLogger("headrace.worker")
 _TICK = 0.5
 _BLOCKED = 2.0
+_PATIENCE = 5.0
 
 
 class Culprit(NamedTuple):
@@ -76,11 +77,15 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._main, name="headrace-heartbeat", daemon=True)
         self._thread.start()
 
+    def abandon(self) -> None:
+        """Beat no more, without waiting for the beat under way."""
+        self._stop.set()
+
     async def stop(self) -> None:
-        """Beat no more."""
+        """Beat no more. A beat that the ledger does not answer is not waited for long."""
         self._stop.set()
         if self._thread is not None:
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._thread.join, _PATIENCE)
 
     def _tick(self) -> None:
         """Runs on the worker's loop: proves that it turns."""

@@ -40,6 +40,7 @@ class Settler:
         self._failed = failed
         self._waiting: deque[_Waiting] = deque()
         self._flights: set[asyncio.Task[None]] = set()
+        self._abandoned = False
 
     @property
     def backlog(self) -> int:
@@ -48,6 +49,8 @@ class Settler:
 
     def add(self, worker: UUID, delivery: Delivery, settlement: Settlement) -> None:
         """Write an outcome soon."""
+        if self._abandoned:
+            return
         self._waiting.append((worker, Ending(delivery, settlement)))
         if len(self._waiting) == 1:
             # One turn of the loop, so that all handlers which end in it share a batch.
@@ -59,6 +62,13 @@ class Settler:
             self._depart()
             if self._flights:
                 await asyncio.wait(self._flights, return_when=asyncio.FIRST_COMPLETED)
+
+    def abandon(self) -> None:
+        """Write nothing more; what is not written counts as cut short."""
+        self._abandoned = True
+        self._waiting.clear()
+        for flight in self._flights:
+            flight.cancel()
 
     def _depart(self) -> None:
         while self._waiting and len(self._flights) < _FLIGHTS:

@@ -4,7 +4,8 @@
 2. a fetcher a queue takes jobs for the free slots;
 3. an executor a queue runs them;
 4. the settler writes the outcomes;
-5. on `stop` it gives back what has not started and waits for what runs.
+5. on `stop` it gives back what has not started and waits for what runs; on cancellation not for
+   ever.
 """
 
 import asyncio
@@ -21,21 +22,20 @@ from headrace.connect import connect
 from headrace.errors import LaneError, LedgerUnavailable
 from headrace.model.job import Beat, Delivery
 from headrace.ports.clock import boottime
-from headrace.service import Loop
 from headrace.worker.attempt import Attempt
 from headrace.worker.deadlines import Deadlines
 from headrace.worker.executor import Executor
 from headrace.worker.fetcher import Fetcher
 from headrace.worker.hand import Hand
 from headrace.worker.heartbeat import Culprit, Heartbeat
+from headrace.worker.listener import Listener
 from headrace.worker.settler import Settler
 
 _log = logging.getLogger("headrace.worker")
 CONCURRENCY = 10
 GRACE = 30.0
 EX_SOFTWARE = 70
-_LISTEN = 1.0
-_UNHEARD = 0.05
+_CLOSING = 5.0
 
 
 class Worker:
@@ -70,10 +70,13 @@ class Worker:
         self._done = asyncio.Event()
         self._broken: BaseException | None = None
         self._rebirth: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         for queue, concurrency in self._queues.items():
             self._staff(queue, concurrency, prefetch)
-        self._listener = Loop("listener", self._listen, failed=self._on_defect)
+        self._listener = Listener(
+            app.engine, lambda: self.id, self._free, self.wake, self._on_defect
+        )
         self._heartbeat = Heartbeat(
             engine=lambda: connect(app.settings),
             hand=lambda: self._hand,
@@ -97,21 +100,29 @@ class Worker:
         for queue in self._queues:
             self._executors[queue].start()
             self._fetchers[queue].loop.start()
-        self._listener.start()
+        self._listener.loop.start()
 
     async def run(self, *, burst: bool = False) -> None:
         """Work until `finish` is called, or in a burst until nothing is due and nothing runs.
+
+        Cancelled, it drains all the same, but no longer than the grace and a few seconds: what
+        still runs then, or is not written, counts as cut short. A second cancellation ends the
+        patience at once.
 
         Raises:
             RuntimeError: a job was stuck past its second timeout, or a defect ended a service; the
                 worker has drained.
         """
-        await self.start()
-        if burst:
-            await self._until_idle()
-        else:
-            await self._done.wait()
-        await self.stop()
+        try:
+            await self.start()
+            if burst:
+                await self._until_idle()
+            else:
+                await self._done.wait()
+            await self.stop()
+        except (asyncio.CancelledError, Exception):
+            await self._stop_in_time()
+            raise
         if self._broken is not None:
             raise RuntimeError(f"the worker ended: {self._broken}") from self._broken
 
@@ -126,19 +137,55 @@ class Worker:
             self._fetchers[queue].loop.wake()
 
     async def stop(self) -> None:
-        """Take nothing more, release what has not started, wait for what runs, settle, leave."""
-        listener = asyncio.create_task(self._listener.stop())
-        await self._end_listening()
-        await asyncio.gather(*(fetcher.loop.stop() for fetcher in self._fetchers.values()))
+        """Take nothing more, release what has not started, wait for what runs, settle, leave.
+
+        Stopping twice is the same as once. Who is cancelled while it waits does not cut it off.
+        """
+        await asyncio.shield(self._begin_to_stop())
+
+    def _begin_to_stop(self) -> "asyncio.Task[None]":
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._drain_and_leave())
+        return self._stopping
+
+    async def _stop_in_time(self) -> None:
+        stopping = self._begin_to_stop()
+        try:
+            await asyncio.wait({stopping}, timeout=self._grace + _CLOSING)
+        finally:
+            if not stopping.done():
+                self._abandon()
+        await asyncio.wait({stopping}, timeout=_CLOSING)
+        stopping.cancel()
+
+    async def _drain_and_leave(self) -> None:
+        try:
+            await self._drain()
+        finally:
+            await self._heartbeat.stop()
+            self._deadlines.close()
+            await self._leave()
+
+    async def _drain(self) -> None:
+        fetching = [fetcher.loop.stop() for fetcher in self._fetchers.values()]
+        await asyncio.gather(self._listener.stop(), *fetching)
         draining = [executor.stop(self._grace) for executor in self._executors.values()]
         await asyncio.gather(self._release(), *draining)
         await self._settler.drain()
-        await self._heartbeat.stop()
-        self._deadlines.close()
-        await listener
         if self._rebirth is not None:
             await self._rebirth
-        await self._leave()
+
+    def _abandon(self) -> None:
+        """Cut the draining off; what it waited for is left behind."""
+        _log.error("the worker ends though jobs still run or outcomes are not written")
+        self._heartbeat.abandon()
+        self._listener.loop.abandon()
+        for fetcher in self._fetchers.values():
+            fetcher.loop.abandon()
+        for executor in self._executors.values():
+            executor.abandon()
+        self._settler.abandon()
+        self._begin_to_stop().cancel()
 
     async def _release(self) -> None:
         unstarted = self._hand.unstarted()
@@ -149,25 +196,6 @@ class Worker:
     async def _leave(self) -> None:
         with _left_to_the_reaper("to leave"):
             await self._app.engine.leave(self._hand.worker, self._hand.leave())
-
-    async def _listen(self) -> float:
-        """Where something tells of new jobs, wake the fetcher of their queue."""
-        free = [queue for queue, executor in self._executors.items() if executor.free > 0]
-        if not free:
-            return _UNHEARD
-        asked = boottime()
-        queue = await self._app.engine.wait(self._hand.worker, free, _LISTEN)
-        if queue is not None:
-            self.wake(queue)
-            return 0.0
-        waited = boottime() - asked
-        return max(0.0, _LISTEN - waited)
-
-    async def _end_listening(self) -> None:
-        try:
-            await self._app.engine.nudge(self._hand.worker)
-        except LaneError as exc:
-            _log.info("the wait for new jobs ends by itself: %s", exc)
 
     def _staff(self, queue: str, concurrency: int, prefetch: int) -> None:
         executor = Executor(
@@ -210,6 +238,9 @@ class Worker:
             self._changed.clear()
             await self._changed.wait()
 
+    def _free(self) -> list[str]:
+        return [queue for queue, executor in self._executors.items() if executor.free > 0]
+
     def _on_freed(self, queue: str) -> None:
         self._empty.discard(queue)
         self._changed.set()
@@ -233,6 +264,8 @@ class Worker:
     def _on_beaten(self, beat: Beat) -> None:
         if beat.view is not None:
             self._app.engine.heed(beat.view)
+        if self._stopping is not None:
+            return
         if not beat.alive and (self._rebirth is None or self._rebirth.done()):
             self._rebirth = asyncio.create_task(self._be_reborn())
 
