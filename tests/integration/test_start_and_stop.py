@@ -23,8 +23,9 @@ from headrace.relay.keeper import Keeper
 from headrace.relay.reaper import Reaper
 from headrace.service import Loop
 from headrace.supervisor.supervisor import Supervisor
+from headrace.worker.culprit import Culprit
 from headrace.worker.hand import Hand
-from headrace.worker.heartbeat import Culprit, Heartbeat
+from headrace.worker.heartbeat import Heartbeat
 from headrace.worker.settler import Settler
 from headrace.worker.worker import Worker
 from integration.ledgers import add, claim, hire, new_job, settlement, stored

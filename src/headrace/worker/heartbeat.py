@@ -6,12 +6,12 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from typing import NamedTuple
 
 from headrace.errors import HeadraceError
 from headrace.model.job import Beat, Delivery, Token
 from headrace.ports.clock import boottime
 from headrace.ports.engine import Engine
+from headrace.worker.culprit import Culprit
 from headrace.worker.hand import Hand
 
 BEAT = 5.0
@@ -19,18 +19,6 @@ _log = logging.getLogger("headrace.worker")
 _TICK = 0.5
 _BLOCKED = 2.0
 _PATIENCE = 5.0
-
-
-class Culprit(NamedTuple):
-    """What blocks an event loop.
-
-    Attributes:
-        name: for people.
-        overdue: the job that does it, once it has passed its own timeout.
-    """
-
-    name: str
-    overdue: Delivery | None = None
 
 
 class Heartbeat:

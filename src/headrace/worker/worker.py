@@ -23,18 +23,18 @@ from headrace.errors import LaneError, LedgerUnavailable
 from headrace.model.job import Beat, Delivery
 from headrace.ports.clock import boottime
 from headrace.worker.attempt import Attempt
+from headrace.worker.culprit import Culprit, find_culprit
 from headrace.worker.deadlines import Deadlines
 from headrace.worker.executor import Executor
 from headrace.worker.fetcher import Fetcher
 from headrace.worker.hand import Hand
-from headrace.worker.heartbeat import Culprit, Heartbeat
+from headrace.worker.heartbeat import Heartbeat
 from headrace.worker.listener import Listener
 from headrace.worker.settler import Settler
 
 _log = logging.getLogger("headrace.worker")
 CONCURRENCY = 10
 GRACE = 30.0
-EX_SOFTWARE = 70
 _CLOSING = 5.0
 
 
@@ -291,23 +291,8 @@ class Worker:
         self.finish()
 
     def _on_blocked(self, seconds: float) -> Culprit:
-        """Called from the heartbeat's thread: name the culprit; end the process if it is stuck.
-
-        A blocked loop cannot drain, and others wait for what this process holds.
-        """
-        blocked = asyncio.current_task(self._loop)
-        for executor in self._executors.values():
-            attempt = executor.attempt_of(blocked)
-            if attempt is None:
-                continue
-            delivery = attempt.delivery
-            name = f"job {delivery.id} ({delivery.task})"
-            if attempt.stuck:
-                _log.critical("%s has blocked this process for %.0f s; ending it", name, seconds)
-                logging.shutdown()
-                os._exit(EX_SOFTWARE)
-            return Culprit(name, delivery if attempt.overdue else None)
-        return Culprit("code outside of any job")
+        """Called from the heartbeat's thread."""
+        return find_culprit(self._loop, self._executors.values(), seconds)
 
 
 @contextmanager
