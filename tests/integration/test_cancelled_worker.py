@@ -191,6 +191,42 @@ async def test_what_was_given_with_a_lost_reply_comes_back_without_blame(
             assert (found.state, found.crashes) == (State.AVAILABLE, 0)
 
 
+async def test_a_loop_that_closes_before_its_worker_was_stopped_ends_all_the_same(
+    migrated_url: str, tmp_path: Path
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(CARELESS.format(url=migrated_url))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(program), stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await asyncio.wait_for(process.communicate(), 20)
+    assert (said, process.returncode) == (b"closed\n", 0)
+
+
+CARELESS = """
+import asyncio
+from headrace import Headrace
+from headrace.worker.worker import Worker
+
+app = Headrace("program", database_url="{url}")
+running = asyncio.Event()
+
+@app.task()
+async def hold() -> None:
+    running.set()
+    await asyncio.Event().wait()
+
+async def main() -> None:
+    await app.start()
+    await hold.enqueue()
+    await Worker(app, {{"default": 1}}).start()
+    await running.wait()
+
+asyncio.run(main())
+print("closed", flush=True)
+"""
+
+
 async def test_ctrl_c_ends_a_program_that_runs_a_worker(migrated_url: str, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM.format(url=migrated_url))

@@ -69,6 +69,7 @@ class Attempt:
         self._stuck_at = self._overdue_at + task.timeout.total_seconds()
         self._expired = False
         self._interrupted = False
+        self._asked = 0
 
     @property
     def overdue(self) -> bool:
@@ -86,7 +87,8 @@ class Attempt:
             arguments = self._task.decode(self.delivery.payload)
         except BadArguments as exc:
             return self._give_up(exc)
-        self._runner = asyncio.current_task()
+        runner = self._runner = asyncio.current_task()
+        assert runner is not None
         _current.set(self.context)
         self._watch = self._deadlines.watch(self._task.timeout.total_seconds(), self._expire)
         try:
@@ -95,6 +97,8 @@ class Attempt:
             else:
                 value = await self._call_in_thread(arguments, threads)
         except asyncio.CancelledError:
+            if runner.cancelling() > self._asked:
+                raise  # not the handler is meant but its slot: the event loop is closing, say
             return self._cut_short()
         except Outcome as outcome:
             return self._as_returned(outcome)
@@ -110,7 +114,11 @@ class Attempt:
     def interrupt(self) -> None:
         """The worker cannot wait any longer: cancel the handler."""
         self._interrupted = True
+        self._cancel_handler()
+
+    def _cancel_handler(self) -> None:
         if self._runner is not None and self._task.is_async:
+            self._asked += 1
             self._runner.cancel()
 
     async def _call_in_thread(
@@ -141,14 +149,13 @@ class Attempt:
             self.delivery.task,
             self._task.timeout,
         )
-        if self._runner is not None and self._task.is_async:
-            self._runner.cancel()
+        self._cancel_handler()
 
     def _forget_cancellation(self) -> None:
         """The slot goes on with the next job: a cancellation was meant for the handler alone."""
-        if self._runner is not None and (self._expired or self._interrupted):
-            while self._runner.cancelling():
-                self._runner.uncancel()
+        while self._runner is not None and self._asked:
+            self._asked -= 1
+            self._runner.uncancel()
 
     def _cut_short(self) -> Settlement:
         if self._expired:
