@@ -8,18 +8,19 @@ from headrace.cli.options import AsJson, DatabaseUrl, Embedded
 
 if TYPE_CHECKING:
     from headrace.ledger.verify import Verdict
+    from headrace.model.finding import Finding
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(short_help="Say what to mend in the database and the workers.")(doctor)
+    app.command(short_help="Say what to mend in the servers and the workers.")(doctor)
     app.command(short_help="Check that nothing is lost and nothing ran twice.")(verify)
 
 
 def doctor(
     database_url: DatabaseUrl = None, embedded: Embedded = False, as_json: AsJson = False
 ) -> None:
-    """Look at the database and the workers and say what to mend.
+    """Look at the database, the workers and, where HEADRACE_REDIS_URL is set, the lane.
 
     Status 1 if a line fails. With --json: {"findings": [{"level", "name", "text", "fix"}, ...]};
     a level is ok, warn or fail.
@@ -28,10 +29,10 @@ def doctor(
 
     from headrace.cli.output import print_json, print_table
     from headrace.cli.session import database
-    from headrace.ledger.doctor import Level, examine
+    from headrace.model.finding import Level
 
     with database(database_url, embedded=embedded) as url:
-        findings = asyncio.run(examine(url))
+        findings = asyncio.run(_examine(url))
     if as_json:
         print_json({"findings": findings})
     else:
@@ -44,6 +45,19 @@ def doctor(
         )
     if any(one.level is Level.FAIL for one in findings):
         raise typer.Exit(1)
+
+
+async def _examine(url: str) -> "list[Finding]":
+    from headrace.config import read_settings
+    from headrace.lanes.redis import doctor as lane_doctor
+    from headrace.ledger.doctor import examine, lane_as_told
+
+    findings = await examine(url)
+    view, ahead = await lane_as_told(url)
+    redis_url = read_settings({}).redis_url
+    if redis_url is None:
+        return findings + lane_doctor.unconfigured(view)
+    return findings + await lane_doctor.examine(redis_url, view, ahead)
 
 
 def verify(
