@@ -5,7 +5,8 @@ import pytest
 
 from headrace.ledger.inspector import LedgerInspector
 from headrace.ledger.queries import Queries
-from headrace.ledger.verify import CHECKS, Verdict, verify
+from headrace.ledger.verify import CHECKS, verify
+from headrace.model.check import Verdict
 from headrace.model.state import Stored
 from jobsmith import Jobsmith, smith_at
 
