@@ -217,8 +217,8 @@ async def test_children_whose_supervisor_is_killed_drain(site: Site) -> None:
     await site.add("hold", 200)
 
     async def all_left() -> bool:
-        count = "SELECT count(*) FROM headrace.worker WHERE reaped_at IS NULL"
-        return await site.sql.fetchval(count) == 0
+        living = await site.sql.fetch("SELECT FROM headrace.worker WHERE reaped_at IS NULL")
+        return not living
 
     async with site.worker() as worker:
         running = await site.gate.visitors(2)
