@@ -30,7 +30,7 @@ async def work(ctx: Context, number: int) -> int: ...
     ("code", "slow"),
     [
         ("import headrace", {"asyncio", "asyncpg", "msgspec", "pydantic", "redis"}),
-        (DEFINING, {"asyncpg", "pydantic_settings", "redis"}),
+        (DEFINING, {"asyncpg", "pydantic", "redis"}),
     ],
 )
 def test_importing_and_defining_import_nothing_slow(code: str, slow: set[str]) -> None:
