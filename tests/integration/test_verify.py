@@ -1,4 +1,3 @@
-from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
@@ -8,19 +7,7 @@ from headrace.ledger.queries import Queries
 from headrace.ledger.verify import CHECKS, verify
 from headrace.model.check import Verdict
 from headrace.model.state import Stored
-from jobsmith import Jobsmith, smith_at
-
-
-@pytest.fixture
-async def smith(database_url: str) -> AsyncIterator[Jobsmith]:
-    async with smith_at(database_url) as smith:
-        yield smith
-
-
-@pytest.fixture
-async def queries(smith: Jobsmith) -> AsyncIterator[Queries]:
-    async with Queries(smith.url) as queries:
-        yield queries
+from jobsmith import Jobsmith
 
 
 async def broken(queries: Queries, *, quiesced: bool = True, repair: bool = False) -> set[str]:
