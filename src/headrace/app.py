@@ -8,14 +8,12 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from datetime import UTC, datetime
 from functools import cached_property
 from types import MappingProxyType, TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import msgspec
 
-from headrace.config import Settings, SettingsArguments, check_names, read_settings
-from headrace.connect import connect
 from headrace.errors import UsageError
 from headrace.handle import JobHandle
 from headrace.model.job import Inserted, Job, NewJob
@@ -24,7 +22,11 @@ from headrace.model.state import State
 from headrace.options import TaskOptions
 from headrace.ports.engine import Engine
 from headrace.results import Results
+from headrace.setting_names import SettingsArguments, check_names
 from headrace.task import JobSpec, Task, TaskDecorator
+
+if TYPE_CHECKING:
+    from headrace.config import Settings
 
 R = TypeVar("R")
 Lifespan = Callable[[], AsyncIterator[None]]
@@ -53,12 +55,14 @@ class Headrace:
         self._started: WeakKeyDictionary[asyncio.AbstractEventLoop, _Started] = WeakKeyDictionary()
 
     @cached_property
-    def settings(self) -> Settings:
+    def settings(self) -> "Settings":
         """The settings, read at the first use.
 
         Raises:
             ConfigError: one is unknown or has a value that cannot be.
         """
+        from headrace.config import read_settings  # noqa: PLC0415 - long to import
+
         return read_settings(self._arguments)
 
     @property
@@ -123,6 +127,8 @@ class Headrace:
             LedgerUnavailable: PostgreSQL cannot be reached.
             SchemaError: the schema is missing, older or newer than the code.
         """
+        from headrace.connect import connect  # noqa: PLC0415 - drivers, when they are needed
+
         loop = asyncio.get_running_loop()
         here = self._started.get(loop)
         if here is None or here.pid != os.getpid():

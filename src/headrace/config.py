@@ -1,10 +1,9 @@
 """Settings: arguments, then HEADRACE_*, then headrace.toml, then pyproject.toml."""
 
 import os
-from collections.abc import Iterable
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import (
@@ -16,7 +15,8 @@ from pydantic_settings import (
 )
 
 from headrace.errors import ConfigError, UsageError
-from headrace.model.duration import Duration, parse_duration
+from headrace.model.duration import parse_duration
+from headrace.setting_names import SettingsArguments, check_names, unknown
 
 _PREFIX = "HEADRACE_"
 _SHORTEST_LEASE = timedelta(seconds=1)
@@ -72,16 +72,6 @@ class Settings(BaseSettings):
         return init_settings, env_settings, toml, pyproject
 
 
-class SettingsArguments(TypedDict, total=False):
-    """The settings that may be given as arguments, as in `Settings`."""
-
-    database_url: str | None
-    redis_url: str | None
-    pool_size: int
-    max_payload: int
-    lease: Duration
-
-
 def read_settings(arguments: SettingsArguments) -> Settings:
     """Read the settings; an argument that is None counts as not given.
 
@@ -95,17 +85,6 @@ def read_settings(arguments: SettingsArguments) -> Settings:
         return Settings(**given)
     except ValidationError as exc:
         raise ConfigError(_sentence(exc)) from exc
-
-
-def check_names(names: Iterable[str]) -> None:
-    """Refuse names of settings that there are not.
-
-    Raises:
-        ConfigError: it names the first one and the nearest known.
-    """
-    for name in names:
-        if name not in Settings.model_fields:
-            raise ConfigError(_unknown(name))
 
 
 def _check_environment() -> None:
@@ -129,14 +108,8 @@ def _sentence(exc: ValidationError) -> str:
     first = exc.errors(include_url=False)[0]
     name = str(first["loc"][0])
     if first["type"] == "extra_forbidden":
-        return _unknown(name)
+        return unknown(name)
     return (
         f'the setting "{name}" has a value that cannot be ({first["msg"]}); change it in the '
         f"arguments, in {_PREFIX}{name.upper()}, or in headrace.toml or pyproject.toml"
     )
-
-
-def _unknown(name: str) -> str:
-    near = get_close_matches(name, Settings.model_fields, 1, 0.5)
-    hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(Settings.model_fields)}"
-    return f'"{name}" is no setting; {hint}'

@@ -11,7 +11,6 @@ from itertools import accumulate
 from typing import Any
 
 import msgspec
-from pydantic import BaseModel, ValidationError
 
 from headrace.errors import BadPayload
 
@@ -26,6 +25,8 @@ _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}.__getitem__
 
 def encode_hook(value: object) -> object:
     """What msgspec cannot encode itself: Pydantic models."""
+    from pydantic import BaseModel  # noqa: PLC0415 - long to import, and seldom needed
+
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", by_alias=True, round_trip=True, warnings="error")
     raise TypeError(f"a {type(value).__qualname__} has no JSON form")
@@ -37,6 +38,8 @@ def decode_hook(kind: type, value: Any) -> object:  # noqa: ANN401 - any JSON va
     Raises:
         ValueError: the value does not fit, in one sentence; msgspec adds where it stands.
     """
+    from pydantic import BaseModel, ValidationError  # noqa: PLC0415 - as above
+
     if isinstance(value, kind):
         return value
     if not issubclass(kind, BaseModel):

@@ -11,6 +11,8 @@ import redis.asyncio
 from headrace import Headrace
 from headrace.ledger.migrate import migrate
 from headrace.ledger.postgres import PostgresLedger
+from headrace.ledger.queries import Queries
+from jobsmith import Jobsmith, smith_at
 from servers import fresh_database
 
 
@@ -61,3 +63,17 @@ async def lane_url(redis_url: str) -> str:
     async with redis.asyncio.from_url(redis_url) as client:
         await client.flushall()
     return redis_url
+
+
+@pytest.fixture
+async def smith(migrated_url: str) -> AsyncIterator[Jobsmith]:
+    """A ledger with one worker."""
+    async with smith_at(migrated_url) as smith:
+        yield smith
+
+
+@pytest.fixture
+async def queries(smith: Jobsmith) -> AsyncIterator[Queries]:
+    """The statements by name, on the jobsmith's ledger."""
+    async with Queries(smith.url) as queries:
+        yield queries

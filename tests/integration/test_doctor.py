@@ -1,7 +1,8 @@
 import asyncpg
 
 from headrace.embedded import EmbeddedPostgres
-from headrace.ledger.doctor import Level, examine
+from headrace.ledger.doctor import examine
+from headrace.model.finding import Level
 from jobsmith import smith_at
 
 

@@ -100,7 +100,7 @@ async def test_nothing_is_lost_when_the_lane_is_flushed(
     @app.task(queue="work")
     async def note(number: int) -> None:
         ran.append(number)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # the handler's work
 
     await app.enqueue_many([note.job(number) for number in range(200)])
     async with working(app), redis.asyncio.from_url(valkey.url) as client:
@@ -125,7 +125,7 @@ async def test_nothing_is_lost_when_the_lane_is_killed_and_comes_back(
     @app.task(queue="work")
     async def note(number: int) -> None:
         ran.append(number)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # the handler's work
 
     await app.enqueue_many([note.job(number) for number in range(100)])
     async with working(app):
@@ -145,7 +145,7 @@ async def test_the_lane_is_switched_off_and_on_by_command_while_jobs_run(
     @app.task(queue="work")
     async def note(ctx: Context, number: int) -> None:
         ran.append((number, ctx.attempt))
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)  # the handler's work
 
     lanes, lane = engine_of(app).ledger.lanes, engine_of(app).lane
     await app.enqueue_many([note.job(number) for number in range(100)])

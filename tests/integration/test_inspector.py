@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -13,21 +12,9 @@ from headrace.ledger.inspector import LedgerInspector
 from headrace.ledger.queries import Queries
 from headrace.model.inspection import BOUND, Answer, JobFilter, QueueCounts
 from headrace.model.state import WAITING, State, Stored
-from jobsmith import HOUR, Jobsmith, smith_at
+from jobsmith import HOUR, Jobsmith
 
 ACTOR = "cli:tester"
-
-
-@pytest.fixture
-async def smith(database_url: str) -> AsyncIterator[Jobsmith]:
-    async with smith_at(database_url) as smith:
-        yield smith
-
-
-@pytest.fixture
-async def queries(smith: Jobsmith) -> AsyncIterator[Queries]:
-    async with Queries(smith.url) as queries:
-        yield queries
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -13,21 +12,9 @@ from headrace.ledger.queries import Queries
 from headrace.ledger.retention import LedgerKeeper
 from headrace.ledger.statements import statement
 from headrace.model.state import State, Stored
-from jobsmith import Jobsmith, smith_at
+from jobsmith import Jobsmith
 
 OLD = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=20)
-
-
-@pytest.fixture
-async def smith(database_url: str) -> AsyncIterator[Jobsmith]:
-    async with smith_at(database_url) as smith:
-        yield smith
-
-
-@pytest.fixture
-async def queries(smith: Jobsmith) -> AsyncIterator[Queries]:
-    async with Queries(smith.url) as queries:
-        yield queries
 
 
 @pytest.fixture

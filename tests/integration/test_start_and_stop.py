@@ -202,7 +202,7 @@ async def test_supervisors(sql: asyncpg.Connection, seed: int) -> None:
     supervisor = Supervisor(life, TASKS)
     async with leaving_nothing(sql):
         running = asyncio.create_task(supervisor.run())
-        await asyncio.sleep(dice.choice([0, 0.001, 0.02, 0.1]))
+        await asyncio.sleep(dice.choice([0, 0.001, 0.02, 0.1]))  # any moment of a start
         supervisor.drain()
         while not running.done():
             supervisor.drain()

@@ -1,25 +1,13 @@
-from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
 
 from headrace.ledger.inspector import LedgerInspector
 from headrace.ledger.queries import Queries
-from headrace.ledger.verify import CHECKS, Verdict, verify
+from headrace.ledger.verify import CHECKS, verify
+from headrace.model.check import Verdict
 from headrace.model.state import Stored
-from jobsmith import Jobsmith, smith_at
-
-
-@pytest.fixture
-async def smith(database_url: str) -> AsyncIterator[Jobsmith]:
-    async with smith_at(database_url) as smith:
-        yield smith
-
-
-@pytest.fixture
-async def queries(smith: Jobsmith) -> AsyncIterator[Queries]:
-    async with Queries(smith.url) as queries:
-        yield queries
+from jobsmith import Jobsmith
 
 
 async def broken(queries: Queries, *, quiesced: bool = True, repair: bool = False) -> set[str]:

@@ -7,6 +7,7 @@ import pytest
 
 from headrace import ConfigError, Headrace
 from headrace.config import Settings, read_settings
+from headrace.setting_names import SettingsArguments
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +88,7 @@ async def test_a_missing_url_is_told_with_its_fix() -> None:
 async def test_a_url_of_something_else_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"begins with 'mysql'; write postgresql://user:password"):
         await Headrace("x", database_url="mysql://root@h/d").start()
+
+
+def test_arguments_have_the_names_of_settings() -> None:
+    assert set(SettingsArguments.__annotations__) == set(Settings.model_fields)

@@ -17,8 +17,24 @@ def test_a_name_that_is_not_there() -> None:
         headrace.Headrcae  # type: ignore[attr-defined]  # noqa: B018 - the case
 
 
-def test_importing_headrace_imports_no_driver() -> None:
-    code = "import sys, headrace; print({'asyncpg', 'pydantic', 'msgspec'} & set(sys.modules))"
+DEFINING = """
+from headrace import Context, Headrace
+app = Headrace("shop", database_url="postgresql://nobody@127.0.0.1:1/none")
+
+@app.task(queue="work")
+async def work(ctx: Context, number: int) -> int: ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "slow"),
+    [
+        ("import headrace", {"asyncio", "asyncpg", "msgspec", "pydantic", "redis"}),
+        (DEFINING, {"asyncpg", "pydantic", "redis"}),
+    ],
+)
+def test_importing_and_defining_import_nothing_slow(code: str, slow: set[str]) -> None:
+    code += f"\nimport sys; print({slow} & set(sys.modules))"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

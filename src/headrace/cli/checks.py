@@ -7,19 +7,21 @@ import typer
 from headrace.cli.options import AsJson, DatabaseUrl, Embedded
 
 if TYPE_CHECKING:
-    from headrace.ledger.verify import Verdict
+    from headrace.ledger.queries import Queries
+    from headrace.model.check import Verdict
+    from headrace.model.finding import Finding
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(short_help="Say what to mend in the database and the workers.")(doctor)
+    app.command(short_help="Say what to mend in the servers and the workers.")(doctor)
     app.command(short_help="Check that nothing is lost and nothing ran twice.")(verify)
 
 
 def doctor(
     database_url: DatabaseUrl = None, embedded: Embedded = False, as_json: AsJson = False
 ) -> None:
-    """Look at the database and the workers and say what to mend.
+    """Look at the database, the workers and, where HEADRACE_REDIS_URL is set, the lane.
 
     Status 1 if a line fails. With --json: {"findings": [{"level", "name", "text", "fix"}, ...]};
     a level is ok, warn or fail.
@@ -28,10 +30,10 @@ def doctor(
 
     from headrace.cli.output import print_json, print_table
     from headrace.cli.session import database
-    from headrace.ledger.doctor import Level, examine
+    from headrace.model.finding import Level
 
     with database(database_url, embedded=embedded) as url:
-        findings = asyncio.run(examine(url))
+        findings = asyncio.run(_examine(url))
     if as_json:
         print_json({"findings": findings})
     else:
@@ -44,6 +46,19 @@ def doctor(
         )
     if any(one.level is Level.FAIL for one in findings):
         raise typer.Exit(1)
+
+
+async def _examine(url: str) -> "list[Finding]":
+    from headrace.config import read_settings
+    from headrace.lanes.redis import doctor as lane_doctor
+    from headrace.ledger.doctor import examine, lane_as_told
+
+    findings = await examine(url)
+    view, ahead = await lane_as_told(url)
+    redis_url = read_settings({}).redis_url
+    if redis_url is None:
+        return findings + lane_doctor.unconfigured(view)
+    return findings + await lane_doctor.examine(redis_url, view, ahead)
 
 
 def verify(
@@ -64,8 +79,10 @@ def verify(
     """Check that the ledger holds what it promises: nothing lost, nothing twice.
 
     Without --quiesced the newest 100,000 jobs are checked, which is cheap enough for every hour.
-    Status 1 if something does not hold. With --json: {"checks": [{"check": {"name", "sentence",
-    "quiesced", "repair"}, "breaches": [{"subject", "detail"}, ...], "repaired"}, ...]}.
+    Where a lane gives out the jobs it is compared with the ledger; what looks wrong is watched for
+    two leases first, since jobs move meanwhile. Status 1 if something does not hold.
+    With --json: {"checks": [{"check": {"name", "sentence", "quiesced", "repair"},
+    "breaches": [{"subject", "detail"}, ...], "repaired"}, ...]}.
     """
     import asyncio
 
@@ -76,7 +93,8 @@ def verify(
 
     async def work(url: str) -> "list[Verdict]":
         async with Queries(url) as queries:
-            return await check(queries, quiesced=quiesced, repair=repair)
+            verdicts = await check(queries, quiesced=quiesced, repair=repair)
+            return verdicts + await _audit(queries, repair=repair)
 
     with database(database_url, embedded=embedded) as url:
         verdicts = asyncio.run(work(url))
@@ -86,6 +104,28 @@ def verify(
         _print_verdicts(verdicts)
     if any(verdict.breaches for verdict in verdicts):
         raise typer.Exit(1)
+
+
+async def _audit(queries: "Queries", *, repair: bool) -> "list[Verdict]":
+    from headrace.cli.output import note
+    from headrace.config import read_settings
+    from headrace.lanes.redis.census import RedisCensus
+    from headrace.ledger.lane_ledger import PostgresLaneLedger
+    from headrace.model.lane_view import Mode
+    from headrace.relay.audit import audit
+
+    ledger = PostgresLaneLedger(queries)
+    settings = read_settings({})
+    if settings.redis_url is None:
+        if (await ledger.view()).mode is Mode.HYBRID:
+            note("the lane that gives out the jobs is not checked: HEADRACE_REDIS_URL is not set")
+        return []
+    lease = settings.lease.total_seconds()
+    census = RedisCensus(settings.redis_url, lease=lease)
+    try:
+        return await audit(ledger, census, patience=2 * lease, repair=repair)
+    finally:
+        await census.close()
 
 
 def _print_verdicts(verdicts: "list[Verdict]") -> None:

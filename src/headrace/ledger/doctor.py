@@ -2,37 +2,20 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from enum import StrEnum
 
 from headrace.errors import LedgerError, SchemaError
 from headrace.ledger import migrate
+from headrace.ledger.lane_ledger import as_view
 from headrace.ledger.queries import Queries
 from headrace.ledger.retention import AHEAD, RETENTION
 from headrace.ledger.rows import Row
+from headrace.model.finding import Finding, Level
+from headrace.model.lane_view import LaneView
 
 _MANY_IN_DEFAULT = 10_000
 _LONG = 600.0
 _CLOCK = 2.0
-
-
-class Level(StrEnum):
-    """How a finding stands."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: what was looked at, how it stands, and the fix where there is one to make."""
-
-    level: Level
-    name: str
-    text: str
-    fix: str = ""
 
 
 async def examine(url: str) -> list[Finding]:
@@ -46,6 +29,21 @@ async def examine(url: str) -> list[Finding]:
             return [*server, schema, *await _partitions(queries), *await _workers(queries)]
     except LedgerError as exc:
         return [Finding(Level.FAIL, "connection", str(exc), "mend the URL or the server")]
+
+
+async def lane_as_told(url: str) -> tuple[LaneView | None, float]:
+    """How the lane is, and the seconds of the ledger's clock before this host's.
+
+    None for the first where the ledger cannot be read.
+    """
+    try:
+        async with Queries(url) as queries:
+            (row,) = await queries.fetch("clock")
+            ahead = row["now"] - time.time()
+            (row,) = await queries.fetch("lane_view")
+            return as_view(row), ahead
+    except LedgerError:
+        return None, 0.0
 
 
 async def _server(queries: Queries) -> list[Finding]:

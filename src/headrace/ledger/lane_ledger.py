@@ -48,6 +48,11 @@ class PostgresLaneLedger:
         rows = await self._queries.fetch("verify_tokens", *_columns(tokens))
         return {(row["id"], row["gen"]) for row in rows}
 
+    async def misfits(self, tokens: Sequence[Token]) -> Mapping[Token, str]:
+        """Those of these entries that a lane should not carry, and why."""
+        rows = await self._queries.fetch("misfits", *_columns(tokens))
+        return {(row["id"], row["gen"]): row["detail"] for row in rows}
+
     async def adopt(self, worker: UUID, hand: Sequence[Delivery]) -> set[Token]:
         """Own in the ledger what was taken from a lane that is off."""
         tokens = [one.token for one in hand]

@@ -1,9 +1,8 @@
 """Checks that the ledger holds what it promises, and repairs where that is safe."""
 
-from dataclasses import dataclass
-
 from headrace.ledger.queries import Queries
 from headrace.ledger.statements import statement
+from headrace.model.check import Breach, Check, Verdict
 
 _WALK = 100_000
 _SHOW = 20
@@ -13,41 +12,7 @@ _TIMEOUT = 3600.0
 _PLANS = {"enable_seqscan": "on", "enable_hashjoin": "on", "enable_mergejoin": "on"}
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Something that must hold.
-
-    Attributes:
-        name: sql/verify_NAME.sql finds what breaks it.
-        sentence: what must hold.
-        quiesced: holds only while nothing comes in, no fault is at work and three leases passed,
-            or costs a scan of all jobs.
-        repair: sql/REPAIR.sql makes it hold again.
-    """
-
-    name: str
-    sentence: str
-    quiesced: bool = False
-    repair: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Breach:
-    """What breaks a check: a job's id or another name, and how."""
-
-    subject: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """A check and what breaks it now, at most 20 of them; `repaired`: they were more before."""
-
-    check: Check
-    breaches: tuple[Breach, ...]
-    repaired: bool = False
-
-
+# sql/verify_NAME.sql finds what breaks a check.
 CHECKS = (
     Check("ends", "A job that is over has an end and no owner, and was settled as it is."),
     Check("attempts", "A live job has an attempt left, a dead one has a reason."),

@@ -56,6 +56,12 @@ class LaneLedger(Protocol):
     async def verify(self, tokens: Sequence[Token]) -> set[Token]:
         """Those that may run: live, of this generation, in nobody's hands."""
 
+    async def misfits(self, tokens: Sequence[Token]) -> Mapping[Token, str]:
+        """Those of these entries that a lane should not carry, and why.
+
+        Read them from the lane before: then the ledger is never behind.
+        """
+
     async def adopt(self, worker: UUID, hand: Sequence[Delivery]) -> set[Token]:
         """Own in the ledger what was taken from a lane that is off; returns what could be had."""
 

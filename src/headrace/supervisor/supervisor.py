@@ -55,7 +55,7 @@ class Supervisor:
             began = time.monotonic()
             status = await self._run_one(place)
             if status == 0 or self._draining.is_set():
-                return max(status, 0)
+                return _exit_status(status)
             if time.monotonic() - began > _STEADY:
                 pause = _SHORTEST_PAUSE
             _log.error(
@@ -84,6 +84,13 @@ class Supervisor:
             return await child.wait()
         finally:
             self._children.discard(child)
+
+
+def _exit_status(status: int) -> int:
+    """A child's end as a shell would tell it; SIGTERM is how it was asked to."""
+    if status == -signal.SIGTERM:
+        return 0
+    return status if status >= 0 else 128 - status
 
 
 def _send(child: asyncio.subprocess.Process, number: signal.Signals) -> None:

@@ -1,0 +1,167 @@
+"""What the doctor says of the lane's server, well and ill."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+from redis.asyncio import Redis
+from typer.testing import CliRunner
+
+from headrace.cli.root import app
+from headrace.embedded import EmbeddedValkey
+from headrace.lanes.redis.doctor import examine, unconfigured
+from headrace.lanes.redis.lane import RedisLane
+from headrace.model.finding import Finding, Level
+from headrace.model.lane_view import LaneView, Mode
+from headrace.testing.lanes.rig import entry
+
+HYBRID = LaneView(3, Mode.HYBRID)
+
+
+@pytest.fixture
+async def lane(valkey: EmbeddedValkey) -> AsyncIterator[RedisLane]:
+    lane = RedisLane(valkey.url)
+    await lane.open_epoch(HYBRID.epoch, grace=0)
+    yield lane
+    await lane.close()
+
+
+@pytest.fixture
+async def client(valkey: EmbeddedValkey) -> AsyncIterator[Redis]:
+    async with Redis.from_url(valkey.url) as client:
+        yield client
+
+
+async def look(
+    url: str, view: LaneView | None = HYBRID, ledger_ahead: float = 0.0
+) -> dict[str, Finding]:
+    return {one.name: one for one in await examine(url, view, ledger_ahead)}
+
+
+async def test_a_lane_that_is_well(lane: RedisLane, valkey: EmbeddedValkey) -> None:
+    worker = uuid4()
+    await lane.beat(3, worker, (), 0)
+    await lane.put(3, [entry() for _ in range(5)] + [entry(delay=60, queue="later")])
+    assert len((await lane.take(3, worker, "mail", 1, 2)).deliveries) == 2
+    found = await look(valkey.url)
+    assert {one.level for one in found.values()} == {Level.OK}
+    assert found["lane server"].text.startswith("Valkey ")
+    assert str(urlsplit(valkey.url).password) not in str(found)
+    assert found["lane epoch"].text == "3, as in the ledger"
+    assert found["lane jobs"].text == "3 ready, 1 delayed, 2 leased"
+
+
+async def test_an_evicting_server_fails_with_its_fix(valkey: EmbeddedValkey, client: Redis) -> None:
+    await client.config_set("maxmemory-policy", "allkeys-lru")
+    policy = (await look(valkey.url))["lane policy"]
+    assert policy.level is Level.FAIL
+    assert "allkeys-lru" in policy.text
+    assert "noeviction" in policy.fix
+
+
+async def test_memory_is_compared_with_its_bound(valkey: EmbeddedValkey, client: Redis) -> None:
+    assert "without maxmemory" in (await look(valkey.url))["lane memory"].text
+    await client.config_set("maxmemory", "100mb")
+    memory = (await look(valkey.url))["lane memory"]
+    assert (memory.level, "of 100.0" in memory.text) == (Level.OK, True)
+    await client.config_set("maxmemory", "1mb")
+    assert (await look(valkey.url))["lane memory"].level is Level.WARN
+
+
+async def test_clocks_that_stand_apart(valkey: EmbeddedValkey) -> None:
+    clock = (await look(valkey.url, ledger_ahead=60.0))["lane clock"]
+    assert (clock.level, "-60.0 s" in clock.text) == (Level.WARN, True)
+
+
+@pytest.mark.usefixtures("lane")
+async def test_an_epoch_that_is_not_the_ledgers(valkey: EmbeddedValkey) -> None:
+    epoch = (await look(valkey.url, LaneView(4, Mode.HYBRID)))["lane epoch"]
+    assert (epoch.level, "the ledger is at 4" in epoch.text) == (Level.FAIL, True)
+    valkey.stop()
+    valkey.start()
+    epoch = (await look(valkey.url))["lane epoch"]
+    assert (epoch.level, "last start" in epoch.text) == (Level.FAIL, True)
+
+
+@pytest.mark.usefixtures("lane")
+async def test_a_flushed_lane(valkey: EmbeddedValkey, client: Redis) -> None:
+    await client.flushall()
+    epoch = (await look(valkey.url))["lane epoch"]
+    assert (epoch.level, epoch.text.startswith("none")) == (Level.FAIL, True)
+
+
+@pytest.mark.parametrize(
+    ("view", "words"),
+    [
+        (LaneView(3, Mode.REBUILD), "rebuild"),
+        (LaneView(3, Mode.DIRECT), "though a lane is configured"),
+        (LaneView(3, Mode.DIRECT, held=True), "by command"),
+    ],
+)
+async def test_other_modes_are_told(view: LaneView, words: str, valkey: EmbeddedValkey) -> None:
+    found = await look(valkey.url, view)
+    assert (found["lane mode"].level, words in found["lane mode"].text) == (Level.WARN, True)
+    assert "lane epoch" not in found
+
+
+async def test_without_a_ledger_only_the_server_is_judged(valkey: EmbeddedValkey) -> None:
+    assert list(await look(valkey.url, None)) == ["lane server", "lane policy", "lane memory"]
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("redis://:secret@127.0.0.1:1", "127.0.0.1:1 cannot be reached"),
+        ("redis://:sec/ret@127.0.0.1:1", "write redis://"),
+        ("secret://secret", "write redis://"),
+    ],
+)
+async def test_a_server_that_is_not_there(url: str, words: str) -> None:
+    (finding,) = await examine(url, HYBRID, 0.0)
+    assert finding.level is Level.FAIL
+    assert words in finding.text
+    assert "sec" not in finding.text.replace("seconds", "")
+
+
+async def test_a_wrong_password_is_not_told(valkey: EmbeddedValkey) -> None:
+    wrong = valkey.url.replace(f":{urlsplit(valkey.url).password}@", ":wrong@")
+    (finding,) = await examine(wrong, HYBRID, 0.0)
+    assert "refused user or password" in finding.text
+    assert "wrong" not in finding.text
+
+
+def test_a_lane_without_its_url_is_noticed() -> None:
+    assert unconfigured(None) == unconfigured(LaneView(3, Mode.DIRECT)) == []
+    (finding,) = unconfigured(HYBRID)
+    assert finding.level is Level.WARN
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """The command, as a person gives it."""
+
+    database_url: str
+    redis_url: str | None
+
+    def __call__(self) -> tuple[int, dict[str, dict[str, str]]]:
+        runner = CliRunner(
+            env={"HEADRACE_DATABASE_URL": self.database_url, "HEADRACE_REDIS_URL": self.redis_url}
+        )
+        result = runner.invoke(app, ["doctor", "--json"])
+        findings = json.loads(result.stdout)["findings"]
+        return result.exit_code, {one["name"]: one for one in findings}
+
+
+def test_the_command(migrated_url: str, valkey: EmbeddedValkey) -> None:
+    status, found = Doctor(migrated_url, valkey.url)()
+    assert (status, found["lane mode"]["level"]) == (0, "warn")
+    status, found = Doctor(migrated_url, None)()
+    assert (status, [name for name in found if name.startswith("lane")]) == (0, [])
+    password = str(urlsplit(valkey.url).password)
+    valkey.stop()
+    status, found = Doctor(migrated_url, valkey.url)()
+    assert (status, found["lane server"]["level"]) == (1, "fail")
+    assert password not in str(found)
