@@ -13,7 +13,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from chaos.crashpoints import CrashPoint, armed, crash_points_of_this_process
-from chaos.direct_twins import DIRECT_TWINS
+from chaos.ledger_twins import LEDGER_TWINS, no_services
 from chaos.events import (
     CrashPointReached,
     EnqueueCalled,
@@ -27,6 +27,8 @@ from chaos.events import (
 )
 from chaos.history import History, now_ns, read_history
 from chaos.holdpoints import held
+from chaos.lane_twins import LANE_TWINS
+from chaos.processes.lane_stage import RecordedLaneLedger, lanes_with
 from chaos.processes.tasks import Middle
 from chaos.twins import apply_twin_of_this_process, swap_method
 from headrace import connect
@@ -43,6 +45,7 @@ from headrace.worker.worker import Worker
 
 FOLDER = "HEADRACE_CHAOS_FOLDER"
 PREFETCH = "HEADRACE_CHAOS_PREFETCH"
+ALONE = "HEADRACE_CHAOS_ALONE"
 T = TypeVar("T")
 TOLD = {
     Stored.COMPLETED: Outcome.COMPLETE,
@@ -77,7 +80,7 @@ def set_stage() -> Stage:
     reached = {e.name for e in read_history(folder) if isinstance(e, CrashPointReached)}
     points = [point for point in crash_points_of_this_process() if point.name not in reached]
     stage = Stage(History(folder), points)
-    apply_twin_of_this_process(DIRECT_TWINS)
+    apply_twin_of_this_process({**LEDGER_TWINS, **LANE_TWINS})
     witness = Witness(stage.history)
     _record_ledger(stage, witness)
     _record_transactions(stage, witness)
@@ -85,6 +88,8 @@ def set_stage() -> Stage:
     _record_runs(stage.history)
     if prefetch := os.environ.get(PREFETCH):
         _put(node, "Worker", partial(Worker, prefetch=int(prefetch)))
+    if os.environ.get(ALONE):
+        _put(node, "services", no_services)
     return stage
 
 
@@ -180,9 +185,12 @@ def _record_ledger(stage: Stage, witness: Witness) -> None:
     def ledger(url: str, *, size: int) -> PostgresLedger:
         recorded = RecordedLedger(url, size=size)
         recorded.witness = witness
+        lanes = RecordedLaneLedger(recorded._queries, stage.history)
+        _put(recorded, "_lanes", stage.around("lanes", lanes))
         return stage.around("ledger", recorded)
 
     _put(connect, "PostgresLedger", ledger)
+    _put(connect, "RedisLane", lanes_with(stage.around))
 
 
 def _record_transactions(stage: Stage, witness: Witness) -> None:

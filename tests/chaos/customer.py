@@ -1,0 +1,30 @@
+"""The runner itself as a producer."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+
+from chaos.events import EnqueueReturned
+from chaos.history import History
+from chaos.processes.tasks import QUEUE
+from headrace import Headrace, JobHandle
+
+
+@dataclass(frozen=True)
+class Customer:
+    """Enqueues jobs from the runner."""
+
+    app: Headrace
+    history: History
+    orders: Iterator[int] = field(default_factory=count)
+
+    async def ask(
+        self, kind: str, jobs: int = 1, *, queue: str = QUEUE, seconds: float = 0.0
+    ) -> list[JobHandle[object]]:
+        """Enqueue jobs of one kind that take so long."""
+        task = self.app.tasks[kind].options(queue=queue)
+        orders = [f"{queue} {next(self.orders)}" for _ in range(jobs)]
+        handles = await self.app.enqueue_many([task.job(one, seconds) for one in orders])
+        for handle in handles:
+            self.history.append(EnqueueReturned(job=str(handle.id)))
+        return handles

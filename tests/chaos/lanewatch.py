@@ -1,0 +1,101 @@
+"""The lane of a run, as the runner sees it: opened before, watched for new epochs, counted."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+from redis.asyncio import Redis
+
+from chaos.events import LeaseLost
+from chaos.faultplan import POLL_SECONDS
+from chaos.history import History
+from headrace.lanes.redis.keys import Keys
+from headrace.lanes.redis.lane import RedisLane
+from headrace.ledger.postgres import PostgresLedger
+from headrace.model.lane_view import Mode
+from headrace.relay.relay import Relay
+
+KEYS = Keys("main")
+CALM = "SELECT mode = 'hybrid' AND calm FROM headrace.lane"
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+async def open_lane(database_url: str, redis_url: str) -> None:
+    """Empty the server, let the ledger go over to its lane, and let a minute pass."""
+    async with Redis.from_url(redis_url) as client:
+        await client.flushall()
+    ledger, lane = PostgresLedger(database_url), RedisLane(redis_url)
+    await ledger.open()
+    await lane.open()
+    try:
+        # Its time as the leader is over at once, for those of the run.
+        relay = Relay(ledger.lanes, lane, lease=0.0, grace=0.0)
+        while (await ledger.lanes.view()).mode is not Mode.HYBRID:
+            await relay.poll()
+    finally:
+        await lane.close()
+        await ledger.close()
+    await trust(redis_url)
+
+
+async def trust(redis_url: str) -> None:
+    """End the time in which all is given out flagged, as a minute would; then flags count."""
+    async with Redis.from_url(redis_url) as client:
+        await client.hdel(_text(KEYS.meta), "suspect")
+
+
+async def leased(redis_url: str) -> int:
+    """How many entries are in workers' hands."""
+    async with Redis.from_url(redis_url) as client:
+        workers = await client.zrange(_text(KEYS.workers), 0, -1)
+        return sum([await client.hlen(_text(KEYS.held(worker))) for worker in workers])
+
+
+async def carried(redis_url: str) -> int:
+    """How many entries there are."""
+    async with Redis.from_url(redis_url) as client:
+        count: int = await client.hlen(_text(KEYS.jobs))
+        return count
+
+
+@asynccontextmanager
+async def epochs_told(database_url: str, history: History) -> AsyncIterator[None]:
+    """Write down, all through each rebuild, that leases end.
+
+    Whoever held something under the epoch before may start it for a while; whoever gets it next
+    does so at the end of the grace. No single moment lies between the two for certain.
+    """
+    watch = asyncio.create_task(_watch(database_url, history))
+    try:
+        yield
+    finally:
+        watch.cancel()
+        await asyncio.wait([watch])
+    if not watch.cancelled():
+        watch.result()
+
+
+async def _watch(database_url: str, history: History) -> None:
+    calm = True
+    while True:
+        try:
+            connection = await asyncpg.connect(database_url)
+            try:
+                while True:
+                    calm = await connection.fetchval(CALM)
+                    await _tell(history, calm=calm)
+            finally:
+                connection.terminate()
+        except AWAY:
+            await _tell(history, calm=calm)
+
+
+async def _tell(history: History, *, calm: bool) -> None:
+    if not calm:
+        history.append(LeaseLost(cause="epoch"))
+    await asyncio.sleep(POLL_SECONDS)
+
+
+def _text(key: bytes) -> str:
+    return key.decode("latin-1")
