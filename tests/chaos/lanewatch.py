@@ -8,7 +8,7 @@ import asyncpg
 from redis.asyncio import Redis
 
 from chaos.events import LeaseLost
-from chaos.faultplan import POLL_SECONDS
+from chaos.faultplan import POLL_SECONDS, until
 from chaos.history import History
 from headrace.lanes.redis.keys import Keys
 from headrace.lanes.redis.lane import RedisLane
@@ -22,7 +22,7 @@ AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 async def open_lane(database_url: str, redis_url: str) -> None:
-    """Empty the server, let the ledger go over to its lane, and let a minute pass."""
+    """Empty the server and let the ledger go over to its lane."""
     async with Redis.from_url(redis_url) as client:
         await client.flushall()
     ledger, lane = PostgresLedger(database_url), RedisLane(redis_url)
@@ -36,27 +36,36 @@ async def open_lane(database_url: str, redis_url: str) -> None:
     finally:
         await lane.close()
         await ledger.close()
-    await trust(redis_url)
 
 
 async def trust(redis_url: str) -> None:
-    """End the time in which all is given out flagged, as a minute would; then flags count."""
+    """End the time in which all is given out flagged."""
     async with Redis.from_url(redis_url) as client:
         await client.hdel(_text(KEYS.meta), "suspect")
 
 
-async def leased(redis_url: str) -> int:
-    """How many entries are in workers' hands."""
+async def until_leased(redis_url: str, jobs: int) -> None:
+    """Wait until so many entries are in workers' hands."""
     async with Redis.from_url(redis_url) as client:
-        workers = await client.zrange(_text(KEYS.workers), 0, -1)
-        return sum([await client.hlen(_text(KEYS.held(worker))) for worker in workers])
+
+        async def so_many() -> bool:
+            count = 0
+            for worker in await client.zrange(_text(KEYS.workers), 0, -1):
+                assert isinstance(worker, bytes)
+                count += await client.hlen(_text(KEYS.held(worker)))
+            return count == jobs
+
+        await until(so_many, within=20, what=f"{jobs} entries leased")
 
 
-async def carried(redis_url: str) -> int:
-    """How many entries there are."""
+async def until_carried(redis_url: str, entries: int, within: float) -> None:
+    """Wait until there are so many entries."""
     async with Redis.from_url(redis_url) as client:
-        count: int = await client.hlen(_text(KEYS.jobs))
-        return count
+
+        async def so_many() -> bool:
+            return bool(await client.hlen(_text(KEYS.jobs)) == entries)
+
+        await until(so_many, within=within, what=f"{entries} entries in the lane")
 
 
 @asynccontextmanager

@@ -69,9 +69,14 @@ async def a_zombie_holds_unstarted_jobs(site: Site) -> None:
 
 async def a_beat_overtakes_the_reply_of_a_claim(site: Site) -> None:
     """The reply of a claim is under way while beats pass and another worker asks for jobs."""
+    await a_beat_overtakes_the_reply(site, hold="ledger.claim:after:1")
+
+
+async def a_beat_overtakes_the_reply(site: Site, hold: str) -> None:
+    """The same with any call that gives jobs."""
     async with site.customer() as customer:
         await customer.ask("quick")
-    async with site.fleet(site.worker("first", hold="ledger.claim:after:1")) as fleet:
+    async with site.fleet(site.worker("first", hold=hold)) as fleet:
         await site.seen(HoldReached)
         await site.ledger_says(BEATEN.format(n=2))
         fleet.add(site.worker("second"))

@@ -131,9 +131,12 @@ class Site:
         }
         return self._role(name, "worker", processes, crash, more)
 
-    def producer(self, *, processes: int = 1, crash: str = "", hold: str = "") -> Role:
-        """Processes that enqueue in every way until SIGTERM."""
-        return self._role("producer", "producer", processes, crash, {holdpoints.VARIABLE: hold})
+    def producer(
+        self, *, processes: int = 1, crash: str = "", hold: str = "", live: int = 300
+    ) -> Role:
+        """Processes that enqueue in every way until SIGTERM, while no more jobs are live."""
+        more = {holdpoints.VARIABLE: hold, "HEADRACE_CHAOS_LIVE": str(live)}
+        return self._role("producer", "producer", processes, crash, more)
 
     def services(
         self, *, processes: int = 1, crash: str = "", hold: str = "", name: str = "services"
@@ -215,12 +218,18 @@ class Site:
         """Wait until so many jobs are in workers' hands."""
         if self.redis_url is None:
             return await self.ledger_says(OWNED.format(n=jobs))
-        url = self.redis_url
+        await lanewatch.until_leased(self.redis_url, jobs)
+        return None
 
-        async def enough() -> bool:
-            return await lanewatch.leased(url) == jobs
+    async def trust(self) -> None:
+        """End the lane's time of suspicion, as a minute would: from now on flags count."""
+        assert self.redis_url is not None
+        await lanewatch.trust(self.redis_url)
 
-        await until(enough, within=20, what=f"{jobs} jobs given out by the lane")
+    async def lane_has(self, entries: int, within: float = 20.0) -> None:
+        """Wait until the lane has so many entries."""
+        assert self.redis_url is not None
+        await lanewatch.until_carried(self.redis_url, entries, within)
 
     async def ledger_says(self, sql: str, within: float = 20.0) -> None:
         """Wait until a query of the ledger gives a true value."""

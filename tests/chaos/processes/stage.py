@@ -13,7 +13,6 @@ from typing import TypeVar
 from uuid import UUID
 
 from chaos.crashpoints import CrashPoint, armed, crash_points_of_this_process
-from chaos.ledger_twins import LEDGER_TWINS, no_services
 from chaos.events import (
     CrashPointReached,
     EnqueueCalled,
@@ -28,6 +27,7 @@ from chaos.events import (
 from chaos.history import History, now_ns, read_history
 from chaos.holdpoints import held
 from chaos.lane_twins import LANE_TWINS
+from chaos.ledger_twins import LEDGER_TWINS, no_services
 from chaos.processes.lane_stage import RecordedLaneLedger, lanes_with
 from chaos.processes.tasks import Middle
 from chaos.twins import apply_twin_of_this_process, swap_method
@@ -41,6 +41,7 @@ from headrace.worker import worker as worker_module
 from headrace.worker.attempt import Attempt
 from headrace.worker.executor import Executor
 from headrace.worker.hand import Hand
+from headrace.worker.settler import Settler
 from headrace.worker.worker import Worker
 
 FOLDER = "HEADRACE_CHAOS_FOLDER"
@@ -216,17 +217,23 @@ def _record_hands(stage: Stage) -> None:
 
 
 def _record_runs(history: History) -> None:
-    conclude = Executor._conclude
+    conclude, add = Executor._conclude, Settler.add
 
-    async def recorded(
+    def ended(worker: UUID, token: Token) -> None:
+        history.append(RunEnded(job=str(token[0]), gen=token[1], worker=str(worker)))
+
+    async def concluded(
         self: Executor, hand: Hand, attempt: Attempt, settlement: Settlement
     ) -> Settlement | None:
-        history.append(
-            RunEnded(job=str(settlement.id), gen=settlement.gen, worker=str(hand.worker))
-        )
+        ended(hand.worker, attempt.delivery.token)
         return await conclude(self, hand, attempt, settlement)
 
-    swap_method(Executor, "_conclude", recorded)
+    def added(self: Settler, worker: UUID, delivery: Delivery, settlement: Settlement) -> None:
+        ended(worker, delivery.token)
+        add(self, worker, delivery, settlement)
+
+    swap_method(Executor, "_conclude", concluded)
+    swap_method(Settler, "add", added)
 
 
 def _put(owner: object, name: str, replacement: object) -> None:
