@@ -12,13 +12,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from redis.asyncio import Redis
-
 from chaos import ledger_scenarios
 from chaos.dialects import RedisDialect
 from chaos.events import EnqueueReturned, HoldReached, LeaseLost, Settled, StartChecked
 from chaos.faultplan import until
-from chaos.history import History
 from chaos.ledger_scenarios import JUDGED, OVER, UNFINISHED_AFTER
 from chaos.proxy import Proxy
 from chaos.site import Site
@@ -137,24 +134,24 @@ async def a_transaction_commits_behind_the_walk(site: Site, _server: EmbeddedVal
                 await site.quiet(within=UNFINISHED_AFTER)
 
 
-async def the_lane_is_flushed_in_the_only_attempt(site: Site, server: EmbeddedValkey) -> None:
+async def the_lane_is_flushed_in_the_only_attempt(site: Site, _server: EmbeddedValkey) -> None:
     """A worker dies in the run of a job that may start once, and the lane loses its data."""
     async with site.customer() as customer:
         await customer.ask("once")
     mortal = site.worker(crash="handler.reach:before:1", alone=True)
     async with site.fleet(site.services(), mortal):
         await site.reached("handler.reach:before")
-        await flush(site, server)
+        await site.flush()
         await site.quiet(within=UNFINISHED_AFTER)
 
 
-async def the_lane_is_flushed_in_a_run(site: Site, server: EmbeddedValkey) -> None:
+async def the_lane_is_flushed_in_a_run(site: Site, _server: EmbeddedValkey) -> None:
     """The lane loses its data while a job runs; before it ends, another worker comes."""
     async with site.customer() as customer:
         await customer.ask("slow", seconds=4.0)
     async with site.fleet(site.services(), site.worker("first", alone=True)) as fleet:
         await site.seen(StartChecked)
-        await flush(site, server)
+        await site.flush()
         await site.ledger_says(ANEW)
         fleet.add(site.worker("second", hold="lanes.verify:after:1", alone=True))
 
@@ -193,14 +190,6 @@ async def the_lane_comes_back_as_it_was(site: Site, server: EmbeddedValkey) -> N
         await site.ledger_says(ANEW)
         await customer.ask("quick")
         await site.quiet(within=UNFINISHED_AFTER)
-
-
-async def flush(site: Site, server: EmbeddedValkey) -> None:
-    """Let the lane lose its data."""
-    with History(site.history) as history:
-        history.append(LeaseLost(cause="flush"))
-    async with Redis.from_url(server.url) as client:
-        await client.flushall()
 
 
 @contextmanager

@@ -23,8 +23,7 @@ AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 async def open_lane(database_url: str, redis_url: str) -> None:
     """Empty the server and let the ledger go over to its lane."""
-    async with Redis.from_url(redis_url) as client:
-        await client.flushall()
+    await flush(redis_url)
     ledger, lane = PostgresLedger(database_url), RedisLane(redis_url)
     await ledger.open()
     await lane.open()
@@ -36,6 +35,12 @@ async def open_lane(database_url: str, redis_url: str) -> None:
     finally:
         await lane.close()
         await ledger.close()
+
+
+async def flush(redis_url: str) -> None:
+    """Empty the server."""
+    async with Redis.from_url(redis_url) as client:
+        await client.flushall()
 
 
 async def trust(redis_url: str) -> None:

@@ -14,7 +14,7 @@ import asyncpg
 from chaos import crashpoints, holdpoints, lanewatch, twins
 from chaos.checker import LedgerJob, Violation, check
 from chaos.customer import Customer
-from chaos.events import AnyEvent, CrashPointReached, StartChecked
+from chaos.events import AnyEvent, CrashPointReached, LeaseLost, StartChecked
 from chaos.faultplan import until
 from chaos.fleet import Fleet, Member, Role
 from chaos.history import History, now_ns, read_history
@@ -220,6 +220,13 @@ class Site:
             return await self.ledger_says(OWNED.format(n=jobs))
         await lanewatch.until_leased(self.redis_url, jobs)
         return None
+
+    async def flush(self) -> None:
+        """Let the lane lose its data."""
+        assert self.redis_url is not None
+        with History(self.history) as history:
+            history.append(LeaseLost(cause="flush"))
+        await lanewatch.flush(self.redis_url)
 
     async def trust(self) -> None:
         """End the lane's time of suspicion, as a minute would: from now on flags count."""
