@@ -1,5 +1,6 @@
 """The runner itself as a producer."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -8,6 +9,7 @@ from chaos.events import EnqueueReturned
 from chaos.history import History
 from chaos.processes.tasks import QUEUE
 from headrace import Headrace, JobHandle
+from headrace.engines.ledgered import LedgeredEngine
 
 
 @dataclass(frozen=True)
@@ -27,4 +29,12 @@ class Customer:
         handles = await self.app.enqueue_many([task.job(one, seconds) for one in orders])
         for handle in handles:
             self.history.append(EnqueueReturned(job=str(handle.id)))
+        await self._put_through()
         return handles
+
+    async def _put_through(self) -> None:
+        """Wait for the puts behind the inserts; what had not left yet would be the relay's."""
+        engine = self.app.engine
+        assert isinstance(engine, LedgeredEngine)
+        while engine.lane is not None and engine._through._flight is not None:
+            await asyncio.wait([engine._through._flight])
