@@ -18,7 +18,12 @@ from headrace.relay.relay import Relay
 
 KEYS = Keys("main")
 CALM = "SELECT mode = 'hybrid' AND calm FROM headrace.lane"
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+AWAY = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 
 async def open_lane(database_url: str, redis_url: str) -> None:
