@@ -14,10 +14,12 @@ from headrace.lanes.redis.keys import Keys
 from headrace.lanes.redis.lane import RedisLane
 from headrace.ledger.postgres import PostgresLedger
 from headrace.model.lane_view import Mode
+from headrace.ports.lane_ledger import LaneLedger
 from headrace.relay.relay import Relay
+from headrace.relay.switch import switch_off
 
 KEYS = Keys("main")
-CALM = "SELECT mode = 'hybrid' AND calm FROM headrace.lane"
+CALM = "SELECT calm FROM headrace.lane"
 AWAY = (
     OSError,
     asyncpg.PostgresError,
@@ -29,14 +31,26 @@ AWAY = (
 async def open_lane(database_url: str, redis_url: str) -> None:
     """Empty the server and let the ledger go over to its lane."""
     await flush(redis_url)
+    async with _both(database_url, redis_url) as (ledger, lane):
+        # Its time as the leader is over at once, for those of the run.
+        relay = Relay(ledger, lane, lease=0.0, grace=0.0)
+        while (await ledger.view()).mode is not Mode.HYBRID:
+            await relay.poll()
+
+
+async def close_lane(database_url: str, redis_url: str) -> None:
+    """Switch to direct mode, as an operator does."""
+    async with _both(database_url, redis_url) as (ledger, lane):
+        await switch_off(ledger, lane)
+
+
+@asynccontextmanager
+async def _both(database_url: str, redis_url: str) -> AsyncIterator[tuple[LaneLedger, RedisLane]]:
     ledger, lane = PostgresLedger(database_url), RedisLane(redis_url)
     await ledger.open()
-    await lane.open()
     try:
-        # Its time as the leader is over at once, for those of the run.
-        relay = Relay(ledger.lanes, lane, lease=0.0, grace=0.0)
-        while (await ledger.lanes.view()).mode is not Mode.HYBRID:
-            await relay.poll()
+        await lane.open()
+        yield ledger.lanes, lane
     finally:
         await lane.close()
         await ledger.close()

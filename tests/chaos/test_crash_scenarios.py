@@ -2,6 +2,7 @@
 
 import pytest
 
+from chaos import lanewatch
 from chaos.fleet import Role
 from chaos.processes.tasks import QUEUE
 from chaos.site import Mode, Site
@@ -79,6 +80,8 @@ JUDGING = ("ledger.watch:after", "ledger.judge:before", "ledger.judge:after", "l
 MENDING = (
     "lanes.snapshot:after",
     "lanes.walk:after",
+    "lanes.sweep:before",
+    "lanes.sweep:after",
     "lane.expired:before",
     "lane.expired:after",
     "lanes.bump:before",
@@ -100,6 +103,8 @@ REBUILDING = (
     "lanes.calm:before",
     "lanes.calm:after",
 )
+# Told by its beat that the lane is off, a worker tells the ledger what it runs.
+ADOPTING = ("lanes.adopt:before", "lanes.adopt:after")
 PRODUCING = ["ledger.insert:before", "ledger.insert:after", "ledger.insert_in:after"]
 PUTTING = ["lane.put:before", "lane.put:after"]
 JOBS = 6
@@ -161,6 +166,22 @@ async def test_relays_killed_at_each_point_of_a_rebuild(site: Site) -> None:
     verdict = await site.verdict()
     assert not verdict.violations, str(verdict)
     assert verdict.summary.leases_lost["epoch"] > 0
+
+
+@hybrid
+async def test_a_worker_killed_when_the_lane_is_switched_off(site: Site) -> None:
+    async with site.customer(*ADOPTING) as customer:
+        for point in ADOPTING:
+            await customer.ask("slow", JOBS, queue=point, seconds=1.0)
+    armed = [worker_armed_at(site, point) for point in ADOPTING]
+    async with site.fleet(*armed):
+        await site.started(len(ADOPTING))
+        assert site.redis_url is not None
+        await lanewatch.close_lane(site.database_url, site.redis_url)
+        await site.reached(*ADOPTING)
+        await site.quiet(within=30)
+    verdict = await site.verdict()
+    assert not verdict.violations, str(verdict)
 
 
 async def run_after(
