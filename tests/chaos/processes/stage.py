@@ -47,6 +47,10 @@ from headrace.worker.worker import Worker
 FOLDER = "HEADRACE_CHAOS_FOLDER"
 PREFETCH = "HEADRACE_CHAOS_PREFETCH"
 ALONE = "HEADRACE_CHAOS_ALONE"
+UNHAPPY = """
+    SELECT job_id, gen FROM headrace.job_event
+    WHERE actor = 'worker:' || $1::uuid AND job_id = ANY ($2::uuid[])
+"""
 T = TypeVar("T")
 TOLD = {
     Stored.COMPLETED: Outcome.COMPLETE,
@@ -106,23 +110,26 @@ class Witness:
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self._first: dict[tuple[UUID, int], Outcome] = {}
-        self._found: set[tuple[UUID, int]] = set()
+        self._found: dict[Token, Outcome] = {}
 
     def asked(self, worker: UUID, settlements: Iterable[Settlement]) -> None:
         """Outcomes are about to be sent."""
         for one in settlements:
-            self._first.setdefault((one.id, one.gen), told(one))
             self._note(SettleSent, worker, one, outcome=told(one))
 
-    def found(self, settlements: Iterable[Settlement]) -> None:
-        """What was said first of these attempts had been accepted, and its reply lost."""
-        self._found.update((one.id, one.gen) for one in settlements)
+    def found(self, settlements: Iterable[Settlement], unhappy: set[Token]) -> None:
+        """These attempts had been settled, and the reply was lost.
+
+        A completion in the handler's transaction may be followed by a retry, if its own reply is
+        lost. Which of the two is in is for the ledger to say: it remembers all that was not happy.
+        """
+        for one in settlements:
+            token = (one.id, one.gen)
+            self._found[token] = told(one) if token in unhappy else Outcome.COMPLETE
 
     def answered(self, worker: UUID, settlement: Settlement, *, accepted: bool) -> None:
         """The ledger accepted an outcome or refused it."""
-        token = (settlement.id, settlement.gen)
-        outcome = self._first[token] if token in self._found else told(settlement)
+        outcome = self._found.get((settlement.id, settlement.gen), told(settlement))
         self._note(Settled, worker, settlement, outcome=outcome, accepted=accepted)
 
     def _note(
@@ -151,7 +158,10 @@ class RecordedLedger(PostgresLedger):
 
     async def _settled_before(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
         known = await super()._settled_before(worker, batch)
-        self.witness.found(one for one in batch if (one.id, one.gen) in known)
+        async with self._queries.connection() as connection:
+            rows = await connection.fetch(UNHAPPY, worker, [job_id for job_id, _ in known])
+        unhappy = {(row["job_id"], row["gen"]) for row in rows}
+        self.witness.found((one for one in batch if (one.id, one.gen) in known), unhappy)
         return known
 
     async def judge(self, worker: UUID, beats: int) -> bool:
