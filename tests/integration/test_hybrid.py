@@ -22,6 +22,7 @@ from headrace.model.lane_view import Mode
 from headrace.relay.relay import Relay
 from headrace.relay.services import services
 from headrace.relay.switch import switch_off, switch_on
+from headrace.testing.lanes.rig import entry
 from headrace.worker.worker import Worker
 
 LEASE = 1.5
@@ -293,3 +294,15 @@ async def test_a_backlog_larger_than_the_lane_is_refilled_in_order(
         await relay.loop.stop()
         await small.close()
     assert sorted(ran) == list(range(1000))
+
+
+async def test_a_stale_entry_leaves_the_lane_whenever_its_taker_beats(app: Headrace) -> None:
+    """A beat right after the take gives back nothing that the ledger refused."""
+    engine = engine_of(app)
+    lane, epoch, worker = engine.lane, engine.view.epoch, uuid4()
+    assert lane is not None
+    await engine.register(worker, "here", 1, ["work"])
+    await lane.put(epoch, [entry(queue="work")])  # the ledger has no such job
+    assert (await engine.take(worker, "work", 1, 10)).deliveries == []
+    await lane.beat(epoch, worker, (), 1)
+    assert sum((await lane.depth(epoch, "work")).ready.values()) == 0
