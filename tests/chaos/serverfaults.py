@@ -1,6 +1,7 @@
-"""Faults of PostgreSQL and of the way to it, for random runs."""
+"""Faults of PostgreSQL and of the way to a server, for random runs."""
 
 import asyncio
+from collections.abc import Iterable
 
 import asyncpg
 
@@ -32,27 +33,27 @@ def faults_of_postgres(server: EmbeddedPostgres) -> list[Fault]:
     return [call("backends", terminate, weight=3), call("restart", restart, weight=1)]
 
 
-def faults_of_the_way(proxy: Proxy) -> list[Fault]:
-    """Connections are reset, held, half-open or slow; replies to statements are lost."""
+def faults_of_the_way(proxy: Proxy, to: str, replies: Iterable[bytes]) -> list[Fault]:
+    """Connections to a server are reset, held, half-open or slow; replies to calls are lost."""
 
     async def cut() -> None:
         proxy.cut()
 
     async def lose_replies() -> None:
-        for first_words in REPLIES:
-            proxy.drop_next_reply(first_words)
+        for words in replies:
+            proxy.drop_next_reply(words)
 
     return [
-        call("cut", cut, weight=2),
-        call("replies", lose_replies, weight=2),
-        *(_passing(proxy, fault) for fault in (Hold(), Drop(), Delay(0.02))),
+        call(f"{to} cut", cut, weight=2),
+        call(f"{to} replies", lose_replies, weight=2),
+        *(_passing(proxy, to, fault) for fault in (Hold(), Drop(), Delay(0.02))),
     ]
 
 
-def _passing(proxy: Proxy, fault: Hold | Drop | Delay) -> Fault:
+def _passing(proxy: Proxy, to: str, fault: Hold | Drop | Delay) -> Fault:
     async def blink() -> None:
         proxy.inject(fault)
         await asyncio.sleep(BLINK)
         proxy.heal()
 
-    return call(type(fault).__name__.lower(), blink)
+    return call(f"{to} {type(fault).__name__.lower()}", blink)

@@ -2,26 +2,25 @@
 
 import json
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 import asyncpg
 
-from chaos import crashpoints, holdpoints, twins
+from chaos import crashpoints, holdpoints, lanewatch, twins
 from chaos.checker import LedgerJob, Violation, check
-from chaos.events import AnyEvent, CrashPointReached, EnqueueReturned
+from chaos.customer import Customer
+from chaos.events import AnyEvent, CrashPointReached, LeaseLost, StartChecked
 from chaos.faultplan import until
 from chaos.fleet import Fleet, Member, Role
 from chaos.history import History, now_ns, read_history
 from chaos.nursery import Child, Nursery
 from chaos.processes.tasks import QUEUE, Middle, build
 from chaos.report import Summary, render, summarise
-from headrace import Headrace, JobHandle
 from headrace.ledger.migrate import migrate
 from headrace.model.state import Stored
 
@@ -37,6 +36,7 @@ STORED = """
            (SELECT count(*) FROM effect e WHERE e.job = j.id) AS effects
     FROM headrace.job j
 """
+OWNED = "SELECT count(*) = {n} FROM headrace.job WHERE owner IS NOT NULL"
 ALL_OVER = "SELECT NOT EXISTS (SELECT FROM headrace.job WHERE state < 2)"
 
 
@@ -44,6 +44,7 @@ class Mode(StrEnum):
     """Which way jobs go from the ledger to the workers."""
 
     DIRECT = "direct"
+    HYBRID = "hybrid"
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,14 @@ class Site:
     Attributes:
         folder: holds the folders ``history`` and ``output``, and the gate of held processes.
         database_url: as the runner sees it.
+        redis_url: of the lane's server, as the runner sees it; None in direct mode.
         environment: what every process of the run gets.
         lease: of its workers, in seconds; the product's own where it is None.
     """
 
     folder: Path
     database_url: str
+    redis_url: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     lease: float | None = SHORT_LEASE
 
@@ -73,12 +76,19 @@ class Site:
         return self.folder / "gate"
 
     async def prepare(self) -> None:
-        """Make the folders, the schema and the table of effects."""
+        """Make the folders, the schema, the table of effects and the lane."""
         for folder in (self.history, self.folder / "output"):
             folder.mkdir()
         await migrate(self.database_url)
         async with self.connection() as connection:
             await connection.execute(EFFECTS)
+        if self.redis_url is not None:
+            await lanewatch.open_lane(self.database_url, self.redis_url)
+
+    @property
+    def mode(self) -> Mode:
+        """Which way its jobs go."""
+        return Mode.DIRECT if self.redis_url is None else Mode.HYBRID
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
@@ -93,6 +103,10 @@ class Site:
         """The same run, whose processes reach PostgreSQL by another URL, such as a proxy's."""
         return replace(self, environment={**self.environment, "HEADRACE_DATABASE_URL": url})
 
+    def behind_lane(self, url: str) -> "Site":
+        """The same run, whose processes reach the lane's server by another URL."""
+        return replace(self, environment={**self.environment, "HEADRACE_REDIS_URL": url})
+
     def broken(self, twin: str) -> "Site":
         """The same run with every process wearing a twin."""
         return replace(self, environment={**self.environment, twins.VARIABLE: twin})
@@ -106,22 +120,29 @@ class Site:
         prefetch: int = 0,
         crash: str = "",
         hold: str = "",
+        alone: bool = False,
     ) -> Role:
-        """Processes that run a node each."""
+        """Processes that run a node each, `alone` without the services beside it."""
         more = {
             "HEADRACE_CHAOS_QUEUES": json.dumps(queues or {QUEUE: 10}),
             "HEADRACE_CHAOS_PREFETCH": str(prefetch or ""),
+            "HEADRACE_CHAOS_ALONE": "yes" if alone else "",
             holdpoints.VARIABLE: hold,
         }
         return self._role(name, "worker", processes, crash, more)
 
-    def producer(self, *, processes: int = 1, crash: str = "", name: str = "producer") -> Role:
-        """Processes that enqueue in every way until SIGTERM."""
-        return self._role(name, "producer", processes, crash)
+    def producer(
+        self, *, processes: int = 1, crash: str = "", hold: str = "", live: int = 300
+    ) -> Role:
+        """Processes that enqueue in every way until SIGTERM, while no more jobs are live."""
+        more = {holdpoints.VARIABLE: hold, "HEADRACE_CHAOS_LIVE": str(live)}
+        return self._role("producer", "producer", processes, crash, more)
 
-    def services(self, *, processes: int = 1, crash: str = "", name: str = "services") -> Role:
+    def services(
+        self, *, processes: int = 1, crash: str = "", hold: str = "", name: str = "services"
+    ) -> Role:
         """Processes that repair what workers leave."""
-        return self._role(name, "services", processes, crash)
+        return self._role(name, "services", processes, crash, {holdpoints.VARIABLE: hold})
 
     def _role(
         self,
@@ -129,33 +150,36 @@ class Site:
         module: str,
         processes: int,
         crash: str,
-        more: Mapping[str, str] | None = None,
+        more: Mapping[str, str],
     ) -> Role:
         environment = {
             "HEADRACE_DATABASE_URL": self.database_url,
+            "HEADRACE_REDIS_URL": self.redis_url or "",
             "HEADRACE_CHAOS_FOLDER": str(self.history),
             crashpoints.VARIABLE: crash,
             holdpoints.GATE_VARIABLE: str(self.gate),
             **({} if self.lease is None else {"HEADRACE_LEASE": f"{self.lease}s"}),
             **self.environment,
-            **(more or {}),
+            **more,
         }
         return Role(name, [f"chaos.processes.{module}"], processes, environment)
 
     @asynccontextmanager
     async def fleet(self, *roles: Role) -> AsyncIterator[Fleet]:
         """Run processes of these roles."""
-        with History(self.history) as history:
-            async with (
-                Nursery() as nursery,
-                Fleet(roles, history, self.folder / "output", partial(_fork, nursery)) as fleet,
-            ):
-                yield fleet
+        async with AsyncExitStack() as stack:
+            history = stack.enter_context(History(self.history))
+            if self.redis_url is not None:
+                told = lanewatch.epochs_told(self.database_url, history)
+                await stack.enter_async_context(told)
+            nursery = await stack.enter_async_context(Nursery())
+            fleet = Fleet(roles, history, self.folder / "output", partial(_fork, nursery))
+            yield await stack.enter_async_context(fleet)
 
     @asynccontextmanager
-    async def customer(self, *queues: str) -> AsyncIterator["Customer"]:
+    async def customer(self, *queues: str) -> AsyncIterator[Customer]:
         """The runner itself as a producer, of jobs of one kind on a queue."""
-        app = build(Middle(), queues, self.database_url)
+        app = build(Middle(), queues, self.database_url, self.redis_url)
         with History(self.history) as history:
             async with app:
                 yield Customer(app, history)
@@ -181,6 +205,38 @@ class Site:
             return any(pid in {None, event.pid} for event in found)
 
         await until(there, within=20, what=f"{kind.__name__} of process {pid}")
+
+    async def started(self, runs: int, within: float = 20.0) -> None:
+        """Wait until so many runs have started."""
+
+        async def enough() -> bool:
+            return sum(isinstance(event, StartChecked) for event in self.events()) >= runs
+
+        await until(enough, within=within, what=f"{runs} starts")
+
+    async def given_out(self, jobs: int) -> None:
+        """Wait until so many jobs are in workers' hands."""
+        if self.redis_url is None:
+            return await self.ledger_says(OWNED.format(n=jobs))
+        await lanewatch.until_leased(self.redis_url, jobs)
+        return None
+
+    async def flush(self) -> None:
+        """Let the lane lose its data."""
+        assert self.redis_url is not None
+        with History(self.history) as history:
+            history.append(LeaseLost(cause="flush"))
+        await lanewatch.flush(self.redis_url)
+
+    async def trust(self) -> None:
+        """End the lane's time of suspicion, as a minute would: from now on flags count."""
+        assert self.redis_url is not None
+        await lanewatch.trust(self.redis_url)
+
+    async def lane_has(self, entries: int, within: float = 20.0) -> None:
+        """Wait until the lane has so many entries."""
+        assert self.redis_url is not None
+        await lanewatch.until_carried(self.redis_url, entries, within)
 
     async def ledger_says(self, sql: str, within: float = 20.0) -> None:
         """Wait until a query of the ledger gives a true value."""
@@ -224,26 +280,6 @@ class Site:
             )
             for row in rows
         ]
-
-
-@dataclass(frozen=True)
-class Customer:
-    """Enqueues jobs from the runner."""
-
-    app: Headrace
-    history: History
-    orders: Iterator[int] = field(default_factory=count)
-
-    async def ask(
-        self, kind: str, jobs: int = 1, *, queue: str = QUEUE, seconds: float = 0.0
-    ) -> list[JobHandle[object]]:
-        """Enqueue jobs of one kind that take so long."""
-        task = self.app.tasks[kind].options(queue=queue)
-        orders = [f"{queue} {next(self.orders)}" for _ in range(jobs)]
-        handles = await self.app.enqueue_many([task.job(one, seconds) for one in orders])
-        for handle in handles:
-            self.history.append(EnqueueReturned(job=str(handle.id)))
-        return handles
 
 
 @dataclass(frozen=True)

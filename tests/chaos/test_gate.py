@@ -3,25 +3,28 @@
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from chaos.dialects import PostgresDialect
+from chaos.dialects import PostgresDialect, RedisDialect
 from chaos.faultplan import Fault, PlannedFault, kill, plan, stop
 from chaos.fleet import Fleet
 from chaos.proxy import Proxy
-from chaos.serverfaults import faults_of_postgres, faults_of_the_way
-from chaos.site import SHORT_LEASE, Site
-from headrace.embedded import EmbeddedPostgres
+from chaos.serverfaults import REPLIES, faults_of_postgres, faults_of_the_way
+from chaos.site import SHORT_LEASE, Mode, Site
+from chaos.valkeyfaults import REPLIES as LANE_REPLIES
+from chaos.valkeyfaults import faults_of_valkey
+from headrace.embedded import EmbeddedPostgres, EmbeddedValkey
 from servers import ROOMY, postgres_from, postgres_template
 
 JOBS = 5000
 KILLS = 60
 SEED = 20
-SECONDS = 60.0
+SECONDS = 45.0
 LONG_SECONDS = 1200.0
-MEAN_GAP = 0.45
+MEAN_GAP = 0.33
 QUIET_WITHIN = 60.0
 ENOUGH = f"SELECT count(*) >= {JOBS} FROM headrace.job"
 
@@ -35,20 +38,38 @@ def server(shared_directory: Path, server_directory: Path) -> Iterator[EmbeddedP
         yield server
 
 
+@pytest.fixture(params=list(Mode))
+def lane(request: pytest.FixtureRequest) -> EmbeddedValkey | None:
+    """The server of the lane, in the mode that has one."""
+    if request.param is Mode.DIRECT:
+        return None
+    server: EmbeddedValkey = request.getfixturevalue("valkey")
+    return server
+
+
 async def test_nothing_is_lost_or_doubled(
-    tmp_path: Path, server: EmbeddedPostgres, request: pytest.FixtureRequest
+    tmp_path: Path,
+    server: EmbeddedPostgres,
+    lane: EmbeddedValkey | None,
+    request: pytest.FixtureRequest,
 ) -> None:
     long = request.config.getoption("chaos_long")
     seed = time.time_ns() if long else SEED
-    site = Site(tmp_path, server.url)
+    site = Site(tmp_path, server.url, None if lane is None else lane.url)
     await site.prepare()
-    with Proxy.before(server.url, PostgresDialect) as proxy:
+    with ExitStack() as stack:
+        proxy = stack.enter_context(Proxy.before(server.url, PostgresDialect))
         behind = site.behind(proxy.url)
         faults = [
             *faults_of_processes(site),
             *faults_of_postgres(server),
-            *faults_of_the_way(proxy),
+            *faults_of_the_way(proxy, "ledger", REPLIES),
         ]
+        if lane is not None:
+            proxy = stack.enter_context(Proxy.before(lane.url, RedisDialect))
+            behind = behind.behind_lane(proxy.url)
+            faults += faults_of_valkey(lane, site)
+            faults += faults_of_the_way(proxy, "lane", LANE_REPLIES)
         planned = plan(seed, faults, LONG_SECONDS if long else SECONDS, MEAN_GAP)
         roles = (behind.worker(processes=3), behind.producer(processes=2), behind.services())
         async with behind.fleet(*roles) as fleet:
@@ -56,6 +77,8 @@ async def test_nothing_is_lost_or_doubled(
             await site.ledger_says(ENOUGH, within=60)
             await fleet.retire("producer")
             await site.quiet(within=QUIET_WITHIN)
+            if lane is not None:
+                await site.lane_has(0)
     verdict = await site.verdict()
     print(f"seed {seed}\n{verdict}")
     assert not verdict.violations, f"seed {seed}\n{verdict}"
@@ -66,9 +89,9 @@ async def test_nothing_is_lost_or_doubled(
 def faults_of_processes(site: Site) -> list[Fault]:
     """SIGKILL and SIGSTOP of those at work."""
     return [
-        kill("worker", weight=16, busy=site.busy),
-        kill("producer", weight=4, busy=site.busy),
-        kill("services", weight=4, busy=site.busy),
+        kill("worker", weight=20, busy=site.busy),
+        kill("producer", weight=6, busy=site.busy),
+        kill("services", weight=6, busy=site.busy),
         stop("worker", seconds=2 * SHORT_LEASE, weight=2, busy=site.busy),
     ]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos import direct_scenarios as scenarios
+from chaos import ledger_scenarios as scenarios
 from chaos.site import Site
 from chaos.traces import told
 from model.replay import Misfit, replay

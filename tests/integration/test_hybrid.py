@@ -23,6 +23,7 @@ from headrace.ports.inspector import Inspector
 from headrace.relay.relay import Relay
 from headrace.relay.services import services
 from headrace.relay.switch import switch_off, switch_on
+from headrace.testing.lanes.rig import entry
 from headrace.worker.worker import Worker
 from lanes import frozen
 
@@ -355,3 +356,15 @@ async def test_a_backlog_larger_than_the_lane_is_refilled_in_order(
         await relay.loop.stop()
         await small.close()
     assert sorted(ran) == list(range(1000))
+
+
+async def test_a_stale_entry_leaves_the_lane_whenever_its_taker_beats(app: Headrace) -> None:
+    """A beat right after the take gives back nothing that the ledger refused."""
+    engine = engine_of(app)
+    lane, epoch, worker = engine.lane, engine.view.epoch, uuid4()
+    assert lane is not None
+    await engine.register(worker, "here", 1, ["work"])
+    await lane.put(epoch, [entry(queue="work")])  # the ledger has no such job
+    assert (await engine.take(worker, "work", 1, 10)).deliveries == []
+    await lane.beat(epoch, worker, (), 1)
+    assert sum((await lane.depth(epoch, "work")).ready.values()) == 0

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -82,6 +83,28 @@ async def test_entries_without_places_make_the_lane_unsound(rig: Rig, client: Re
     assert await rig.lane.sound(EPOCH)
     await client.delete(*(key.decode() for key in keys_of(rig).ready(QUEUE)))
     assert not await rig.lane.sound(EPOCH)
+
+
+async def test_a_worker_and_a_queue_that_come_meanwhile_do_not_make_the_lane_unsound(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rig.put(entry())
+    assert isinstance(rig.lane, RedisLane)
+    run, new, asked = rig.lane._run, uuid4(), 0
+
+    async def run_after_others(name: str, *rest: Any) -> Any:
+        nonlocal asked
+        asked += name == "sound"
+        if name == "sound" and asked == 1:
+            await rig.beat(new)
+            assert len(await rig.take(worker=new)) == 1
+        if name == "sound" and asked == 2:
+            await rig.put(entry(queue="another"))
+        return await run(name, *rest)
+
+    monkeypatch.setattr(rig.lane, "_run", run_after_others)
+    assert await rig.lane.sound(EPOCH)
+    assert asked == 3
 
 
 async def test_a_step_back_of_the_clock_expires_and_delays_nothing(rig: Rig) -> None:

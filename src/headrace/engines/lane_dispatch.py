@@ -1,14 +1,18 @@
 """Takes from the lane: verified where flagged, claimed in the ledger where it may not crash."""
 
+import logging
 from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
 
+from headrace.errors import LaneError
 from headrace.model.entry import Taken
 from headrace.model.job import Delivery
 from headrace.ports.lane import Lane
 from headrace.ports.lane_ledger import LaneLedger
+
+_log = logging.getLogger("headrace.engine")
 
 
 class LaneDispatch:
@@ -30,13 +34,28 @@ class LaneDispatch:
         except BaseException:
             self.acknowledge(worker, acks)
             raise
-        return taken._replace(deliveries=await self._admit(worker, call, taken.deliveries))
+        admitted = await self._admit(worker, call, taken.deliveries)
+        if len(admitted) < len(taken.deliveries):
+            await self._remove(epoch, worker, queue)
+        return taken._replace(deliveries=admitted)
 
     def acknowledge(self, worker: UUID, deliveries: Sequence[Delivery]) -> None:
         """Remove these from the lane with the next take."""
         for one in deliveries:
             if not one.owned:
                 self._acks.setdefault((worker, one.queue), []).append(one)
+
+    async def _remove(self, epoch: int, worker: UUID, queue: str) -> None:
+        """Remove now what was refused, for nobody's hand names it.
+
+        A beat before the next take would give it back, and who takes it next is refused it, too.
+        """
+        acks = self._acks.pop((worker, queue), [])
+        try:
+            await self._lane.ack(epoch, worker, acks)
+        except LaneError as exc:
+            _log.info("stale entries leave the lane later: %s", exc)
+            self.acknowledge(worker, acks)
 
     async def flush(self, epoch: int, worker: UUID) -> None:
         """Remove now what waits to be removed."""

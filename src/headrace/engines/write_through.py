@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from headrace.errors import LaneError, WrongEpoch
 from headrace.model.entry import Body, LaneEntry, pack_body
@@ -19,16 +20,26 @@ _PAUSE = 1.0
 _SLACK = 1_000_000  # an id's time may be a little after the run_at that PostgreSQL gives its job
 
 
+class Stamp(NamedTuple):
+    """The lane's epoch, and its clock if that is known, as they were before a COMMIT was sent."""
+
+    epoch: int
+    time: int | None
+
+
 class WriteThrough:
     """Puts jobs into the lane after their commit.
 
     Nobody waits for it. What it misses (the lane is away, full or busy, the process dies) is found
     by the relay's sweep.
 
+    A put carries the epoch that was known before the COMMIT: under a later one its job may be in
+    somebody's hands already, so that it is not surely clear of them.
+
     Args:
         lane: where to put.
         view: how the lane is, as far as this process knows.
-        behind: called when the lane is in another epoch than `view` says.
+        behind: called when the lane may be in another epoch or mode than `view` says.
     """
 
     def __init__(
@@ -37,22 +48,32 @@ class WriteThrough:
         self._lane = lane
         self._view = view
         self._behind = behind
-        self._waiting: deque[LaneEntry] = deque()
+        self._waiting: deque[tuple[int, LaneEntry]] = deque()
         self._flight: asyncio.Task[None] | None = None
         self._rests_until = 0.0
 
-    def stamp(self) -> int | None:
-        """The lane's clock, to be read before the COMMIT is sent (protocol A3)."""
-        return self._lane.stamp() if self._view().mode is Mode.HYBRID else None
+    def stamp(self) -> Stamp | None:
+        """What is to be read before the COMMIT is sent (protocol A3); None: no lane gives out."""
+        view = self._view()
+        return Stamp(view.epoch, self._lane.stamp()) if view.mode is Mode.HYBRID else None
 
-    def push(self, jobs: Sequence[NewJob], stamp: int | None) -> None:
-        """Put jobs that this process committed, at their first sending."""
-        if stamp is None or asyncio.get_running_loop().time() < self._rests_until:
+    def push(self, jobs: Sequence[NewJob], stamp: Stamp | None) -> None:
+        """Put jobs that this process committed, at their first sending.
+
+        The lane flags the first ones of a process, which does not know the lane's clock yet.
+        """
+        now = asyncio.get_running_loop().time()
+        if now < self._rests_until:
+            return
+        if stamp is None:
+            # A process that only enqueues has nothing else to tell it that the lane is on.
+            self._rests_until = now + _PAUSE
+            self._behind()
             return
         due_soon = [job for job in jobs if job.run_at is None and _delay(job) <= HORIZON]
         if len(self._waiting) + len(due_soon) > _MOST:
             return
-        self._waiting.extend(_fresh(job, stamp) for job in due_soon)
+        self._waiting.extend((stamp.epoch, _fresh(job, stamp.time)) for job in due_soon)
         if self._flight is None and self._waiting:
             self._flight = asyncio.create_task(self._fly())
 
@@ -65,9 +86,8 @@ class WriteThrough:
     async def _fly(self) -> None:
         try:
             while self._waiting:
-                count = min(len(self._waiting), _BATCH)
-                batch = [self._waiting.popleft() for _ in range(count)]
-                await self._lane.put(self._view().epoch, batch)
+                epoch, batch = self._board()
+                await self._lane.put(epoch, batch)
         except WrongEpoch:
             self._waiting.clear()
             self._behind()
@@ -79,8 +99,15 @@ class WriteThrough:
         finally:
             self._flight = None
 
+    def _board(self) -> tuple[int, list[LaneEntry]]:
+        epoch = self._waiting[0][0]
+        batch: list[LaneEntry] = []
+        while self._waiting and self._waiting[0][0] == epoch and len(batch) < _BATCH:
+            batch.append(self._waiting.popleft()[1])
+        return epoch, batch
 
-def _fresh(job: NewJob, stamp: int) -> LaneEntry:
+
+def _fresh(job: NewJob, stamp: int | None) -> LaneEntry:
     delay = _delay(job)
     made = (job.id.int >> 80) * 1000
     return LaneEntry(

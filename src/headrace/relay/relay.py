@@ -5,7 +5,7 @@ import uuid
 
 from headrace.model.lane_view import LaneView, Mode
 from headrace.ports.clock import boottime
-from headrace.ports.lane import GRACE, Lane
+from headrace.ports.lane import GRACE, LEASE, Lane
 from headrace.ports.lane_ledger import LaneLedger
 from headrace.relay.lane_reaper import LaneReaper
 from headrace.relay.pauses import Pauses
@@ -17,7 +17,6 @@ _log = logging.getLogger("headrace.relay")
 HORIZON = 30.0
 _SHORTEST = 0.05
 _LONGEST = 1.0
-_LEAD = 5.0
 _CHECK = 60.0
 
 
@@ -28,18 +27,28 @@ class Relay:
     epoch; one leads, which saves the others the work.
 
     Args:
+        lease: seconds a worker may be silent. The lane is looked at often enough for its clock, and
+            a leader that dies is followed by another, within less than that.
         grace: seconds after which nobody works under an earlier epoch any more.
         cap: how many entries a level of the lane holds.
     """
 
     def __init__(
-        self, ledger: LaneLedger, lane: Lane | None, *, grace: float = GRACE, cap: int = CAP
+        self,
+        ledger: LaneLedger,
+        lane: Lane | None,
+        *,
+        lease: float = LEASE,
+        grace: float = GRACE,
+        cap: int = CAP,
     ) -> None:
         self._id = uuid.uuid4()
         self._ledger = ledger
         self._lane = lane
         self._role = "clock of the lane" if lane is None else "relay"
         self._grace = grace
+        self._lead = lease / 3
+        self._longest = min(_LONGEST, lease / 5)
         self._epoch = 0
         self._since = 0.0
         self._checked = 0.0
@@ -55,17 +64,17 @@ class Relay:
     async def poll(self) -> float:
         """One round."""
         if not await self._leads():
-            return _LONGEST
+            return self._longest
         view = await self._ledger.view()
         self._watch(view)
         if not view.calm and boottime() - self._since >= self._grace:
             await self._ledger.calm(view.epoch)
         if self._lane is None:
-            return _LONGEST
+            return self._longest
         if view.mode is Mode.DIRECT:
             if not view.held:
                 await self._begin(view)
-            return _LONGEST
+            return self._longest
         if view.mode is Mode.REBUILD or not await self._holds(self._lane, view):
             await self._rebuild(self._lane, view)
             return 0.0
@@ -82,10 +91,10 @@ class Relay:
 
     async def _leads(self) -> bool:
         now = boottime()
-        if now < self._leads_until - _LEAD / 2:
+        if now < self._leads_until - self._lead / 2:
             return True
-        if await self._ledger.lead(self._role, self._id, _LEAD):
-            self._leads_until = now + _LEAD
+        if await self._ledger.lead(self._role, self._id, self._lead):
+            self._leads_until = now + self._lead
             return True
         return False
 
@@ -126,5 +135,5 @@ class Relay:
         moved = await self._reaper.round(view)
         moved += await self._sweep.round(view)
         moved += await self._walk.round(view)
-        self._pause = _SHORTEST if moved else min(self._pause * 2, _LONGEST)
+        self._pause = _SHORTEST if moved else min(self._pause * 2, self._longest)
         return self._pause

@@ -16,6 +16,6 @@ def services(engine: Engine, *, lease: float = LEASE) -> list[Loop]:
     ledger = engine.ledger
     return [
         Reaper(ledger, lease=lease).loop,
-        Relay(ledger.lanes, engine.lane, grace=lease * GRACE / LEASE).loop,
+        Relay(ledger.lanes, engine.lane, lease=lease, grace=lease * GRACE / LEASE).loop,
         Keeper(ledger).loop,
     ]

@@ -20,7 +20,7 @@ from headrace import Headrace, JobHandle, OutcomeUnknown, Task
 from headrace.ledger.faults import translated
 from headrace.supervisor.signals import draining
 
-LIVE_AT_MOST = 300
+LIVE_AT_MOST = "HEADRACE_CHAOS_LIVE"
 PAUSE = 0.05
 KEYS = 40
 KINDS = {
@@ -49,6 +49,7 @@ class Producer:
         self._history = history
         self._tx = tx
         self._random = Random()
+        self._live_at_most = int(os.environ[LIVE_AT_MOST])
         self._orders = orders
         self._ways: tuple[Callable[[], Awaitable[None]], ...] = (
             self._one_by_one,
@@ -61,7 +62,7 @@ class Producer:
     async def send_some(self) -> None:
         """Enqueue some jobs in one of the ways; what the ledger's absence stops is not told."""
         try:
-            if await self._tx.fetchval(LIVE) > LIVE_AT_MOST:
+            if await self._tx.fetchval(LIVE) > self._live_at_most:
                 await asyncio.sleep(PAUSE)
                 return
             await self._random.choice(self._ways)()

@@ -13,7 +13,6 @@ from typing import TypeVar
 from uuid import UUID
 
 from chaos.crashpoints import CrashPoint, armed, crash_points_of_this_process
-from chaos.direct_twins import DIRECT_TWINS
 from chaos.events import (
     CrashPointReached,
     EnqueueCalled,
@@ -27,6 +26,9 @@ from chaos.events import (
 )
 from chaos.history import History, now_ns, read_history
 from chaos.holdpoints import held
+from chaos.lane_twins import LANE_TWINS
+from chaos.ledger_twins import LEDGER_TWINS, no_services
+from chaos.processes.lane_stage import RecordedLaneLedger, lanes_with
 from chaos.processes.tasks import Middle
 from chaos.twins import apply_twin_of_this_process, swap_method
 from headrace import connect
@@ -39,10 +41,16 @@ from headrace.worker import worker as worker_module
 from headrace.worker.attempt import Attempt
 from headrace.worker.executor import Executor
 from headrace.worker.hand import Hand
+from headrace.worker.settler import Settler
 from headrace.worker.worker import Worker
 
 FOLDER = "HEADRACE_CHAOS_FOLDER"
 PREFETCH = "HEADRACE_CHAOS_PREFETCH"
+ALONE = "HEADRACE_CHAOS_ALONE"
+UNHAPPY = """
+    SELECT job_id, gen FROM headrace.job_event
+    WHERE actor = 'worker:' || $1::uuid AND job_id = ANY ($2::uuid[])
+"""
 T = TypeVar("T")
 TOLD = {
     Stored.COMPLETED: Outcome.COMPLETE,
@@ -77,7 +85,7 @@ def set_stage() -> Stage:
     reached = {e.name for e in read_history(folder) if isinstance(e, CrashPointReached)}
     points = [point for point in crash_points_of_this_process() if point.name not in reached]
     stage = Stage(History(folder), points)
-    apply_twin_of_this_process(DIRECT_TWINS)
+    apply_twin_of_this_process({**LEDGER_TWINS, **LANE_TWINS})
     witness = Witness(stage.history)
     _record_ledger(stage, witness)
     _record_transactions(stage, witness)
@@ -85,6 +93,8 @@ def set_stage() -> Stage:
     _record_runs(stage.history)
     if prefetch := os.environ.get(PREFETCH):
         _put(node, "Worker", partial(Worker, prefetch=int(prefetch)))
+    if os.environ.get(ALONE):
+        _put(node, "services", no_services)
     return stage
 
 
@@ -100,23 +110,26 @@ class Witness:
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self._first: dict[tuple[UUID, int], Outcome] = {}
-        self._found: set[tuple[UUID, int]] = set()
+        self._found: dict[Token, Outcome] = {}
 
     def asked(self, worker: UUID, settlements: Iterable[Settlement]) -> None:
         """Outcomes are about to be sent."""
         for one in settlements:
-            self._first.setdefault((one.id, one.gen), told(one))
             self._note(SettleSent, worker, one, outcome=told(one))
 
-    def found(self, settlements: Iterable[Settlement]) -> None:
-        """What was said first of these attempts had been accepted, and its reply lost."""
-        self._found.update((one.id, one.gen) for one in settlements)
+    def found(self, settlements: Iterable[Settlement], unhappy: set[Token]) -> None:
+        """These attempts had been settled, and the reply was lost.
+
+        A completion in the handler's transaction may be followed by a retry, if its own reply is
+        lost. Which of the two is in is for the ledger to say: it remembers all that was not happy.
+        """
+        for one in settlements:
+            token = (one.id, one.gen)
+            self._found[token] = told(one) if token in unhappy else Outcome.COMPLETE
 
     def answered(self, worker: UUID, settlement: Settlement, *, accepted: bool) -> None:
         """The ledger accepted an outcome or refused it."""
-        token = (settlement.id, settlement.gen)
-        outcome = self._first[token] if token in self._found else told(settlement)
+        outcome = self._found.get((settlement.id, settlement.gen), told(settlement))
         self._note(Settled, worker, settlement, outcome=outcome, accepted=accepted)
 
     def _note(
@@ -145,7 +158,10 @@ class RecordedLedger(PostgresLedger):
 
     async def _settled_before(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
         known = await super()._settled_before(worker, batch)
-        self.witness.found(one for one in batch if (one.id, one.gen) in known)
+        async with self._queries.connection() as connection:
+            rows = await connection.fetch(UNHAPPY, worker, [job_id for job_id, _ in known])
+        unhappy = {(row["job_id"], row["gen"]) for row in rows}
+        self.witness.found((one for one in batch if (one.id, one.gen) in known), unhappy)
         return known
 
     async def judge(self, worker: UUID, beats: int) -> bool:
@@ -180,9 +196,12 @@ def _record_ledger(stage: Stage, witness: Witness) -> None:
     def ledger(url: str, *, size: int) -> PostgresLedger:
         recorded = RecordedLedger(url, size=size)
         recorded.witness = witness
+        lanes = RecordedLaneLedger(recorded._queries, stage.history)
+        _put(recorded, "_lanes", stage.around("lanes", lanes))
         return stage.around("ledger", recorded)
 
     _put(connect, "PostgresLedger", ledger)
+    _put(connect, "RedisLane", lanes_with(stage.around))
 
 
 def _record_transactions(stage: Stage, witness: Witness) -> None:
@@ -208,17 +227,23 @@ def _record_hands(stage: Stage) -> None:
 
 
 def _record_runs(history: History) -> None:
-    conclude = Executor._conclude
+    conclude, add = Executor._conclude, Settler.add
 
-    async def recorded(
+    def ended(worker: UUID, token: Token) -> None:
+        history.append(RunEnded(job=str(token[0]), gen=token[1], worker=str(worker)))
+
+    async def concluded(
         self: Executor, hand: Hand, attempt: Attempt, settlement: Settlement
     ) -> Settlement | None:
-        history.append(
-            RunEnded(job=str(settlement.id), gen=settlement.gen, worker=str(hand.worker))
-        )
+        ended(hand.worker, attempt.delivery.token)
         return await conclude(self, hand, attempt, settlement)
 
-    swap_method(Executor, "_conclude", recorded)
+    def added(self: Settler, worker: UUID, delivery: Delivery, settlement: Settlement) -> None:
+        ended(worker, delivery.token)
+        add(self, worker, delivery, settlement)
+
+    swap_method(Executor, "_conclude", concluded)
+    swap_method(Settler, "add", added)
 
 
 def _put(owner: object, name: str, replacement: object) -> None:

@@ -28,9 +28,14 @@ class Middle:
         """Be there."""
 
 
-def build(middle: Middle, queues: Iterable[str] = (), database_url: str | None = None) -> Headrace:
+def build(
+    middle: Middle,
+    queues: Iterable[str] = (),
+    database_url: str | None = None,
+    redis_url: str | None = None,
+) -> Headrace:
     """Return the application, not yet started."""
-    app = Headrace("chaos", database_url=database_url)
+    app = Headrace("chaos", database_url=database_url, redis_url=redis_url)
     for queue in queues:
         app.queue(queue)
     _tasks_that_complete(app, middle)

@@ -128,13 +128,17 @@ class Upkeep(Caller):
     async def sound(self, epoch: int) -> bool:
         """Whether every entry has a place."""
         k = self._keys
-        async with self._links.link() as link:
-            queues = [one.decode() for one in await link.call("SMEMBERS", k.queues)]
-        workers = await self._workers()
-        delayed = [k.delayed(queue) for queue in queues]
-        ready = [key for queue in queues for key in k.ready(queue)]
-        keys = [k.meta, k.jobs, *delayed, *ready, *(k.held(worker) for worker in workers)]
-        return bool(await self._run("sound", epoch, keys, (len(delayed), len(ready))))
+        sound = -1
+        while sound == -1:
+            async with self._links.link() as link:
+                queues = [one.decode() for one in await link.call("SMEMBERS", k.queues)]
+            workers = await self._workers()
+            delayed = [k.delayed(queue) for queue in queues]
+            ready = [key for queue in queues for key in k.ready(queue)]
+            keys = [k.meta, k.jobs, k.queues, k.workers, *delayed, *ready]
+            keys += [k.held(worker) for worker in workers]
+            sound = await self._run("sound", epoch, keys, (len(delayed), len(ready), *workers))
+        return bool(sound)
 
     async def cursors(self, epoch: int) -> dict[tuple[str, int], Cursor]:
         """From where a queue's level has rows that the lane did not take."""

@@ -162,6 +162,14 @@ class Leases:
         await rig.fall_silent(rig.ann)
         assert len(await rig.lane.expired(EPOCH, 10)) == 1
 
+    async def test_the_late_beats_of_one_worker_leave_no_gap(self, rig: Rig) -> None:
+        await rig.put(entry())
+        (mine,) = await rig.take()
+        for _ in range(3):
+            await rig.pass_time(LEASE / 3 + 0.5)
+            await rig.beat(rig.bob, answered=0)
+        assert [lease.id for lease in await rig.lane.expired(EPOCH, 10)] == [mine.id]
+
     async def test_after_a_gap_all_is_suspect(self, rig: Rig) -> None:
         await rig.pass_time(10 * LEASE)
         await rig.put(await rig.fresh())

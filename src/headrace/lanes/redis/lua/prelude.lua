@@ -138,9 +138,10 @@ local function before(a, b)
 end
 
 -- Compare the clock with the last one seen (protocol A1): when it stepped back, or nobody looked
--- for a third of a lease, every worker gets one full lease, and all is suspect for a minute.
+-- for half a lease, every worker gets one full lease, and all is suspect for a minute. The beats of
+-- one worker, which come every third of a lease or a little later, are looks enough.
 local function look_at_clock(workers, lease)
-  if raw < seen or (seen > 0 and now - seen > lease / 3) then
+  if raw < seen or (seen > 0 and now - seen > lease / 2) then
     for _, worker in ipairs(call('ZRANGE', workers, 0, -1)) do
       call('ZADD', workers, now + lease, worker)
     end

@@ -1,4 +1,4 @@
-"""The broken twins of direct mode, each with the rule of the protocol that it breaks."""
+"""The broken twins of ledger and worker, each with the rule of the protocol that it breaks."""
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -79,11 +79,12 @@ async def _settle_then_run(self: Executor, here: object, hand: Hand, delivery: D
 _run: Callable[..., Awaitable[None]] = Executor._run
 
 
-def _no_services(*_args: object, **_options: object) -> list[object]:
+def no_services(*_args: object, **_options: object) -> list[object]:
+    """Run a node without the services beside it."""
     return []
 
 
-DIRECT_TWINS: Mapping[str, Twin] = by_name(
+LEDGER_TWINS: Mapping[str, Twin] = by_name(
     Twin(
         "settle_without_fence",
         "a settle is accepted for any generation of a job in any state",
@@ -137,6 +138,6 @@ DIRECT_TWINS: Mapping[str, Twin] = by_name(
     Twin(
         "no_reaper",
         "nobody takes jobs from a dead worker",
-        partial(setattr, node, "services", _no_services),
+        partial(setattr, node, "services", no_services),
     ),
 )
