@@ -39,7 +39,7 @@ class LedgeredEngine:
         self.ledger = ledger
         self.lane = lane
         self.view = LaneView(0, Mode.DIRECT)
-        self._commits = GroupCommit(ledger.insert)
+        self._commits = GroupCommit(self._commit)
         self._shares: dict[tuple[UUID, str], Shares] = {}
         self._beaten_epoch = -1
         self._known: dict[UUID, int] = {}
@@ -92,6 +92,10 @@ class LedgeredEngine:
         new = zip(jobs, inserted, strict=True)
         self._through.push([job for job, one in new if not one.duplicate], stamp)
         return inserted
+
+    async def _commit(self, jobs: Sequence[NewJob]) -> list[Inserted]:
+        pushed = self.lane is not None and self._through.ready
+        return await self.ledger.insert(jobs, pushed=pushed)
 
     async def register(self, worker: UUID, host: str, pid: int, queues: Sequence[str]) -> None:
         """Begin a worker's lease."""

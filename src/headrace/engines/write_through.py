@@ -52,6 +52,12 @@ class WriteThrough:
         self._flight: asyncio.Task[None] | None = None
         self._rests_until = 0.0
 
+    @property
+    def ready(self) -> bool:
+        """Whether what is committed now will be put; the relay then looks after it later (A2)."""
+        rests = asyncio.get_running_loop().time() < self._rests_until
+        return self._view().mode is Mode.HYBRID and not rests
+
     def stamp(self) -> Stamp | None:
         """What is to be read before the COMMIT is sent (protocol A3); None: no lane gives out."""
         view = self._view()

@@ -86,6 +86,13 @@ class PostgresLaneLedger:
         entries = [as_entry(row, view) for row in rows if row["id"] is not None]
         return Sweep(rows[0]["snapshot"], entries)
 
+    async def sweep_pushed(
+        self, earlier: str, later: str, view: LaneView, horizon: float, n: int
+    ) -> list[LaneEntry]:
+        """What was committed between two snapshots, to be pushed by its producer, and waits."""
+        rows = await self._queries.fetch("sweep_pushed", earlier, later, horizon, n)
+        return [as_entry(row, view) for row in rows]
+
     async def walk(
         self, queue: QueueRow, level: int, after: Cursor, view: LaneView, horizon: float, n: int
     ) -> list[LaneEntry]:

@@ -101,8 +101,12 @@ class PostgresLedger:
                 [task.rerun_on_crash for task in tasks],
             )
 
-    async def insert(self, jobs: Sequence[NewJob]) -> list[Inserted]:
+    async def insert(self, jobs: Sequence[NewJob], *, pushed: bool = False) -> list[Inserted]:
         """Insert and commit, all or none. Repeating a call changes nothing.
+
+        Args:
+            jobs: what to insert.
+            pushed: the caller will put them into the lane, those without run_at.
 
         Raises:
             UnknownQueue: a queue is unknown.
@@ -113,11 +117,11 @@ class PostgresLedger:
             return foreign.in_order(rows)
         await self._know_queues(job.queue for job in jobs)
         try:
-            await self._insert(jobs)
+            await self._insert(jobs, pushed=pushed)
         except LedgerError as exc:
             if not isinstance(exc.__cause__, asyncpg.UniqueViolationError):
                 raise
-            await self._insert(await self._missing(jobs))
+            await self._insert(await self._missing(jobs), pushed=pushed)
         return [Inserted(job.id) for job in jobs]
 
     async def insert_in(self, tx: object, jobs: Sequence[NewJob]) -> list[Inserted]:
@@ -256,8 +260,8 @@ class PostgresLedger:
                 f'app.queue("{min(unknown)}")'
             )
 
-    async def _insert(self, jobs: Sequence[NewJob]) -> None:
-        rows = await self._fetch("insert", *insert_columns(jobs, self._queue_ids))
+    async def _insert(self, jobs: Sequence[NewJob], *, pushed: bool) -> None:
+        rows = await self._fetch("insert", *insert_columns(jobs, self._queue_ids), pushed)
         if rows[0]["count"] < len(jobs):
             refused = await self._missing(jobs)
             raise UsageError(

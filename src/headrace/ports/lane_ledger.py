@@ -75,7 +75,15 @@ class LaneLedger(Protocol):
         """From where the next sweep reads."""
 
     async def sweep(self, snapshot: str, view: LaneView, horizon: float, n: int) -> Sweep:
-        """Up to `n` jobs committed since a snapshot and due within `horizon` seconds."""
+        """Up to `n` jobs committed since a snapshot and due within `horizon` seconds.
+
+        Those that their producer puts into the lane itself are left out.
+        """
+
+    async def sweep_pushed(
+        self, earlier: str, later: str, view: LaneView, horizon: float, n: int
+    ) -> list[LaneEntry]:
+        """Up to `n` of those that were left out and still wait, committed between two snapshots."""
 
     async def walk(
         self, queue: QueueRow, level: int, after: Cursor, view: LaneView, horizon: float, n: int

@@ -30,7 +30,7 @@ class Ledger(Protocol):
     async def declare(self, tasks: Sequence[Declaration], queues: Sequence[str]) -> None:
         """Make tasks and queues known."""
 
-    async def insert(self, jobs: Sequence[NewJob]) -> list[Inserted]:
+    async def insert(self, jobs: Sequence[NewJob], *, pushed: bool = False) -> list[Inserted]:
         """Insert and commit."""
 
     async def insert_in(self, tx: object, jobs: Sequence[NewJob]) -> list[Inserted]:

@@ -144,10 +144,10 @@ class RecordedLedger(PostgresLedger):
 
     witness: Witness
 
-    async def insert(self, jobs: Sequence[NewJob]) -> list[Inserted]:
+    async def insert(self, jobs: Sequence[NewJob], *, pushed: bool = False) -> list[Inserted]:
         for job in jobs:
             self.witness.history.append(EnqueueCalled(job=str(job.id)))
-        return await super().insert(jobs)
+        return await super().insert(jobs, pushed=pushed)
 
     async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[Token]:
         self.witness.asked(worker, settlements)

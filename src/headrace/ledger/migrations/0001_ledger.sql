@@ -18,6 +18,7 @@ CREATE TABLE headrace.task (
 );
 
 -- state: 0 live, 1 blocked, 2 completed, 3 dead, 4 cancelled. gen is the fencing token.
+-- pushed: its producer puts it into the lane itself, once it is committed.
 -- Columns stand in order of alignment; the creation time is in the id (UUIDv7).
 CREATE TABLE headrace.job (
     id             uuid        NOT NULL,
@@ -38,6 +39,7 @@ CREATE TABLE headrace.job (
     crashes        smallint    NOT NULL DEFAULT 0,
     snoozes        smallint    NOT NULL DEFAULT 0,
     rerun_on_crash boolean     NOT NULL DEFAULT false,
+    pushed         boolean     NOT NULL DEFAULT false,
     task           text        NOT NULL,
     tenant         text        NOT NULL DEFAULT '',
     payload        jsonb       NOT NULL,

@@ -3,7 +3,8 @@
 -- (ON CONFLICT would do that here, and make each row a third dearer.)
 -- All or none: ids over one hour off the clock would land outside the partitions, so nothing then.
 -- $1 ids, $2 queue ids, $3 tasks, $4 priorities, $5 max_attempts, $6 delays in seconds or null,
--- $7 run_at or null, $8 payloads (JSON), $9 tenants, $10 rerun_on_crash. Returns how many were inserted.
+-- $7 run_at or null, $8 payloads (JSON), $9 tenants, $10 rerun_on_crash, $11 whether the
+-- producer puts those into the lane that name no run_at. Returns how many were inserted.
 WITH spec AS (
     SELECT *
     FROM unnest($1::uuid[], $2::int[], $3::text[], $4::smallint[], $5::smallint[], $6::float8[],
@@ -15,9 +16,10 @@ WITH spec AS (
     FROM spec
 ), fresh AS (
     INSERT INTO headrace.job (id, queue_id, task, priority, max_attempts, run_at, payload, tenant,
-                              rerun_on_crash)
+                              rerun_on_crash, pushed)
     SELECT id, queue_id, task, priority, max_attempts,
-           greatest(run_at, now() + delay * interval '1 second', now()), payload::jsonb, tenant, rerun
+           greatest(run_at, now() + delay * interval '1 second', now()), payload::jsonb, tenant, rerun,
+           $11::boolean AND run_at IS NULL
     FROM spec, fit
     WHERE fit.ok
     RETURNING queue_id

@@ -1,5 +1,6 @@
 -- sweep: what was committed since the last one, and is due within the horizon (A2). Nothing is
 -- skipped or read twice, however long some transaction stays open: its rows are found when it ends.
+-- What its producer puts into the lane itself is left for sweep_pushed.sql.
 -- $1 the snapshot of the last sweep, $2 the horizon in seconds, $3 how many at most.
 -- Returns one row at least: this sweep's snapshot, with a job or without.
 SELECT pg_current_snapshot()::text AS snapshot, fresh.*
@@ -8,9 +9,9 @@ FROM (SELECT) AS one LEFT JOIN LATERAL (
            j.max_attempts, j.tenant, j.rerun_on_crash, j.xid::text AS xid,
            greatest(extract(epoch FROM j.run_at - now()), 0)::float8 AS delay,
            (extract(epoch FROM j.run_at) * 1000000)::bigint AS run_at,
-           j.id > headrace.uuid_floor(now() - interval '10 seconds') AS young
+           false AS young
     FROM headrace.job j JOIN headrace.queue q ON q.id = j.queue_id
-    WHERE j.state = 0 AND j.owner IS NULL
+    WHERE j.state = 0 AND j.owner IS NULL AND NOT (j.pushed AND j.gen = 1)
       AND (j.xid >= pg_snapshot_xmax($1::text::pg_snapshot)
            OR j.xid = ANY (ARRAY (SELECT pg_snapshot_xip($1::text::pg_snapshot))))
       AND j.run_at <= now() + $2::float8 * interval '1 second'

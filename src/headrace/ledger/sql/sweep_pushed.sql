@@ -1,0 +1,15 @@
+-- sweep_pushed: what producers were to put into the lane and still waits (A2). Each was committed
+-- between two snapshots, the later of which was taken a second ago or more.
+-- $1 the earlier snapshot, $2 the later one, $3 the horizon in seconds, $4 how many at most.
+SELECT j.id, j.gen, q.name AS queue, j.task, j.payload::text, j.priority, j.failures, j.crashes,
+       j.max_attempts, j.tenant, j.xid::text AS xid,
+       greatest(extract(epoch FROM j.run_at - now()), 0)::float8 AS delay,
+       (extract(epoch FROM j.run_at) * 1000000)::bigint AS run_at,
+       j.id > headrace.uuid_floor(now() - interval '10 seconds') AS young
+FROM headrace.job j JOIN headrace.queue q ON q.id = j.queue_id
+WHERE j.state = 0 AND j.owner IS NULL AND j.pushed AND j.gen = 1
+  AND (j.xid >= pg_snapshot_xmax($1::text::pg_snapshot)
+       OR j.xid = ANY (ARRAY (SELECT pg_snapshot_xip($1::text::pg_snapshot))))
+  AND pg_visible_in_snapshot(j.xid, $2::text::pg_snapshot)
+  AND j.run_at <= now() + $3::float8 * interval '1 second'
+LIMIT $4

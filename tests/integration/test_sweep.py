@@ -1,0 +1,79 @@
+"""What write-through missed comes into the lane: at once, or once its producer had the time."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from headrace.lanes.memory import MemoryLane
+from headrace.ledger.postgres import PostgresLedger
+from headrace.model.lane_view import LaneView, Mode
+from headrace.relay.sweep import Sweep
+from headrace.relay.walk import Walk
+from integration.ledgers import new_job
+
+VIEW = LaneView(1, Mode.HYBRID)
+HORIZON = 30.0
+
+
+@pytest.fixture
+async def lane() -> AsyncIterator[MemoryLane]:
+    lane = MemoryLane()
+    await lane.open_epoch(VIEW.epoch, grace=0)
+    yield lane
+
+
+@pytest.fixture
+async def sweep(ledger: PostgresLedger, lane: MemoryLane, monkeypatch: pytest.MonkeyPatch) -> Sweep:
+    monkeypatch.setattr("headrace.relay.sweep._PUSH", 0.0)  # a second is over at each round
+    walk = Walk(ledger.lanes, lane, horizon=HORIZON)
+    sweep = Sweep(ledger.lanes, lane, walk, horizon=HORIZON)
+    assert await sweep.round(VIEW) == 0
+    return sweep
+
+
+async def waiting(lane: MemoryLane) -> int:
+    return sum((await lane.depth(VIEW.epoch, "q")).ready.values())
+
+
+async def test_what_nobody_pushes_is_swept_at_once(
+    ledger: PostgresLedger, lane: MemoryLane, sweep: Sweep
+) -> None:
+    await ledger.insert([new_job(ledger) for _ in range(3)])
+    assert await sweep.round(VIEW) == await waiting(lane) == 3
+    assert await sweep.round(VIEW) == 0
+
+
+async def test_what_its_producer_pushes_is_looked_after_later_and_once(
+    ledger: PostgresLedger, lane: MemoryLane, sweep: Sweep
+) -> None:
+    await ledger.insert([new_job(ledger) for _ in range(3)], pushed=True)
+    assert await sweep.round(VIEW) == 0
+    assert await sweep.round(VIEW) == await waiting(lane) == 3
+    assert await sweep.round(VIEW) == 0
+
+
+async def test_what_is_over_by_then_does_not_travel(
+    ledger: PostgresLedger, sql: asyncpg.Connection, sweep: Sweep
+) -> None:
+    await ledger.insert([new_job(ledger)], pushed=True)
+    assert await sweep.round(VIEW) == 0
+    await sql.execute("UPDATE headrace.job SET state = 2")
+    assert await sweep.round(VIEW) == await sweep.round(VIEW) == 0
+
+
+async def test_a_transaction_that_stays_open_for_long_hides_nothing(
+    ledger: PostgresLedger, sql: asyncpg.Connection, lane: MemoryLane, sweep: Sweep
+) -> None:
+    transaction = sql.transaction()
+    await transaction.start()
+    await ledger.insert_in(sql, [new_job(ledger)])
+    await sql.execute("UPDATE headrace.job SET pushed = true")
+    for _ in range(3):
+        await ledger.insert([new_job(ledger)], pushed=True)
+        await sweep.round(VIEW)
+    assert await waiting(lane) == 2
+    await transaction.commit()
+    for _ in range(3):
+        await sweep.round(VIEW)
+    assert await waiting(lane) == 4
