@@ -12,6 +12,7 @@ import pytest
 from headrace.embedded import EmbeddedValkey
 from headrace.engines.lane_inspector import LaneInspector
 from headrace.engines.ledgered import LedgeredEngine
+from headrace.engines.write_through import Stamp
 from headrace.ledger.inspector import LedgerInspector
 from headrace.ledger.queries import Queries
 from headrace.model.inspection import Answer
@@ -90,7 +91,7 @@ async def trust(rig: Rig) -> None:
     await rig.beat(rig.bob)
 
 
-async def push(rig: Rig, job: NewJob, stamp: int | None) -> None:
+async def push(rig: Rig, job: NewJob, stamp: Stamp | None) -> None:
     """What a producer does after its commit."""
     through = engine_of(rig)._through
     through.push([job], stamp)

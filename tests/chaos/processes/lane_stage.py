@@ -8,7 +8,7 @@ from chaos.history import History
 from headrace.lanes.redis.lane import RedisLane
 from headrace.ledger.lane_ledger import PostgresLaneLedger
 from headrace.ledger.queries import Queries
-from headrace.model.job import Token
+from headrace.model.entry import Lease
 
 Around = Callable[[str, Any], Any]
 
@@ -20,10 +20,10 @@ class RecordedLaneLedger(PostgresLaneLedger):
         super().__init__(queries)
         self._history = history
 
-    async def bump(self, epoch: int, tokens: Sequence[Token]) -> None:
-        await super().bump(epoch, tokens)
-        for job_id, _ in tokens:
-            self._history.append(LeaseLost(cause="bumped", job=str(job_id)))
+    async def bump(self, epoch: int, leases: Sequence[Lease], error: str) -> None:
+        await super().bump(epoch, leases, error)
+        for lease in leases:
+            self._history.append(LeaseLost(cause="bumped", job=str(lease.id)))
 
 
 def lanes_with(around: Around) -> Callable[..., RedisLane]:
