@@ -153,7 +153,7 @@ async def test_a_job_in_the_lane_does_not_start_after_its_cancel(
     """Taken unflagged, it would not be asked for; the lane is taken from right after the commit."""
     await trust(rig)
     job = rig.job()
-    stamp = lane_of(rig).stamp()
+    stamp = engine_of(rig)._through.stamp()
     await engine_of(rig).ledger.insert([job])
     await push(rig, job, stamp)
     ledger, given = Interrupted(queries), []
@@ -169,7 +169,7 @@ async def test_a_job_in_the_lane_does_not_start_after_its_cancel(
 async def test_a_push_that_comes_after_the_cancel_is_not_run(rig: Rig) -> None:
     await trust(rig)
     jobs = [rig.job(), rig.job()]
-    stamp = lane_of(rig).stamp()
+    stamp = engine_of(rig)._through.stamp()
     await engine_of(rig).ledger.insert(jobs)
     assert await cancel(rig.around.inspector, jobs[0].id) is Answer.DONE
     for job in jobs:
