@@ -148,7 +148,7 @@ async def the_lane_is_flushed_in_the_only_attempt(site: Site, _server: EmbeddedV
 async def the_lane_is_flushed_in_a_run(site: Site, _server: EmbeddedValkey) -> None:
     """The lane loses its data while a job runs; before it ends, another worker comes."""
     async with site.customer() as customer:
-        await customer.ask("slow", seconds=4.0)
+        await customer.ask("slow", seconds=6.0)
     async with site.fleet(site.services(), site.worker("first", alone=True)) as fleet:
         await site.seen(StartChecked)
         await site.flush()
@@ -160,7 +160,7 @@ async def the_lane_is_flushed_in_a_run(site: Site, _server: EmbeddedValkey) -> N
                 over: bool = await connection.fetchval(OVER)
             return over or any(isinstance(event, HoldReached) for event in site.events())
 
-        await until(held_or_over, within=UNFINISHED_AFTER, what="a second run, or the end")
+        await until(held_or_over, within=20.0, what="a second run, or the end")
         await site.seen(Settled)
         site.gate.touch()
         await fleet.retire("second")
