@@ -96,7 +96,7 @@ def _check_environment() -> None:
         name = variable.removeprefix(_PREFIX).lower()
         if not variable.startswith(_PREFIX) or name in Settings.model_fields:
             continue
-        near = get_close_matches(name, Settings.model_fields, 1, 0.8)
+        near = get_close_matches(name, Settings.model_fields, 1, 0.85)
         if near:
             raise ConfigError(
                 f"the environment variable {variable} is no setting; "

@@ -63,6 +63,7 @@ def test_a_misspelt_variable_is_refused_and_others_are_left_alone(
 ) -> None:
     monkeypatch.setenv("HEADRACE_PORT", "tcp://10.0.0.1:80")
     monkeypatch.setenv("HEADRACE_POSTGRES_BIN", "/usr/bin")
+    monkeypatch.setenv("HEADRACE_TEST_DATABASE_URL", "postgresql://localhost")  # of our own tests
     assert read_settings({}).pool_size == 8
     monkeypatch.setenv("HEADRACE_DATABSE_URL", "x")
     with pytest.raises(ConfigError, match=r"HEADRACE_DATABSE_URL is no setting; .*DATABASE_URL?"):
