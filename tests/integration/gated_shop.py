@@ -1,6 +1,7 @@
 """An application whose handlers say at a gate that they run, and wait there to be let through."""
 
 import asyncio
+import contextlib
 import os
 import socket
 
@@ -25,6 +26,27 @@ async def block(ctx: Context, number: int) -> int:
     with socket.create_connection(_GATE) as ours:
         ours.sendall(_visit(ctx, number))
         ours.recv(1)
+    return ctx.attempt
+
+
+@app.task(queue="work", timeout="0.5s")
+def sit(ctx: Context, number: int) -> int:
+    """The same in a thread, which cannot be interrupted."""
+    with socket.create_connection(_GATE) as ours:
+        ours.sendall(_visit(ctx, number))
+        ours.recv(1)
+    return ctx.attempt
+
+
+@app.task(queue="work", timeout="0.5s")
+async def insist(ctx: Context, number: int) -> int:
+    """Hears of no cancellation."""
+    reader, writer = await asyncio.open_connection(*_GATE)
+    writer.write(_visit(ctx, number))
+    answer = asyncio.create_task(reader.readline())
+    while not answer.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({answer})
     return ctx.attempt
 
 

@@ -180,9 +180,10 @@ async def test_a_terminated_supervisor_drains_its_children(site: Site) -> None:
     assert {(row["failures"], row["crashes"]) for row in rows} == {(0, 0)}
 
 
-async def test_a_child_with_a_stuck_job_is_replaced(site: Site) -> None:
-    await site.add("block", 1)
-    async with site.worker() as worker:
+@pytest.mark.parametrize("task", ["block", "sit", "insist"])
+async def test_a_child_with_a_stuck_job_is_replaced(site: Site, task: str) -> None:
+    await site.add(task, 1)
+    async with site.worker("--grace", "0.1s") as worker:
         stuck = await site.gate.visitor()
         again = await site.gate.visitor()
         assert again.pid != stuck.pid

@@ -77,18 +77,30 @@ def _work(
     app: "Headrace", queues: dict[str, int], *, burst: bool, grace: float, supervised: bool
 ) -> int:
     import asyncio
-    import logging
 
     from headrace.supervisor.node import run_node
 
-    node = run_node(app, queues, burst=burst, grace=grace, supervised=supervised)
-    try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(node)
-    except RuntimeError as exc:
-        logging.getLogger("headrace.worker").critical("%s", exc)
-        return 70
+    async def node() -> None:
+        try:
+            await run_node(app, queues, burst=burst, grace=grace, supervised=supervised)
+        except RuntimeError as exc:
+            _end_process(exc)
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(node())
     return 0
+
+
+def _end_process(exc: RuntimeError) -> None:
+    """A thread or a coroutine that is stuck would keep the process for ever."""
+    import logging
+    import os
+
+    from headrace.worker.culprit import EX_SOFTWARE
+
+    logging.getLogger("headrace.worker").critical("%s", exc)
+    logging.shutdown()
+    os._exit(EX_SOFTWARE)
 
 
 def _supervise(arguments: list[str], processes: int) -> int:

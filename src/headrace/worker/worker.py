@@ -68,6 +68,7 @@ class Worker:
         self._empty: set[str] = set()
         self._changed = asyncio.Event()
         self._done = asyncio.Event()
+        self._defect = asyncio.Event()
         self._broken: BaseException | None = None
         self._rebirth: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -111,7 +112,7 @@ class Worker:
 
         Raises:
             RuntimeError: a job was stuck past its second timeout, or a defect ended a service; the
-                worker has drained.
+                worker has drained, but what is stuck may still be there: end the process.
         """
         try:
             await self.start()
@@ -119,7 +120,7 @@ class Worker:
                 await self._until_idle()
             else:
                 await self._done.wait()
-            await self.stop()
+            await self._end()
         except (asyncio.CancelledError, Exception):
             await self._stop_in_time()
             raise
@@ -142,6 +143,16 @@ class Worker:
         Stopping twice is the same as once. Who is cancelled while it waits does not cut it off.
         """
         await asyncio.shield(self._begin_to_stop())
+
+    async def _end(self) -> None:
+        """Drain; what is stuck, before or meanwhile, is waited for no longer than the grace."""
+        stopping = self._begin_to_stop()
+        broken = asyncio.create_task(self._defect.wait())
+        try:
+            await asyncio.wait({stopping, broken}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            broken.cancel()
+        await (self.stop() if stopping.done() else self._stop_in_time())
 
     def _begin_to_stop(self) -> "asyncio.Task[None]":
         if self._stopping is None:
@@ -288,6 +299,7 @@ class Worker:
 
     def _on_defect(self, exc: BaseException) -> None:
         self._broken = exc
+        self._defect.set()
         self.finish()
 
     def _on_blocked(self, seconds: float) -> Culprit:
