@@ -1,6 +1,7 @@
 """What is Redis's own: its restarts, its losses, its refusals."""
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -135,6 +136,13 @@ async def test_a_server_that_is_not_there_is_named() -> None:
 async def test_a_url_of_something_else_is_refused() -> None:
     with pytest.raises(ConfigError, match="URL"):
         RedisLane("http://127.0.0.1")
+
+
+async def test_a_url_that_cannot_be_read_tells_nothing_of_its_password() -> None:
+    url = "redis://:secr/et@127.0.0.1:6379"
+    with pytest.raises(ConfigError, match="percent-encoded") as refusal:
+        RedisLane(url)
+    assert "secr" not in "".join(traceback.format_exception(refusal.value))
 
 
 async def test_a_silent_server_is_given_up(unused_server: str) -> None:

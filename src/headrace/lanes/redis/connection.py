@@ -81,8 +81,12 @@ class Links:
                 retry=Retry(NoBackoff(), 0),
                 health_check_interval=0,
             )
-        except ValueError as exc:
-            raise ConfigError(f"the lane's URL cannot be read: {exc}") from exc
+        except ValueError:
+            # Not in the parser's words, which may hold a piece of the password; nor as its cause.
+            raise ConfigError(
+                "the lane's URL cannot be read; write redis://user:password@host:6379/0, with the "
+                "special characters of the password percent-encoded"
+            ) from None
         parts = urlsplit(url)
         self.name = parts.netloc.rpartition("@")[2] or parts.path
         self._timeout = timeout

@@ -187,7 +187,7 @@ class RedisLane(Upkeep):
     ) -> set[tuple[UUID, int]]:
         """Bring what a worker holds into a new epoch."""
         k, me = self._keys, worker.bytes
-        keys = [k.meta, k.jobs, k.workers, k.held(me)]
+        keys = [k.meta, k.jobs, k.workers, k.held(me), k.queues]
         own: set[tuple[UUID, int]] = set()
         for chunk in chunks(hand, [len(one.payload) for one in hand]) or [[]]:
             args: list[bytes | str | int] = [me, self._lease]

@@ -148,6 +148,7 @@ class Epochs:
         await lane.reassert(NEXT, ann, held)
         await lane.reassert(NEXT, bob, [])
         await lane.release(NEXT, ann, held)
+        assert await lane.sound(NEXT)
         theirs = (await lane.take(NEXT, bob, QUEUE, 50, 9)).deliveries
         assert len(theirs) == 1
         assert await lane.reassert(NEXT, ann, held) == set(), "a delayed duplicate"

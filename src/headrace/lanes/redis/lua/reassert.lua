@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- reassert: bring what a worker holds into a new epoch, during its grace.
--- KEYS[1] meta, [2] jobs, [3] workers, [4] held:WORKER.
+-- KEYS[1] meta, [2] jobs, [3] workers, [4] held:WORKER, [5] queues.
 -- ARGV[1] epoch, [2] worker, [3] lease in milliseconds, then three for each entry:
 -- id(16) gen(4) call(4) level(1) place(7), queue, body. Returns {now, a 1 or 0 for each: still its own}.
 local open = tonumber(call('HGET', KEYS[1], 'grace') or 0) > now
@@ -31,6 +31,7 @@ local function own(i)
   local flags = bit.bor(record and byte(record, 12) or 0, FLAGGED, CLEAR)
   call('HSET', KEYS[2], ids[i], place .. gen .. char(flags) .. body)
   call('HSET', KEYS[4], ids[i], place .. sub(head, 17, 25) .. queue)
+  call('SADD', KEYS[5], queue)  -- if it is released, it lies in a list that must be known
   return '1'
 end
 
