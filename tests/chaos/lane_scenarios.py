@@ -17,6 +17,7 @@ from chaos.dialects import RedisDialect
 from chaos.events import EnqueueReturned, HoldReached, LeaseLost, Settled, StartChecked
 from chaos.faultplan import until
 from chaos.ledger_scenarios import JUDGED, OVER, UNFINISHED_AFTER
+from chaos.processes.tasks import QUEUE
 from chaos.proxy import Proxy
 from chaos.site import Site
 from headrace.embedded import EmbeddedValkey
@@ -148,8 +149,9 @@ async def the_lane_is_flushed_in_the_only_attempt(site: Site, _server: EmbeddedV
 async def the_lane_is_flushed_in_a_run(site: Site, _server: EmbeddedValkey) -> None:
     """The lane loses its data while a job runs; before it ends, another worker comes."""
     async with site.customer() as customer:
-        await customer.ask("slow", seconds=6.0)
-    async with site.fleet(site.services(), site.worker("first", alone=True)) as fleet:
+        await customer.ask("slow", seconds=5.0)
+    busy = site.worker("first", queues={QUEUE: 1}, alone=True)
+    async with site.fleet(site.services(), busy) as fleet:
         await site.seen(StartChecked)
         await site.flush()
         await site.ledger_says(ANEW)
