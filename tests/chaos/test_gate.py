@@ -14,9 +14,11 @@ from chaos.fleet import Fleet
 from chaos.proxy import Proxy
 from chaos.serverfaults import REPLIES, faults_of_postgres, faults_of_the_way
 from chaos.site import SHORT_LEASE, Mode, Site
+from chaos.traces import told
 from chaos.valkeyfaults import REPLIES as LANE_REPLIES
 from chaos.valkeyfaults import faults_of_valkey
 from headrace.embedded import EmbeddedPostgres, EmbeddedValkey
+from model.replay import replay
 from servers import ROOMY, postgres_from, postgres_template
 
 JOBS = 5000
@@ -84,6 +86,8 @@ async def test_nothing_is_lost_or_doubled(
     assert not verdict.violations, f"seed {seed}\n{verdict}"
     assert verdict.summary.enqueued >= JOBS
     assert verdict.summary.faults["kill"] >= KILLS
+    if lane is None:
+        assert replay(told(site.events())) is None, f"seed {seed}"
 
 
 def faults_of_processes(site: Site) -> list[Fault]:
