@@ -82,6 +82,16 @@ async def until_leased(redis_url: str, jobs: int) -> None:
         await until(so_many, within=20, what=f"{jobs} entries leased")
 
 
+async def until_no_worker(redis_url: str) -> None:
+    """Wait until every worker is forgotten."""
+    async with Redis.from_url(redis_url) as client:
+
+        async def none() -> bool:
+            return bool(await client.zcard(_text(KEYS.workers)) == 0)
+
+        await until(none, within=20, what="no worker in the lane")
+
+
 async def until_carried(redis_url: str, entries: int, within: float) -> None:
     """Wait until there are so many entries."""
     async with Redis.from_url(redis_url) as client:

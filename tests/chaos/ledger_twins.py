@@ -123,7 +123,7 @@ LEDGER_TWINS: Mapping[str, Twin] = by_name(
     Twin(
         "reap_beyond_max_attempts",
         "a job whose last allowed run was cut short is given out again",
-        partial(swap_statement, "reap", "j.failures + j.crashes + 1 >= j.max_attempts", "false"),
+        partial(swap_statement, "reap", "cut.ran AND headrace.spent", "false AND headrace.spent"),
     ),
     Twin(
         "insert_retried_under_new_id",

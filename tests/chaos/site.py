@@ -221,6 +221,11 @@ class Site:
         await lanewatch.until_leased(self.redis_url, jobs)
         return None
 
+    async def lane_forgets_workers(self) -> None:
+        """Wait until no worker has a lease in the lane, or had one that is not yet looked into."""
+        assert self.redis_url is not None
+        await lanewatch.until_no_worker(self.redis_url)
+
     async def flush(self) -> None:
         """Let the lane lose its data."""
         assert self.redis_url is not None

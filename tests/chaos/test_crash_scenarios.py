@@ -87,9 +87,9 @@ MENDING = (
     "lanes.bump:before",
     "lanes.bump:after",
     "lanes.standing:after",
-    "lane.put:before",
     "lane.drop:before",
     "lane.drop:after",
+    "lane.put:before",
 )
 # One after the other finds that the lane is gone, and builds it a step further.
 REBUILDING = (

@@ -1,5 +1,6 @@
 """The statements of the ledger, each once and then again as if its reply had been lost."""
 
+import asyncio
 from uuid import uuid4
 
 import asyncpg
@@ -30,6 +31,23 @@ async def test_an_insert_can_be_repeated(ledger: PostgresLedger, sql: asyncpg.Co
     assert await stored(sql) == 4
     counted = await sql.fetchval("SELECT sum(n) FROM headrace.counter_delta")
     assert counted == 4
+
+
+async def test_two_may_declare_a_queue_at_once(
+    ledger: PostgresLedger, sql: asyncpg.Connection, migrated_url: str
+) -> None:
+    other = await asyncpg.connect(migrated_url)
+    transaction = other.transaction()
+    await transaction.start()
+    await other.execute("INSERT INTO headrace.queue (name) VALUES ('new')")
+    task = Declaration(name="work", queue="new", priority=5, max_attempts=3)
+    declaring = asyncio.create_task(ledger.declare([task], []))
+    while not await sql.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+        assert not declaring.done()
+    await transaction.commit()
+    await other.close()
+    await declaring
+    assert await sql.fetchval("SELECT count(*) FROM headrace.task") == 1
 
 
 async def test_an_id_off_the_clock_is_refused_and_so_are_its_companions(

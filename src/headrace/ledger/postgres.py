@@ -88,9 +88,11 @@ class PostgresLedger:
 
     async def declare(self, tasks: Sequence[Declaration], queues: Sequence[str]) -> None:
         """Make queues and tasks known, and learn the ids of all queues."""
-        names = [*queues, *(task.queue for task in tasks)]
-        rows = await self._fetch("declare_queues", sorted(set(names)))
-        self._queue_ids = {row["name"]: row["id"] for row in rows}
+        names = {*queues, *(task.queue for task in tasks)}
+        await self._learn_queues(names)
+        if not names <= self._queue_ids.keys():
+            # Somebody added one while we waited for it: our statement is older than that.
+            await self._learn_queues(names)
         if tasks:
             await self._fetch(
                 "declare_tasks",
@@ -100,6 +102,10 @@ class PostgresLedger:
                 [task.max_attempts for task in tasks],
                 [task.rerun_on_crash for task in tasks],
             )
+
+    async def _learn_queues(self, names: Iterable[str]) -> None:
+        rows = await self._fetch("declare_queues", sorted(names))
+        self._queue_ids = {row["name"]: row["id"] for row in rows}
 
     async def insert(self, jobs: Sequence[NewJob], *, pushed: bool = False) -> list[Inserted]:
         """Insert and commit, all or none. Repeating a call changes nothing.
