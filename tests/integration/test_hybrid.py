@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from statistics import median
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -253,7 +252,7 @@ async def test_enqueue_does_not_wait_for_a_dead_or_hanging_lane(
             taken.append(time.perf_counter() - began)
         return sorted(taken)[98]
 
-    # In turns, and the median of each: a busy moment of the machine is nobody's fault.
+    # In turns, and the quietest round of each: a wait for the lane would be in all of them.
     usual, hanging = [], []
     for _ in range(5):
         usual.append(await p99())
@@ -262,8 +261,8 @@ async def test_enqueue_does_not_wait_for_a_dead_or_hanging_lane(
     valkey.kill()
     dead = [await p99() for _ in range(5)]
     valkey.start()
-    assert median(hanging) < median(usual) + 0.02
-    assert median(dead) < median(usual) + 0.02
+    assert min(hanging) < min(usual) + 0.02
+    assert min(dead) < min(usual) + 0.02
 
 
 async def test_a_relay_that_stops_lets_another_lead_at_once(
