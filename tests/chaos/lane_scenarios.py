@@ -16,7 +16,7 @@ from chaos import ledger_scenarios
 from chaos.dialects import RedisDialect
 from chaos.events import EnqueueReturned, HoldReached, LeaseLost, Settled, StartChecked
 from chaos.faultplan import until
-from chaos.ledger_scenarios import OVER, UNFINISHED_AFTER
+from chaos.ledger_scenarios import JUDGED, OVER, UNFINISHED_AFTER
 from chaos.processes.tasks import QUEUE
 from chaos.proxy import Proxy
 from chaos.site import Site
@@ -64,6 +64,7 @@ async def a_take_arrives_after_the_lease(site: Site, _server: EmbeddedValkey) ->
         await site.seen(HoldReached)
         async with fleet.frozen(await fleet.pick("first", 0)):
             fleet.add(site.services())
+            await site.ledger_says(JUDGED)
             await site.lane_forgets_workers()
             async with site.customer() as customer:
                 await customer.ask("quick")

@@ -76,12 +76,8 @@ GROUPS = [
 # In this order: a worker left jobs, its first judge dies before and the second after judging it,
 # the last with the jobs that it reaped.
 JUDGING = ("ledger.watch:after", "ledger.judge:before", "ledger.judge:after", "ledger.reap:after")
-# One relay after the other begins, finds what expired, raises its generation, and mends the lane.
+# One relay after the other finds what expired, raises its generation, and mends the lane.
 MENDING = (
-    "lanes.snapshot:after",
-    "lanes.walk:after",
-    "lanes.sweep:before",
-    "lanes.sweep:after",
     "lane.expired:before",
     "lane.expired:after",
     "lanes.bump:before",
@@ -99,7 +95,11 @@ REBUILDING = (
     "lane.open_epoch:after",
     "lanes.fence:before",
     "lanes.fence:after",
+    "lanes.snapshot:after",
+    "lanes.walk:after",
     "lane.put:after",
+    "lanes.sweep:before",
+    "lanes.sweep:after",
     "lanes.calm:before",
     "lanes.calm:after",
 )
