@@ -49,6 +49,7 @@ def lane(request: pytest.FixtureRequest) -> EmbeddedValkey | None:
     return server
 
 
+@pytest.mark.timeout(LONG_SECONDS + 600)
 async def test_nothing_is_lost_or_doubled(
     tmp_path: Path,
     server: EmbeddedPostgres,
