@@ -169,11 +169,11 @@ async def test_no_cancelled_job_starts_after_the_answer_while_workers_take_them(
     @app.task(queue="work")
     async def note(ctx: Context) -> None:
         started[ctx.job_id] = time.monotonic()
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0.02)  # the handler's work: most of the jobs are still waiting
 
     await until(lambda: calm(app))  # before, nobody could tell what runs under another epoch
     answers: dict[UUID, tuple[Answer, float]] = {}
-    async with inspecting(app.settings) as inspector, working(app):
+    async with inspecting(app.settings) as inspector, working(app, concurrency=2):
         for _ in range(15):
             jobs = await asyncio.gather(*(note.enqueue() for _ in range(20)))
             ids = [job.id for job in jobs[::2]]
