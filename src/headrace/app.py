@@ -211,7 +211,7 @@ class Headrace:
         if here.declared != self._declarable:
             await self._declare(here)
         new_id = here.engine.new_id
-        new = [_new_job(new_id(), spec) for spec in jobs]
+        new = [_new_job(new_id(), _checked(spec)) for spec in jobs]
         inserted = await here.engine.insert(new, tx)
         return [self._handle(job, one) for job, one in zip(new, inserted, strict=True)]
 
@@ -295,6 +295,15 @@ class _Started:
         self.lock = asyncio.Lock()
         self.users = 0
         self.declared = 0
+
+
+def _checked(spec: object) -> JobSpec[Any]:
+    if not isinstance(spec, JobSpec):
+        raise UsageError(
+            f"enqueue_many takes what task.job(...) makes, not {type(spec).__qualname__}; "
+            "write enqueue_many([task.job(1), task.job(2)])"
+        )
+    return spec
 
 
 def _new_job(job_id: UUID, spec: JobSpec[Any]) -> NewJob:

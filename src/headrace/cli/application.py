@@ -39,6 +39,11 @@ def load_app(path: str) -> Headrace:
     return found
 
 
+def database_url_of(path: str, given: str | None, *, embedded: bool) -> str | None:
+    """The database to use: as given, or as the application that `path` names says itself."""
+    return given if given or embedded else load_app(path).settings.database_url
+
+
 def find_task(app: Headrace, name: str) -> Task[..., Any]:
     """A task of an application.
 

@@ -41,14 +41,15 @@ def enqueue(
     """
     import asyncio
 
-    from headrace.cli.application import load_app
+    from headrace.cli.application import database_url_of, load_app
     from headrace.cli.output import print_json, say
     from headrace.cli.session import database
 
     given = {"delay": delay, "queue": queue, "priority": _number_or_name(priority)}
     named = _object(arguments)
     options = {name: value for name, value in given.items() if value is not None}
-    with database(database_url, embedded=embedded) as url:
+    found = database_url_of(app_path, database_url, embedded=embedded)
+    with database(found, embedded=embedded) as url:
         # The application reads its settings itself, and code of its own may connect as well.
         os.environ["HEADRACE_DATABASE_URL"] = url
         app = load_app(app_path)

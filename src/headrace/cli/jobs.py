@@ -88,7 +88,7 @@ def list_jobs(
                 f"{job.attempt}/{job.max_attempts}",
                 f"{ago(job.created_at)} ago",
                 at(job.run_at) if job.state in (State.SCHEDULED, State.RETRYABLE) else "",
-                _message(job),
+                "" if job.state is State.COMPLETED else _message(job),
             )
             for job in page.jobs
         ],

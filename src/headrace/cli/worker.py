@@ -55,14 +55,15 @@ def worker(
     """
     import os
 
-    from headrace.cli.application import load_app
+    from headrace.cli.application import database_url_of, load_app
     from headrace.cli.session import database
     from headrace.model.duration import parse_duration
     from headrace.telemetry.logs import configure
 
     configure()
     seconds = parse_duration(grace, "grace").total_seconds()
-    with database(database_url, embedded=embedded) as url:
+    found = database_url_of(app_path, database_url, embedded=embedded)
+    with database(found, embedded=embedded) as url:
         os.environ["HEADRACE_DATABASE_URL"] = url
         app = load_app(app_path)
         queues = _queues(app, queue or [], concurrency)

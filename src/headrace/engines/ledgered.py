@@ -206,7 +206,9 @@ class LedgeredEngine:
         if view.mode is Mode.DIRECT:
             own = await self.ledger.lanes.adopt(worker, carried) if carried else set()
             return _losing(carried, own)
-        if self.lane is None or view.mode is Mode.REBUILD:
+        if self.lane is None:
+            return Beat(alive=True)  # `take` says what is wrong; nothing of a lane is held here
+        if view.mode is Mode.REBUILD:
             raise LaneUnavailable("the lane is being rebuilt; the lease in it cannot be prolonged")
         if view.epoch != self._beaten_epoch:
             own = await self.lane.reassert(view.epoch, worker, carried)

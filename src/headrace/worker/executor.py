@@ -17,6 +17,7 @@ from headrace.worker.attempt import Attempt
 from headrace.worker.deadlines import Deadlines
 from headrace.worker.hand import Hand
 from headrace.worker.settler import Settler
+from headrace.worker.tell import tell
 
 _log = logging.getLogger("headrace.worker")
 
@@ -147,7 +148,7 @@ class Executor:
                 f'no task "{delivery.task}" in this application; import the module that has it'
             )
             error = describe("UnknownTask", message)
-            self._settler.add(hand.worker, delivery, given_up(delivery, Stored.DEAD, error, 0.0))
+            self._settle(hand, delivery, given_up(delivery, Stored.DEAD, error, 0.0))
             return
         attempt = Attempt(delivery, task, self._engine, self._deadlines, self._stuck)
         self.attempts[here] = attempt
@@ -160,7 +161,11 @@ class Executor:
         if settlement is None:
             hand.close([delivery])
         else:
-            self._settler.add(hand.worker, delivery, settlement)
+            self._settle(hand, delivery, settlement)
+
+    def _settle(self, hand: Hand, delivery: Delivery, settlement: Settlement) -> None:
+        tell(delivery, settlement)
+        self._settler.add(hand.worker, delivery, settlement)
 
     async def _conclude(
         self, hand: Hand, attempt: Attempt, settlement: Settlement

@@ -102,6 +102,8 @@ class Worker:
             self._executors[queue].start()
             self._fetchers[queue].loop.start()
         self._listener.loop.start()
+        slots = ", ".join(f"{queue} ({slots} at a time)" for queue, slots in self._queues.items())
+        _log.info("the worker is ready: %d tasks, queues %s", len(self._app.tasks), slots)
 
     async def run(self, *, burst: bool = False) -> None:
         """Work until `finish` is called, or in a burst until nothing is due and nothing runs.
@@ -170,6 +172,8 @@ class Worker:
         stopping.cancel()
 
     async def _drain_and_leave(self) -> None:
+        running = sum(len(executor.attempts) for executor in self._executors.values())
+        _log.info("the worker ends: it takes nothing more, %d jobs still run", running)
         try:
             await self._drain()
         finally:

@@ -8,6 +8,9 @@ LANGUAGE plpgsql SET search_path = headrace, pg_catalog AS $$
 DECLARE
     spec   record;
     winner uuid;
+    odd    text;
+    known  CONSTANT text[] := '{task,args,id,queue,priority,max_attempts,delay,run_at,'
+        'idempotency_key,idempotency_for,tenant,rerun_on_crash}';
 BEGIN
     FOR spec IN
         SELECT d.place::int AS place, d.doc, q.id AS queue_id,
@@ -30,6 +33,11 @@ BEGIN
         -- One order for all, so that two callers with the same keys wait and never deadlock.
         ORDER BY d.doc ->> 'idempotency_key' NULLS FIRST, d.place
     LOOP
+        odd := (SELECT min(key) FROM jsonb_object_keys(spec.doc) AS key WHERE key <> ALL (known));
+        IF odd IS NOT NULL THEN
+            RAISE EXCEPTION '"%" is no option of a job; known: %', odd, array_to_string(known, ', ')
+                USING ERRCODE = 'HR003';
+        END IF;
         IF spec.task_name IS NULL OR spec.task_name !~ '^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$' THEN
             RAISE EXCEPTION 'task name % is not allowed; use 1 to 100 letters, digits and . _ : -',
                 coalesce(quote_literal(spec.task_name), 'null') USING ERRCODE = 'HR001';
