@@ -20,7 +20,7 @@ from chaos.events import (
     SettleSent,
     StartChecked,
 )
-from chaos.runs import NEVER, Run, lease_lost_between, runs_by_job
+from chaos.runs import NEVER, Run, data_lost_between, runs_by_job
 
 STATE_AFTER = {
     Outcome.COMPLETE: "completed",
@@ -47,7 +47,7 @@ class Rule(StrEnum):
     STALE_ACCEPTED = "stale accepted: a settle sent after a later generation had started"
     STARTED_AFTER_SETTLE = "started after settle: its fence check began after the settle was in"
     TOO_MANY_STARTS = "too many starts: more than max_attempts"
-    OVERLAP = "overlap: one token ran twice at once and no lease was lost between"
+    OVERLAP = "overlap: one token ran twice at once and the lane lost no data between"
     EFFECTS = "effects: those of ctx.transaction() are not exactly one per completed job"
 
 
@@ -229,7 +229,7 @@ def _overlaps(told: _Job, losses: Sequence[LeaseLost]) -> Iterator[Finding]:
             if (
                 same_token
                 and first.overlaps(second)
-                and not lease_lost_between(losses, first, second)
+                and not data_lost_between(losses, first, second)
             ):
                 yield Rule.OVERLAP, f"{_named(first.start)} and {_named(second.start)}"
 
@@ -280,7 +280,7 @@ def _excused(runs: Sequence[Run], row: LedgerJob, losses: Sequence[LeaseLost]) -
         yield (
             before is not None
             and run.start.attempt < row.max_attempts
-            and lease_lost_between(losses, before, run)
+            and data_lost_between(losses, before, run)
         )
 
 

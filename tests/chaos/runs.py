@@ -62,12 +62,14 @@ def runs_by_job(history: Sequence[AnyEvent]) -> Mapping[str, list[Run]]:
     return runs
 
 
-def lease_lost_between(losses: Iterable[LeaseLost], first: Run, second: Run) -> bool:
-    """Whether the first run's lease ended after its start and before the second's."""
+def data_lost_between(losses: Iterable[LeaseLost], first: Run, second: Run) -> bool:
+    """Whether the lane lost its data after the first run's start and before the second's.
+
+    That alone gives one token to a second run (protocol R1): who takes a job from one worker
+    raises its generation.
+    """
     return any(
-        first.start.at <= loss.at <= second.start.at
-        and loss.job in {None, first.start.job}
-        and loss.worker in {None, first.start.worker}
+        first.start.at <= loss.at <= second.start.at and loss.job is None and loss.worker is None
         for loss in losses
     )
 

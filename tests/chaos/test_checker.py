@@ -258,8 +258,8 @@ def test_one_token_at_two_workers_at_once_is_an_overlap() -> None:
     ("loss", "rules"),
     [
         (LeaseLost(at=12, cause="flush"), []),
-        (LeaseLost(at=12, cause="reaped", job=JOB), []),
-        (LeaseLost(at=12, cause="silent", worker="w1"), []),
+        (LeaseLost(at=12, cause="reaped", job=JOB), [Rule.OVERLAP]),
+        (LeaseLost(at=12, cause="silent", worker="w1"), [Rule.OVERLAP]),
         (LeaseLost(at=9, cause="too early"), [Rule.OVERLAP]),
         (LeaseLost(at=16, cause="too late"), [Rule.OVERLAP]),
         (LeaseLost(at=12, cause="reaped", job="another"), [Rule.OVERLAP]),
