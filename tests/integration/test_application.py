@@ -186,6 +186,8 @@ async def test_many_jobs_are_inserted_in_order_or_not_at_all(
         await app.enqueue_many([plain.job(1), plain.options(queue="nowhere").job(2)])
     assert await sql.fetchval("SELECT count(*) FROM headrace.job") == 2_500
     assert await app.enqueue_many([]) == []
+    with pytest.raises(UsageError, match=r"what task.job\(...\) makes, not tuple"):
+        await app.enqueue_many([("plain", 1)])  # type: ignore[arg-type]  # what others take
 
 
 async def test_a_duplicate_is_a_handle_on_the_first_job(app: Headrace) -> None:

@@ -422,6 +422,19 @@ def test_an_application_that_is_not_there(
         load_app(path)
 
 
+async def test_the_database_that_the_application_names_is_used(
+    nowhere: Cli, smith: Jobsmith
+) -> None:
+    shop = SHOP.replace('Headrace("shop")', f'Headrace("shop", database_url="{smith.url}")')
+    assert shop != SHOP
+    (nowhere.folder / "shop.py").write_text(shop)
+    result = await nowhere.program("enqueue", "shop:app", "pack", '{"order": 1}')
+    assert (result.status, result.err) == (0, "")
+    assert (await nowhere.program("enqueue", "shap:app", "pack")).err.startswith(
+        'headrace: APP "shap:app": there is no module shap'
+    )
+
+
 async def test_an_error_of_the_application_keeps_its_traceback(cli: Cli) -> None:
     (cli.folder / "shop.py").write_text("import nothing_like_it\n")
     result = await cli.program("enqueue", "shop:app", "pack")

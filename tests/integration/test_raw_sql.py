@@ -63,6 +63,7 @@ async def test_every_field_can_be_given(declared: Headrace, sql: asyncpg.Connect
         ({"task": "a b"}, "HR001", "task name 'a b' is not allowed; use 1 to 100 letters"),
         ({}, "HR001", "task name null is not allowed"),
         ({"task": "greet", "queue": "x"}, "HR002", 'queue "x" is unknown; a task must declare'),
+        ({"task": "greet", "delya": 10}, "HR003", '"delya" is no option of a job; known: task,'),
         ({"task": "greet", "priority": 11}, "HR003", "priority 11 must be 1 to 10"),
         ({"task": "greet", "max_attempts": 0}, "HR003", "max_attempts 0 at least 1"),
         ({"task": "greet", "args": [1]}, "HR003", "args must be a JSON object of at most 1 MiB"),
