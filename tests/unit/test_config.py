@@ -7,6 +7,7 @@ import pytest
 
 from headrace import ConfigError, Headrace
 from headrace.config import Settings, read_settings
+from headrace.ledger.migrate import migrate
 from headrace.setting_names import SettingsArguments
 
 
@@ -89,6 +90,21 @@ async def test_a_missing_url_is_told_with_its_fix() -> None:
 async def test_a_url_of_something_else_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"begins with 'mysql'; write postgresql://user:password"):
         await Headrace("x", database_url="mysql://root@h/d").start()
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("db_user:hunter2@db:5432/shop", "names no scheme; write postgresql"),
+        ("postgresql://u:hunt#er2@127.0.0.1:5432/d", "cannot be read; .* percent-encoded"),
+        ("postgresql://u:hunter2@127.0.0.1:99999/d", "cannot be read; .* percent-encoded"),
+    ],
+)
+async def test_a_mistyped_url_tells_nothing_of_its_password(url: str, words: str) -> None:
+    for verb in (Headrace("x", database_url=url).start, lambda: migrate(url)):
+        with pytest.raises(ConfigError, match=words) as refusal:
+            await verb()
+        assert "hunt" not in str(refusal.value)
 
 
 def test_arguments_have_the_names_of_settings() -> None:

@@ -70,7 +70,7 @@ def worker(
         if processes == 1:
             status = _work(app, queues, burst=burst, grace=seconds, supervised=supervised)
         else:
-            status = _supervise(_arguments(), processes)
+            status = _supervise(_arguments(), processes, burst=burst)
     raise typer.Exit(status)
 
 
@@ -104,13 +104,13 @@ def _end_process(exc: RuntimeError) -> None:
     os._exit(EX_SOFTWARE)
 
 
-def _supervise(arguments: list[str], processes: int) -> int:
+def _supervise(arguments: list[str], processes: int, *, burst: bool) -> int:
     import asyncio
 
     from headrace.supervisor.supervisor import Supervisor
 
     command = [sys.executable, "-m", "headrace", *arguments, "--processes", "1", "--supervised"]
-    return asyncio.run(Supervisor(command, processes).run())
+    return asyncio.run(Supervisor(command, processes, burst=burst).run())
 
 
 def _arguments() -> list[str]:

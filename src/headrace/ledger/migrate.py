@@ -8,6 +8,7 @@ import asyncpg
 
 from headrace.errors import SchemaError
 from headrace.ledger.faults import translated
+from headrace.ledger.pool import check_url
 
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
@@ -80,9 +81,11 @@ async def migrate(url: str) -> list[Migration]:
     for long in front of the traffic.
 
     Raises:
+        ConfigError: the URL is none of PostgreSQL.
         LedgerUnavailable: PostgreSQL cannot be reached.
         SchemaError: the schema is newer than this code, or a lock could not be had.
     """
+    check_url(url)
     with translated():
         connection = await asyncpg.connect(url, timeout=10)
     try:
@@ -101,8 +104,10 @@ async def version(url: str) -> int:
     """The number of the last migration that a database has; 0 where there is no schema.
 
     Raises:
+        ConfigError: the URL is none of PostgreSQL.
         LedgerUnavailable: PostgreSQL cannot be reached.
     """
+    check_url(url)
     with translated():
         connection = await asyncpg.connect(url, timeout=10)
         try:

@@ -68,17 +68,24 @@ async def open_pool(url: str, *, size: int, least: int = 1) -> "asyncpg.Pool[asy
 
 
 def check_url(url: str) -> None:
-    """Refuse what is no URL of PostgreSQL.
+    """Refuse what is no URL of PostgreSQL, without repeating what may be a password.
 
     Raises:
-        ConfigError: the scheme is another one.
+        ConfigError: the scheme is another one, or the URL cannot be read.
     """
-    scheme = urlsplit(url).scheme
-    if scheme not in ("postgresql", "postgres"):
+    scheme, colon, _ = url.partition("://")
+    if not colon or scheme not in ("postgresql", "postgres"):
+        named = f"begins with {scheme!r}" if colon else "names no scheme"
         raise ConfigError(
-            f"the database URL begins with {scheme or url[:20]!r}; "
-            "write postgresql://user:password@host:5432/database"
+            f"the database URL {named}; write postgresql://user:password@host:5432/database"
         )
+    try:
+        urlsplit(url).port  # noqa: B018 - reads and checks it
+    except ValueError:
+        raise ConfigError(
+            "the database URL cannot be read; write postgresql://user:password@host:5432/database, "
+            "with the special characters of the password percent-encoded"
+        ) from None
 
 
 def _where(url: str) -> str:

@@ -19,16 +19,17 @@ _STEADY = 60.0
 class Supervisor:
     """Runs a command in `n` processes until told to drain.
 
-    A process that ends with status 0 has finished (a burst is over) and is not replaced; any other
-    end is a crash. Crashes soon after a start are replaced more and more slowly.
+    In a burst a process that ends with status 0 has finished and is not replaced; any other end
+    that nobody asked for is a crash. Crashes soon after a start are replaced more and more slowly.
 
     Each child's standard input is a pipe that this process holds open: it ends with us, so a child
     that reads its end drains instead of living on alone.
     """
 
-    def __init__(self, command: Sequence[str], n: int) -> None:
+    def __init__(self, command: Sequence[str], n: int, *, burst: bool = False) -> None:
         self._command = list(command)
         self._n = n
+        self._burst = burst
         self._children: set[asyncio.subprocess.Process] = set()
         self._draining = asyncio.Event()
 
@@ -54,7 +55,7 @@ class Supervisor:
         while True:
             began = time.monotonic()
             status = await self._run_one(place)
-            if status == 0 or self._draining.is_set():
+            if (status == 0 and self._burst) or self._draining.is_set():
                 return _exit_status(status)
             if time.monotonic() - began > _STEADY:
                 pause = _SHORTEST_PAUSE

@@ -87,6 +87,8 @@ class Attempt:
             arguments = self._task.decode(self.delivery.payload)
         except BadArguments as exc:
             return self._give_up(exc)
+        except Exception as exc:  # noqa: BLE001 - a validator of the application's can raise anything
+            return self._as_raised(exc)
         runner = self._runner = asyncio.current_task()
         assert runner is not None
         _current.set(self.context)
@@ -96,16 +98,15 @@ class Attempt:
                 value = await self._task.call(self.context, arguments)
             else:
                 value = await self._call_in_thread(arguments, threads)
+            return value if isinstance(value, Settlement) else self._as_returned(value)
         except asyncio.CancelledError:
             if runner.cancelling() > self._asked:
                 raise  # not the handler is meant but its slot: the event loop is closing, say
             return self._cut_short()
-        except Outcome as outcome:
-            return self._as_returned(outcome)
-        except Exception as exc:  # noqa: BLE001 - whatever a handler raises is its job's failure
+        except (KeyboardInterrupt, GeneratorExit):
+            raise  # of the process, and of a coroutine that is closed
+        except BaseException as exc:  # noqa: BLE001 - whatever a handler raises is its job's failure
             return self._as_raised(exc)
-        else:
-            return self._as_returned(value)
         finally:
             self._watch.cancel()
             self._forget_cancellation()
@@ -124,11 +125,19 @@ class Attempt:
     async def _call_in_thread(
         self, arguments: dict[str, Any], threads: ThreadPoolExecutor | None
     ) -> object:
+        """What the handler returned, or the settlement for what it raised.
+
+        An exception stays in its thread: a future refuses some, and others end the event loop.
+        """
         here = contextvars.copy_context()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            threads, lambda: here.run(self._task.call, self.context, arguments)
-        )
+
+        def call() -> object:
+            try:
+                return here.run(self._task.call, self.context, arguments)
+            except BaseException as exc:  # noqa: BLE001 - as in `run`
+                return self._as_raised(exc)
+
+        return await asyncio.get_running_loop().run_in_executor(threads, call)
 
     def _prolong(self, longer: timedelta) -> None:
         if self._watch is not None and not self._expired:
@@ -166,9 +175,11 @@ class Attempt:
             error = describe("Cancelled", "the handler was cancelled from within")
         return failed(self.delivery, error, self._ran(), self._delay())
 
-    def _as_raised(self, exc: Exception) -> Settlement:
+    def _as_raised(self, exc: BaseException) -> Settlement:
+        if isinstance(exc, Outcome):
+            return self._as_returned(exc)
         stack = "".join(traceback.format_exception(exc, limit=-20))
-        error = describe(type(exc).__name__, str(exc), stack)
+        error = describe(type(exc).__name__, _words(exc), stack)
         return failed(self.delivery, error, self._ran(), self._delay())
 
     def _as_returned(self, value: object) -> Settlement:
@@ -192,3 +203,10 @@ class Attempt:
 
     def _ran(self) -> float:
         return time.monotonic() - self._began
+
+
+def _words(exc: BaseException) -> str:
+    try:
+        return str(exc)
+    except Exception as broken:  # noqa: BLE001 - an exception of the user's that cannot even be told
+        return f"its text cannot be had: {type(broken).__name__} in __str__"

@@ -1,5 +1,6 @@
 """What a handler is told about its attempt, and what it can ask for."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -31,6 +32,7 @@ class AttemptContext:
         self._delivery = delivery
         self._prolong = prolong
         self._stack: AsyncExitStack | None = None
+        self._opening = asyncio.Lock()
         self._transaction: Transaction | None = None
 
     @property
@@ -92,16 +94,22 @@ class AttemptContext:
         Raises:
             UsageError: another session than before, or none of SQLAlchemy.
         """
-        if self._transaction is None:
-            if self._stack is None:
-                self._stack = AsyncExitStack()
-            self._transaction = await self._stack.enter_async_context(
-                self._engine.transaction(session)
-            )
-        elif session is not None and session is not self._transaction.handle:
+        transaction = await self._opened(session)
+        if session is not None and session is not transaction.handle:
             raise UsageError("a handler commits in one transaction; use one session in all blocks")
-        async with self._transaction.block():
-            yield self._transaction.handle
+        async with transaction.block():
+            yield transaction.handle
+
+    async def _opened(self, session: object) -> Transaction:
+        """The one transaction of this attempt, also for blocks that begin at the same time."""
+        async with self._opening:
+            if self._transaction is None:
+                if self._stack is None:
+                    self._stack = AsyncExitStack()
+                self._transaction = await self._stack.enter_async_context(
+                    self._engine.transaction(session)
+                )
+            return self._transaction
 
     @property
     def transacting(self) -> bool:

@@ -33,6 +33,7 @@ class Executor:
         concurrency: slots.
         freed: called whenever a slot becomes free.
         stuck: called with an attempt that outlives its second timeout.
+        failed: called with what ended a slot, which must not go on as if it were free.
     """
 
     def __init__(  # noqa: PLR0913 - it stands where everything of a worker meets
@@ -45,6 +46,7 @@ class Executor:
         concurrency: int,
         freed: Callable[[], None],
         stuck: Callable[[Attempt], None],
+        failed: Callable[[BaseException], None],
     ) -> None:
         self._tasks = tasks
         self._engine = engine
@@ -53,6 +55,7 @@ class Executor:
         self._concurrency = concurrency
         self._freed = freed
         self._stuck = stuck
+        self._failed = failed
         self._waiting: deque[tuple[Hand, Delivery]] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._slots: list[asyncio.Task[None]] = []
@@ -64,6 +67,8 @@ class Executor:
     def start(self) -> None:
         """Open the slots."""
         self._slots = [asyncio.create_task(self._slot()) for _ in range(self._concurrency)]
+        for slot in self._slots:
+            slot.add_done_callback(self._on_slot_ended)
 
     @property
     def free(self) -> int:
@@ -110,6 +115,12 @@ class Executor:
         if self._threads is not None:
             self._threads.shutdown(wait=False)
 
+    def _on_slot_ended(self, slot: "asyncio.Task[None]") -> None:
+        if self._stopping:
+            return
+        exc = None if slot.cancelled() else slot.exception()
+        self._failed(exc or RuntimeError("a handler cancelled the slot that it ran in"))
+
     async def _slot(self) -> None:
         here = asyncio.current_task()
         assert here is not None
@@ -131,6 +142,8 @@ class Executor:
 
         A handler that never waits leaves nothing for the others, so all at once would wake in vain.
         """
+        while self._idle and self._idle[0].done():
+            self._idle.popleft()  # its slot was cancelled
         if self._waiting and self._idle and not self._roused:
             self._roused = True
             self._idle.popleft().set_result(None)

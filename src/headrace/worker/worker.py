@@ -221,6 +221,7 @@ class Worker:
             concurrency=concurrency,
             freed=lambda: self._on_freed(queue),
             stuck=self._on_stuck,
+            failed=self._on_defect,
         )
         self._executors[queue] = executor
         self._fetchers[queue] = Fetcher(
