@@ -27,16 +27,24 @@ def parent_of(pid: int) -> int | None:
 
 def family_cpu(parent: int) -> float:
     """Seconds of CPU that a process and its children have used, those that ended included."""
-    ticks = 0
-    for entry in _PROC.iterdir():
-        fields = _stat(int(entry.name)) if entry.name.isdigit() else []
-        if not fields:
-            continue
-        if int(entry.name) == parent:
-            ticks += sum(int(field) for field in fields[11:15])
-        elif int(fields[1]) == parent:
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+    ended: tuple[int, ...] | None = None
+    living = 0
+    own = _ticks(parent)
+    while own[2:] != ended:  # a child that ends meanwhile would be counted in neither
+        ended = own[2:]
+        living = sum(sum(_ticks(child)[:2]) for child in _children(parent))
+        own = _ticks(parent)
+    return (sum(own) + living) / os.sysconf("SC_CLK_TCK")
+
+
+def _children(parent: int) -> list[int]:
+    known = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()]
+    return [one for one in known if parent_of(one) == parent]
+
+
+def _ticks(pid: int) -> tuple[int, ...]:
+    """In user mode and in the kernel, of a process and of its children that have ended."""
+    return tuple(int(field) for field in _stat(pid)[11:15])
 
 
 def _stat(pid: int) -> list[str]:
