@@ -265,17 +265,17 @@ async def test_until_an_old_epoch_is_calm_nothing_is_sure(rig: Rig) -> None:
 
 async def test_the_relay_makes_the_lane_agree_on_pauses(rig: Rig, queries: Queries) -> None:
     engine, lane = engine_of(rig), lane_of(rig)
-    pauses, epoch = Pauses(engine.ledger.lanes, lane), engine.view.epoch
+    pauses, epoch = Pauses(lane), engine.view.epoch
     ids = await rig.insert(2)
     await rig.around.carry()
     blind = LedgerInspector(queries)
     await blind.pause(QUEUE)
     assert await lane.paused(epoch) == set(), "nobody told it"
-    await pauses.round(engine.view)
+    await pauses.round(engine.view, await engine.ledger.lanes.queues())
     assert await lane.paused(epoch) == {QUEUE}
     assert await rig.take() == []
     await blind.resume(QUEUE)
-    await pauses.round(engine.view)
+    await pauses.round(engine.view, await engine.ledger.lanes.queues())
     assert {one.id for one in await rig.take()} == set(ids)
 
 
@@ -284,5 +284,5 @@ async def test_a_word_that_comes_late_to_the_lane_is_corrected(rig: Rig) -> None
     await rig.around.inspector.pause(QUEUE)
     await rig.around.inspector.resume(QUEUE)
     await lane.pause(engine.view.epoch, QUEUE)
-    await Pauses(engine.ledger.lanes, lane).round(engine.view)
+    await Pauses(lane).round(engine.view, await engine.ledger.lanes.queues())
     assert await lane.paused(engine.view.epoch) == set()

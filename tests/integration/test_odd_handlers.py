@@ -59,6 +59,14 @@ async def complete_twice() -> Any:
     return Complete(Complete(3))
 
 
+async def raise_complete_twice() -> None:
+    raise Complete(Complete(3))
+
+
+def complete_twice_in_thread() -> Any:
+    return Complete(Complete(3))
+
+
 async def picky(one: Picky) -> None:
     del one
 
@@ -71,6 +79,8 @@ ODD: dict[str, tuple[Callable[..., Any], str]] = {
     "exit of a thread": (leaves_in_thread, "SystemExit: 3"),
     "StopIteration of a thread": (stops_in_thread, "StopIteration"),
     "complete of complete": (complete_twice, "TypeError: Complete is no outcome"),
+    "raised": (raise_complete_twice, "TypeError: Complete is no outcome"),
+    "complete of a thread": (complete_twice_in_thread, "TypeError: Complete is no outcome"),
 }
 
 

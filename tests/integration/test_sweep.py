@@ -1,12 +1,15 @@
 """What write-through missed comes into the lane: at once, or once its producer had the time."""
 
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
+from headrace.engines.write_through import _fresh
 from headrace.lanes.memory import MemoryLane
 from headrace.ledger.postgres import PostgresLedger
+from headrace.model.entry import PutReply
 from headrace.model.lane_view import LaneView, Mode
 from headrace.relay.sweep import Sweep
 from headrace.relay.walk import Walk
@@ -51,6 +54,25 @@ async def test_what_its_producer_pushes_is_looked_after_later_and_once(
     assert await sweep.round(VIEW) == 0
     assert await sweep.round(VIEW) == await waiting(lane) == 3
     assert await sweep.round(VIEW) == 0
+
+
+@pytest.mark.parametrize("pushed", [True, False])
+@pytest.mark.parametrize("keyed", [True, False])
+async def test_a_put_that_comes_when_all_is_over_is_refused(
+    ledger: PostgresLedger, lane: MemoryLane, sweep: Sweep, *, pushed: bool, keyed: bool
+) -> None:
+    """Whatever the ledger was told of the push: a job with a key is pushed all the same (A9)."""
+    job = new_job(ledger, idempotency_key="k" if keyed else None)
+    await ledger.insert([job], pushed=pushed)
+    for _ in range(2):
+        await sweep.round(VIEW)
+    worker = uuid4()
+    await lane.beat(VIEW.epoch, worker, (), 0)
+    taken = (await lane.take(VIEW.epoch, worker, "q", 1, 9)).deliveries
+    assert [(one.id, one.flagged) for one in taken] == [(job.id, True)]
+    await lane.ack(VIEW.epoch, worker, taken)
+    late = _fresh(job, lane.stamp())
+    assert await lane.put(VIEW.epoch, [late]) == [PutReply.REFUSED]
 
 
 async def test_what_is_over_by_then_does_not_travel(

@@ -80,28 +80,17 @@ def _work(
     import asyncio
 
     from headrace.supervisor.node import run_node
+    from headrace.worker.end_process import end_process
 
     async def node() -> None:
         try:
             await run_node(app, queues, burst=burst, grace=grace, supervised=supervised)
         except RuntimeError as exc:
-            _end_process(exc)
+            end_process(str(exc))  # what is stuck would keep it for ever
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(node())
     return 0
-
-
-def _end_process(exc: RuntimeError) -> None:
-    """A thread or a coroutine that is stuck would keep the process for ever."""
-    import logging
-    import os
-
-    from headrace.worker.culprit import EX_SOFTWARE
-
-    logging.getLogger("headrace.worker").critical("%s", exc)
-    logging.shutdown()
-    os._exit(EX_SOFTWARE)
 
 
 def _supervise(arguments: list[str], processes: int, *, burst: bool) -> int:

@@ -58,7 +58,7 @@ class Relay:
             self._walk = Walk(ledger, lane, horizon=HORIZON, cap=cap)
             self._sweep = Sweep(ledger, lane, self._walk, horizon=HORIZON)
             self._reaper = LaneReaper(ledger, lane)
-            self._pauses = Pauses(ledger, lane)
+            self._pauses = Pauses(lane)
         self.loop = Loop("relay", self.poll, ended=self._resign)
 
     async def poll(self) -> float:
@@ -131,9 +131,10 @@ class Relay:
         _log.info("the lane is open under epoch %d", view.epoch)
 
     async def _carry(self, view: LaneView) -> float:
-        await self._pauses.round(view)
+        queues = await self._ledger.queues()
+        await self._pauses.round(view, queues)
         moved = await self._reaper.round(view)
         moved += await self._sweep.round(view)
-        moved += await self._walk.round(view)
+        moved += await self._walk.round(view, queues)
         self._pause = _SHORTEST if moved else min(self._pause * 2, self._longest)
         return self._pause

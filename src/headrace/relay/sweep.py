@@ -51,6 +51,7 @@ class Sweep:
         return len(found.entries) + await self._sweep_pushed(view, found.snapshot)
 
     async def _sweep_pushed(self, view: LaneView, now: str) -> int:
+        """What was to be pushed a second ago and still waits; test_sweep.py loses jobs without."""
         if boottime() - self._looked < _PUSH:
             return 0
         earlier, later = self._pushed

@@ -6,6 +6,8 @@ the refill goes on when there is room. So each job due within the horizon is in 
 level's cursor, or in somebody's hands.
 """
 
+from collections.abc import Sequence
+
 from headrace.model.entry import START, Cursor, LaneEntry, PutReply
 from headrace.model.lane_view import LaneView
 from headrace.model.priority import LEVELS
@@ -44,13 +46,13 @@ class Walk:
         self._rests.clear()
         self._began = boottime()
 
-    async def round(self, view: LaneView) -> int:
-        """Walk a step of every level; returns how many jobs were put."""
+    async def round(self, view: LaneView, queues: Sequence[QueueRow]) -> int:
+        """Walk a step of every level of these queues; returns how many jobs were put."""
         if boottime() - self._began > _NET:
             self.restart()
         cursors = await self._lane.cursors(view.epoch)
         put = 0
-        for queue in await self._ledger.queues():
+        for queue in queues:
             if queue.paused:
                 continue
             for level in LEVELS:

@@ -95,10 +95,8 @@ class Attempt:
         self._watch = self._deadlines.watch(self._task.timeout.total_seconds(), self._expire)
         try:
             if self._task.is_async:
-                value = await self._task.call(self.context, arguments)
-            else:
-                value = await self._call_in_thread(arguments, threads)
-            return value if isinstance(value, Settlement) else self._as_returned(value)
+                return self._as_returned(await self._task.call(self.context, arguments))
+            return await self._call_in_thread(arguments, threads)
         except asyncio.CancelledError:
             if runner.cancelling() > self._asked:
                 raise  # not the handler is meant but its slot: the event loop is closing, say
@@ -124,16 +122,13 @@ class Attempt:
 
     async def _call_in_thread(
         self, arguments: dict[str, Any], threads: ThreadPoolExecutor | None
-    ) -> object:
-        """What the handler returned, or the settlement for what it raised.
-
-        An exception stays in its thread: a future refuses some, and others end the event loop.
-        """
+    ) -> Settlement:
+        """An exception stays in its thread: a future refuses some, others end the event loop."""
         here = contextvars.copy_context()
 
-        def call() -> object:
+        def call() -> Settlement:
             try:
-                return here.run(self._task.call, self.context, arguments)
+                return self._as_returned(here.run(self._task.call, self.context, arguments))
             except BaseException as exc:  # noqa: BLE001 - as in `run`
                 return self._as_raised(exc)
 
@@ -177,7 +172,10 @@ class Attempt:
 
     def _as_raised(self, exc: BaseException) -> Settlement:
         if isinstance(exc, Outcome):
-            return self._as_returned(exc)
+            try:
+                return self._as_returned(exc)
+            except TypeError as no_outcome:
+                exc = no_outcome
         stack = "".join(traceback.format_exception(exc, limit=-20))
         error = describe(type(exc).__name__, _words(exc), stack)
         return failed(self.delivery, error, self._ran(), self._delay())

@@ -1,16 +1,12 @@
 """Who blocks a worker's event loop."""
 
 import asyncio
-import logging
-import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from headrace.model.job import Delivery
+from headrace.worker.end_process import end_process
 from headrace.worker.executor import Executor
-
-EX_SOFTWARE = 70
-_log = logging.getLogger("headrace.worker")
 
 
 class Culprit(NamedTuple):
@@ -41,8 +37,6 @@ def find_culprit(
         delivery = attempt.delivery
         name = f"job {delivery.id} ({delivery.task})"
         if attempt.stuck:
-            _log.critical("%s has blocked this process for %.0f s; ending it", name, seconds)
-            logging.shutdown()
-            os._exit(EX_SOFTWARE)
+            end_process(f"{name} has blocked this process for {seconds:.0f} s; ending it")
         return Culprit(name, delivery if attempt.overdue else None)
     return Culprit("code outside of any job")

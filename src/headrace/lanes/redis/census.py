@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from struct import Struct
 from uuid import UUID
 
+from headrace.lanes.redis import packing
 from headrace.lanes.redis.calls import sliced
 from headrace.lanes.redis.upkeep import Upkeep
 from headrace.ports.census import Record
@@ -39,8 +40,7 @@ class RedisCensus(Upkeep):
         keys = [self._keys.meta, self._keys.jobs]
         found: list[Record] = []
         for some in sliced(ids):
-            packed = b"".join(one.bytes for one in some)
-            found += _records(await self._run("heads", epoch, keys, (packed,)))
+            found += _records(await self._run("heads", epoch, keys, (packing.ids(some),)))
         return found
 
     async def places(self, queues: Iterable[str]) -> Counter[tuple[UUID, bytes]]:
@@ -56,7 +56,7 @@ class RedisCensus(Upkeep):
                 tokens.update(member[4:27] for member in delayed)
             for key in (key for queue in every for key in k.ready(queue)):
                 tokens.update(await link.call("LRANGE", key, 0, -1))
-            for worker in await link.call("ZRANGE", k.workers, 0, -1):
+            for worker in await self._workers():
                 leases = await link.call("HGETALL", k.held(worker))
                 pairs = zip(leases[::2], leases[1::2], strict=True)
                 tokens.update(job_id + lease[:7] for job_id, lease in pairs)

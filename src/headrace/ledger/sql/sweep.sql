@@ -1,6 +1,8 @@
 -- sweep: what was committed since the last one, and is due within the horizon (A2). Nothing is
 -- skipped or read twice, however long some transaction stays open: its rows are found when it ends.
--- What its producer puts into the lane itself is left for sweep_pushed.sql.
+-- What its producer puts into the lane itself is left for sweep_pushed.sql. Of the others, too, a put
+-- may still be under way (one with an idempotency key, or committed as its process began to put
+-- again), so that a young one leaves a tombstone.
 -- $1 the snapshot of the last sweep, $2 the horizon in seconds, $3 how many at most.
 -- Returns one row at least: this sweep's snapshot, with a job or without.
 SELECT pg_current_snapshot()::text AS snapshot, fresh.*
@@ -9,7 +11,7 @@ FROM (SELECT) AS one LEFT JOIN LATERAL (
            j.max_attempts, j.tenant, j.rerun_on_crash, j.xid::text AS xid,
            greatest(extract(epoch FROM j.run_at - now()), 0)::float8 AS delay,
            (extract(epoch FROM j.run_at) * 1000000)::bigint AS run_at,
-           false AS young
+           j.id > headrace.uuid_floor(now() - interval '10 seconds') AS young
     FROM headrace.job j JOIN headrace.queue q ON q.id = j.queue_id
     WHERE j.state = 0 AND j.owner IS NULL AND NOT (j.pushed AND j.gen = 1)
       AND (j.xid >= pg_snapshot_xmax($1::text::pg_snapshot)

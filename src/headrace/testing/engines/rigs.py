@@ -111,7 +111,8 @@ class Hybrid(Direct):
         while await self._lane_reaper.round(view):
             pass
         walk = Walk(self._engine.ledger.lanes, self._lane, horizon=HORIZON)
-        while await walk.round(view):
+        queues = await self._engine.ledger.lanes.queues()
+        while await walk.round(view, queues):
             pass
 
     async def bury(self, worker: UUID, living: Collection[UUID]) -> None:
