@@ -61,7 +61,7 @@ async def _put_again(self: RedisLane, epoch: int, queue: str, entries: Sequence[
         return await _put(self, epoch, queue, entries)
     except LaneUnavailable:
         while all(await _still_there(self, entries)):
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)  # another process empties the lane
         return await _put(self, epoch, queue, entries)
 
 

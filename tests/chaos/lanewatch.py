@@ -137,7 +137,7 @@ async def _watch(database_url: str, history: History) -> None:
 async def _tell(history: History, *, calm: bool) -> None:
     if not calm:
         history.append(LeaseLost(cause="epoch"))
-    await asyncio.sleep(POLL_SECONDS)
+    await asyncio.sleep(POLL_SECONDS)  # the lines of a watch: the ledger tells nobody
 
 
 def _text(key: bytes) -> str:

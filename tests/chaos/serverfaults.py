@@ -53,7 +53,7 @@ def faults_of_the_way(proxy: Proxy, to: str, replies: Iterable[bytes]) -> list[F
 def _passing(proxy: Proxy, to: str, fault: Hold | Drop | Delay) -> Fault:
     async def blink() -> None:
         proxy.inject(fault)
-        await asyncio.sleep(BLINK)
+        await asyncio.sleep(BLINK)  # the fault is its length
         proxy.heal()
 
     return call(f"{to} {type(fault).__name__.lower()}", blink)

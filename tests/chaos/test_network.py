@@ -87,7 +87,7 @@ async def come_and_go(site: Site, behind: Site, proxy: Proxy) -> None:
         await site.ledger_says(MANY)
         for fault in (Hold(), Delay(0.1), Drop()):
             proxy.inject(fault)
-            # Somebody who is not behind it notices those who are.
+            # The fault is its length: long enough for the one elsewhere to take their jobs.
             await asyncio.sleep(2 * SHORT_LEASE)
             proxy.heal()
         await fleet.retire("producer")

@@ -28,7 +28,7 @@ def faults_of_valkey(server: EmbeddedValkey, site: Site) -> list[Fault]:
     async def freeze() -> None:
         assert server.pid is not None
         os.kill(server.pid, signal.SIGSTOP)
-        await asyncio.sleep(FROZEN)
+        await asyncio.sleep(FROZEN)  # the fault is its length
         os.kill(server.pid, signal.SIGCONT)
 
     async def flush() -> None:

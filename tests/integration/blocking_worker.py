@@ -28,7 +28,7 @@ def build(folder: Path) -> Headrace:
     async def hold() -> str:
         (folder / "holding").touch()
         while not (folder / "unblocked").exists():
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # the other handler cannot tell: it blocks this very loop
         return "held"
 
     return app

@@ -37,6 +37,7 @@ async def _is_dispatched_by(app: Headrace, mode: str) -> bool:
 
 
 async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Wait for what a server or another process holds, which tells nobody when it changes."""
     deadline = time.monotonic() + seconds
     while True:
         met = condition()

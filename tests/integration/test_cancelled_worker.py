@@ -141,7 +141,7 @@ async def test_a_second_cancellation_ends_the_patience(app: Headrace) -> None:
 async def test_a_cancellation_at_any_moment_of_the_start(app: Headrace, moment: int) -> None:
     with leaving_nothing():
         running = asyncio.create_task(Worker(app, {QUEUE: 2}).run(burst=moment % 2 == 0))
-        await asyncio.sleep([0, 0, 0.001, 0.002, 0.01, 0.02][moment])
+        await asyncio.sleep([0, 0, 0.001, 0.002, 0.01, 0.02][moment])  # any moment of a start
         running.cancel()
         await asyncio.wait([running])
 

@@ -14,7 +14,9 @@ from headrace import Context, Headrace, State
 from headrace.connect import inspecting
 from headrace.embedded import EmbeddedValkey
 from headrace.engines.ledgered import LedgeredEngine
+from headrace.errors import LaneUnavailable
 from headrace.lanes.redis.lane import RedisLane
+from headrace.ledger.postgres import PostgresLedger
 from headrace.model.entry import Caps
 from headrace.model.inspection import Answer
 from headrace.model.lane_view import Mode
@@ -24,6 +26,7 @@ from headrace.relay.services import services
 from headrace.relay.switch import switch_off, switch_on
 from headrace.testing.lanes.rig import entry
 from headrace.worker.worker import Worker
+from integration import served
 from lanes import frozen
 
 LEASE = 1.5
@@ -53,10 +56,8 @@ async def in_mode(app: Headrace, mode: Mode) -> bool:
     return engine.view.mode is mode
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.02)
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    await served.until(condition, 30.0)
 
 
 @asynccontextmanager
@@ -204,7 +205,7 @@ async def test_a_paused_queue_starts_nothing_and_goes_on_when_resumed(
     @app.task(queue="work")
     async def note(number: int) -> None:
         started.append(number)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # the handler's work
 
     async with inspecting(app.settings) as inspector, working(app):
         await app.enqueue_many([note.job(number) for number in range(300)])
@@ -263,6 +264,18 @@ async def test_enqueue_does_not_wait_for_a_dead_or_hanging_lane(
     valkey.start()
     assert min(hanging) < min(usual) + 0.02
     assert min(dead) < min(usual) + 0.02
+
+
+@pytest.mark.usefixtures("app")
+async def test_a_process_that_does_not_know_the_lane_says_so_and_lives(migrated_url: str) -> None:
+    engine = LedgeredEngine(PostgresLedger(migrated_url))
+    await engine.start()
+    worker = uuid4()
+    await engine.register(worker, "here", 1, ["work"])
+    assert (await engine.beat(worker, [], 0)).alive
+    with pytest.raises(LaneUnavailable, match="this process has no redis_url; configure it"):
+        await engine.take(worker, "work", 1, 1)
+    await engine.stop()
 
 
 async def test_a_relay_that_stops_lets_another_lead_at_once(

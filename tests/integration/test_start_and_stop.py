@@ -66,7 +66,7 @@ async def at_once(turn: Callable[[random.Random], Coroutine[Any, Any, None]]) ->
 
 
 async def a_moment(dice: random.Random) -> None:
-    await asyncio.sleep(dice.choice([0, 0, 0.001, 0.01]))
+    await asyncio.sleep(dice.choice([0, 0, 0.001, 0.01]))  # what is stopped then must not matter
 
 
 @pytest.mark.parametrize(

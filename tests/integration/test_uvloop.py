@@ -14,6 +14,7 @@ from headrace.engines.ledgered import LedgeredEngine
 from headrace.model.lane_view import Mode
 from headrace.relay.services import services
 from headrace.worker.worker import Worker
+from integration.served import until
 
 LEASE = 1.5
 
@@ -69,10 +70,12 @@ async def _work(database_url: str, redis_url: str | None) -> list[tuple[int, int
 async def _until_hybrid(app: Headrace) -> None:
     engine = app.engine
     assert isinstance(engine, LedgeredEngine)
-    async with asyncio.timeout(30):
-        while engine.view.mode is not Mode.HYBRID:
-            await asyncio.sleep(0.02)
-            engine.heed(await engine.ledger.lanes.view())
+
+    async def hybrid() -> bool:
+        engine.heed(await engine.ledger.lanes.view())
+        return engine.view.mode is Mode.HYBRID
+
+    await until(hybrid, 30.0)
 
 
 async def _until_beaten_past_its_lease(database_url: str) -> None:
@@ -80,8 +83,10 @@ async def _until_beaten_past_its_lease(database_url: str) -> None:
     try:
         first = await connection.fetchval("SELECT beat_at FROM headrace.worker")
         past = first + timedelta(seconds=2 * LEASE)
-        async with asyncio.timeout(30):
-            while await connection.fetchval("SELECT beat_at FROM headrace.worker") < past:
-                await asyncio.sleep(0.02)
+
+        async def beaten() -> bool:
+            return bool(await connection.fetchval("SELECT beat_at FROM headrace.worker") >= past)
+
+        await until(beaten, 30.0)
     finally:
         await connection.close()

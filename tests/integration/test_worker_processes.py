@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from headrace.ledger.postgres import PostgresLedger
+from integration import served
 from integration.ledgers import add
 
 PROGRAM = Path(sys.executable).with_name("headrace")
@@ -137,9 +138,7 @@ async def site(
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(60):
-        while not await condition():
-            await asyncio.sleep(0.02)
+    await served.until(condition, 60.0)
 
 
 async def ended(process: Process) -> int:

@@ -17,4 +17,4 @@ async def until_the_ledger_is_there(run: Callable[[], Awaitable[None]]) -> None:
             return await run()
         except LedgerUnavailable as exc:
             _log.warning("begins anew: %s", exc)
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(PAUSE)  # as a supervisor between two starts

@@ -63,7 +63,7 @@ class Producer:
         """Enqueue some jobs in one of the ways; what the ledger's absence stops is not told."""
         try:
             if await self._tx.fetchval(LIVE) > self._live_at_most:
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(PAUSE)  # the backlog is made smaller by others
                 return
             await self._random.choice(self._ways)()
         except OutcomeUnknown:
