@@ -20,6 +20,7 @@ from headrace.engines.ledgered import LedgeredEngine
 from headrace.worker import worker as worker_module
 from headrace.worker.worker import Worker
 from integration.served import MODES, served, until
+from steady_pace import SteadyPace
 
 QUEUE = "cancelled"
 LEASE = (
@@ -69,7 +70,7 @@ async def test_what_runs_gets_its_grace_and_what_has_not_started_is_released(app
 
     first, second = await hold.enqueue(), await hold.enqueue()
     with leaving_nothing():
-        worker = Worker(app, {QUEUE: 1}, prefetch=1)
+        worker = Worker(app, {QUEUE: 1}, pace=lambda: SteadyPace(1))
         running = asyncio.create_task(worker.run())
         await until(lambda: all_started(worker, first.id) and worker._hand.unstarted())
         running.cancel()

@@ -29,6 +29,7 @@ from headrace.worker.heartbeat import Heartbeat
 from headrace.worker.settler import Settler
 from headrace.worker.worker import Worker
 from integration.ledgers import add, claim, hire, new_job, settlement, stored
+from steady_pace import SteadyPace
 
 TASKS = 10
 TURNS = 20
@@ -99,7 +100,7 @@ async def test_workers(migrated_url: str, sql: asyncpg.Connection) -> None:
         runs[number] += 1
 
     async def turn(dice: random.Random) -> None:
-        worker = Worker(app, {"a": 2}, prefetch=dice.randrange(3))
+        worker = Worker(app, {"a": 2}, pace=lambda: SteadyPace(dice.randrange(3)))
         await worker.start()
         await a_moment(dice)
         await worker.stop()

@@ -12,6 +12,7 @@ import pytest
 from headrace import Cancel, Context, Dead, Headrace, JobDead, JobHandle, Retry, Snooze, State
 from headrace.worker.worker import Worker
 from integration.served import MODES, served, until
+from steady_pace import SteadyPace
 
 
 @pytest.fixture(params=MODES)
@@ -207,7 +208,7 @@ async def test_drain_releases_what_has_not_started_and_costs_no_attempt(app: Hea
         return number
 
     jobs = [await hold.enqueue(number) for number in range(5)]
-    worker = Worker(app, {"drain": 2}, prefetch=3)
+    worker = Worker(app, {"drain": 2}, pace=lambda: SteadyPace(3))
     await worker.start()
     await until(lambda: all_claimed(app, jobs))
     stopping = asyncio.create_task(worker.stop())

@@ -17,6 +17,7 @@ from headrace.model.state import Stored
 from headrace.worker import worker as worker_module
 from headrace.worker.worker import Worker
 from integration.ledgers import add, claim, hire, settlement
+from steady_pace import SteadyPace
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ async def test_a_worker_ends_in_good_order_while_the_ledger_is_away(migrated_url
         app = Headrace("tests", database_url=proxy.url)
         app.queue("q")
         async with app:
-            worker = Worker(app, {"q": 1}, prefetch=2)
+            worker = Worker(app, {"q": 1}, pace=lambda: SteadyPace(2))
             await worker.start()
             proxy.refuse()
             proxy.cut()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from model import properties
 from model.direct_process import Process
-from model.direct_state import RUNNING, Setting, State, Statement, Worker, tidied
+from model.direct_state import AHEAD, RUNNING, Setting, State, Statement, Worker, tidied
 from model.explorer import Step
 from model.ledger import COMPLETE, DEAD, Row
 
@@ -74,7 +74,11 @@ class Direct(Setting):
     def _commit(self, state: State, late: Statement) -> State:
         row, ledger = state.row, self.ledger
         if late.action == "claim":
-            after = ledger.claim(row, late.worker, late.call) if row.claimable else row
+            ahead = late.outcome == AHEAD
+            claimed = ledger.claim(row, late.worker, late.call, ahead=ahead)
+            after = claimed if row.claimable else row
+        elif late.action == "charge":
+            after = ledger.charge(row, late.worker, late.gen)
         elif late.action == "release":
             after = ledger.release(row, late.worker, late.gen)
         elif late.action == "forfeit":

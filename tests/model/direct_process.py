@@ -3,7 +3,17 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from model.direct_state import HELD, RUNNING, Delivery, Setting, State, Statement, Worker
+from model.direct_state import (
+    AHEAD,
+    HELD,
+    RUNNING,
+    UNSTARTED,
+    Delivery,
+    Setting,
+    State,
+    Statement,
+    Worker,
+)
 from model.explorer import Step
 from model.ledger import COMPLETE, LIVE, NOBODY, RETRY, SNOOZE, Row
 from model.properties import REFUSED, REFUSED_THOUGH_ACCEPTED
@@ -68,7 +78,7 @@ class Process:
         if not self.state.budget.drains:
             return
         me, twin = self.me, self.setting.twin
-        started = tuple(d for d in me.hands if d.phase != HELD)
+        started = tuple(d for d in me.hands if d.phase not in UNSTARTED)
         running = () if twin.leaving_names_nothing else self._gens_of(started)
         gone = Worker(NOBODY, hands=me.hands if twin.leaving_keeps_the_rest else started)
         after = self._become(gone).spend("drains")
@@ -78,17 +88,25 @@ class Process:
         return tuple(d.gen for d in deliveries if d.worker == self.me.id)
 
     def _claim(self) -> Iterator[Step[State]]:
-        me, row = self.me, self.state.row
-        if me.reply or len(me.hands) == SLOTS or row.state != LIVE:
+        me = self.me
+        if me.reply or len(me.hands) == SLOTS or self.state.row.state != LIVE:
             return
         if me.id in self.state.reaped and not self.setting.twin.claim_past_the_fence:
             return  # its clock says so; what it sent before is on the wire
-        called = me._replace(calls=me.calls + 1)
+        yield from self._claim_as(HELD)
+        if self.state.budget.aheads:
+            for step in self._claim_as(AHEAD):
+                yield step._replace(state=step.state.spend("aheads"))
+
+    def _claim_as(self, phase: str) -> Iterator[Step[State]]:
+        called, row = self.me._replace(calls=self.me.calls + 1), self.state.row
         if row.claimable:
-            claimed = self.setting.ledger.claim(row, me.id, called.calls)
-            given = called._replace(reply=Delivery(me.id, claimed.gen))
+            ledger, ahead = self.setting.ledger, phase == AHEAD
+            claimed = ledger.claim(row, called.id, called.calls, ahead=ahead)
+            given = called._replace(reply=Delivery(called.id, claimed.gen, phase))
             yield self._step("claim", self._become(given, claimed), gen=claimed.gen)
-        yield from self._lose(called, Statement("claim", me.id, call=called.calls))
+        late = Statement("claim", called.id, call=called.calls, outcome=phase)
+        yield from self._lose(called, late)
 
     def _with_reply(self, reply: Delivery) -> Worker:
         me = self.me._replace(reply=None)
@@ -98,7 +116,7 @@ class Process:
     def _beat(self) -> Iterator[Step[State]]:
         me, row, twin = self.me, self.state.row, self.setting.twin
         if me.id in self.state.reaped:
-            kept = [d for d in me.hands if d.phase != HELD or twin.refusal_voids_nothing]
+            kept = [d for d in me.hands if d.phase not in UNSTARTED or twin.refusal_voids_nothing]
             refused = me._replace(id=NOBODY, hands=tuple(kept))
             yield self._step("beat", self._become(refused), "refused")
         if twin.beat_releases_nothing:
@@ -114,11 +132,16 @@ class Process:
 
     def _named(self) -> tuple[int, ...]:
         forgets = self.setting.twin.beat_forgets_unsettled
-        known = [d for d in self.me.hands if d.phase in (HELD, RUNNING) or not forgets]
+        known = [d for d in self.me.hands if d.phase in (*UNSTARTED, RUNNING) or not forgets]
         return self._gens_of(known)
 
     def _deliver(self, delivery: Delivery) -> Iterator[Step[State]]:
-        if delivery.phase == HELD:
+        if delivery.phase == AHEAD:
+            yield from self._charge(delivery)
+            yield from self._release(delivery)
+            if self.setting.twin.start_uncharged:
+                yield from self._start(delivery)
+        elif delivery.phase == HELD:
             yield from self._start(delivery)
             yield from self._release(delivery)
         elif delivery.phase == RUNNING:
@@ -128,6 +151,15 @@ class Process:
                 yield from self._release(delivery)
         else:
             yield from self._settle(delivery)
+
+    def _charge(self, delivery: Delivery) -> Iterator[Step[State]]:
+        worker, gen = delivery[:2]
+        charged = self.me.with_hand(delivery, delivery._replace(phase=HELD))
+        row = self.setting.ledger.charge(self.state.row, worker, gen)
+        yield self._about(delivery, "charge", self._become(charged, row))
+        dropped = self.me.with_hand(delivery, None)
+        unheard = charged if self.setting.twin.start_though_the_charge_is_lost else dropped
+        yield from self._lose(unheard, Statement("charge", worker, gen))
 
     def _start(self, delivery: Delivery) -> Iterator[Step[State]]:
         if not self._fence_holds(delivery):

@@ -7,11 +7,12 @@ from typing import NamedTuple
 from model.explorer import Step
 from model.ledger import COMPLETE, DEAD, NOBODY, RETRY, SNOOZE, Ledger, LedgerTwin, Row
 
-HELD, RUNNING = "held", "running"
+AHEAD, HELD, RUNNING = "ahead", "held", "running"
+UNSTARTED = (AHEAD, HELD)
 
 
 class Delivery(NamedTuple):
-    """A job in a process's hands: held, running, or finished with an outcome still to settle."""
+    """A job in a process's hands: ahead, held, running, or finished with an outcome to settle."""
 
     worker: int
     gen: int
@@ -41,7 +42,7 @@ class Statement(NamedTuple):
     worker: int = NOBODY
     gen: int = 0
     call: int = 0  # claim: its number; beat: the last call whose reply was received
-    outcome: str = ""
+    outcome: str = ""  # settle: of the run; claim: AHEAD of free slots, or not
     named: tuple[int, ...] = ()  # beat: what was in hand
 
 
@@ -54,6 +55,7 @@ class Budget(NamedTuple):
     drains: float = 1  # releases by a worker that stops, and its leaving
     snoozes: float = 1
     overruns: float = 0  # handlers that block their worker for longer than they may run
+    aheads: float = 0  # claims ahead of free slots
 
 
 class State(NamedTuple):
@@ -90,7 +92,7 @@ def tidied(state: State, *, blame: bool) -> State:
     if row.settled_gen and not any(delivery.accepted for delivery in hands):
         row = row._replace(settled_gen=0, settled_by=NOBODY)
     if row.owner == NOBODY and row.call:
-        row = row._replace(call=0)
+        row = row._replace(call=0, uncharged=False)
     if not blame:
         row = row._replace(blamed=0, started=False)
     if row.state in (COMPLETE, DEAD):
@@ -117,6 +119,8 @@ class DirectTwin(LedgerTwin):
     """What a broken twin of the worker or of the reaper does wrong; the code does none of it."""
 
     no_self_fence: bool = False
+    start_uncharged: bool = False
+    start_though_the_charge_is_lost: bool = False
     claim_past_the_fence: bool = False
     fence_of_the_process: bool = False
     refusal_voids_nothing: bool = False

@@ -21,6 +21,7 @@ class Row(NamedTuple):
     crashes: int = 0
     settled_gen: int = 0
     settled_by: int = NOBODY
+    uncharged: bool = False  # taken ahead of free slots: its run has not begun
     open: int = 0  # claims without failure, crash, snooze, release or completion so far
     starts: int = 0  # without the snoozed
     completions: int = 0
@@ -28,6 +29,7 @@ class Row(NamedTuple):
     copies: int = 0
     blamed: int = 0  # crashes counted although the handler had not started
     started: bool = False  # the owner's handler has started
+    wronged: int = 0  # crashes counted against what was only taken ahead
 
     @property
     def claimable(self) -> bool:
@@ -50,6 +52,7 @@ class LedgerTwin:
     release_without_gen: bool = False
     reap_without_gen: bool = False
     crash_not_counted: bool = False
+    ahead_counts_as_crash: bool = False
     forfeit_ignores_gen: bool = False
     forfeit_is_a_release: bool = False
 
@@ -67,10 +70,16 @@ class Ledger:
             return row._replace(state=LIVE, gen=1, copies=1)
         return row._replace(copies=row.copies + self.twin.insert_retried_under_new_id)
 
-    def claim(self, row: Row, worker: int, call: int) -> Row:
-        """Give a claimable row to the worker."""
+    def claim(self, row: Row, worker: int, call: int, *, ahead: bool = False) -> Row:
+        """Give a claimable row to the worker; taken ahead it is not charged yet."""
         gen = row.gen + (not self.twin.claim_without_gen)
-        return row._replace(gen=gen, owner=worker, call=call, open=row.open + 1, started=False)
+        given = row._replace(gen=gen, owner=worker, call=call, uncharged=ahead)
+        return given._replace(open=row.open + 1, started=False)
+
+    def charge(self, row: Row, worker: int, gen: int) -> Row:
+        """From now on the worker's death costs the job an attempt."""
+        mine = (row.owner, row.gen) == (worker, gen)
+        return row._replace(uncharged=False) if mine else row
 
     def accepts(self, row: Row, gen: int) -> bool:
         """Return whether a settle of this generation would change the row.
@@ -116,7 +125,8 @@ class Ledger:
         """Take the row of a dead worker: its attempt crashed, unless the worker left without it."""
         if row.owner != worker or row.state != LIVE:
             return row
-        return self._released(row) if left else self._crashed(row)
+        spared = left or (row.uncharged and not self.twin.ahead_counts_as_crash)
+        return self._released(row) if spared else self._crashed(row)
 
     def forfeit(self, row: Row, worker: int, gen: int) -> Row:
         """Take a job that its worker cannot end: its attempt crashed."""
@@ -133,6 +143,7 @@ class Ledger:
                 crashes=row.crashes + (not self.twin.crash_not_counted),
                 open=row.open - 1,
                 blamed=row.blamed + (not row.started),
+                wronged=row.wronged + row.uncharged,
             )
         )
 

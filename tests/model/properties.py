@@ -15,6 +15,7 @@ ACCOUNTED = "each claim ends in one failure, crash, snooze, release or completio
 NO_START_AFTER_CANCEL = "no start after a cancel that was answered done"
 CANCELLED_UNTOLD = "no cancel is answered done while a run of the job goes on"
 EFFECTS = "effects exactly once per completed job"
+UNCHARGED = "no crash is counted against a job that was only taken ahead"
 BLAME = "a fault counts no more than one crash against a handler that never started"
 TOLD = "no worker is told that its accepted settle was refused"
 
@@ -30,6 +31,8 @@ def of_the_row(row: Row, max_attempts: int) -> Iterator[str]:
         yield ONE_COMPLETION
     if row.starts > max_attempts:
         yield ATTEMPTS
+    if row.wronged:
+        yield UNCHARGED
     if row.open != (row.owner != NOBODY):
         yield ACCOUNTED
 

@@ -16,6 +16,7 @@ LOSS = QUIET._replace(losses=1)
 DRAIN = QUIET._replace(drains=1)
 DRAIN_AND_LOSS = LOSS._replace(drains=1)
 OVERRUN = QUIET._replace(overruns=1)
+AHEAD = CRASH._replace(aheads=1)
 
 SOUND = {
     "crash, expiry, loss": Direct(Budget(1, 1, 1, 0, 0)),
@@ -27,6 +28,10 @@ SOUND = {
     "overrun, drain, loss, nobody blamed": Direct(DRAIN_AND_LOSS._replace(overruns=1), blame=0),
     "overrun, crash, snooze": Direct(OVERRUN._replace(crashes=1, snoozes=1)),
     "expiry, at most one unstarted run blamed": Direct(EXPIRY, max_attempts=3, blame=1),
+    "taken ahead, crash, expiry, one attempt": Direct(
+        Budget(1, 1, 0, 0, 0, aheads=2), max_attempts=1
+    ),
+    "taken ahead, drain, loss": Direct(Budget(0, 0, 1, 1, 0, aheads=1)),
     "transaction, crash, expiry, loss": Direct(
         Budget(1, 1, 1, 0, 0), max_attempts=1, transaction=True
     ),
@@ -79,6 +84,14 @@ TWINS = [
     Case("reap_once", CAN_FINISH, EXPIRY._replace(losses=1)),
     Case("reap_once", CAN_FINISH, CRASH._replace(losses=1)),
     Case("crash_not_counted", properties.ATTEMPTS, CRASH, max_attempts=1),
+    Case("ahead_counts_as_crash", properties.UNCHARGED, AHEAD),
+    Case("start_uncharged", properties.ATTEMPTS, AHEAD, max_attempts=1),
+    Case(
+        "start_though_the_charge_is_lost",
+        properties.ATTEMPTS,
+        AHEAD._replace(losses=1),
+        max_attempts=1,
+    ),
     Case("leaving_counts_as_crash", properties.BLAME, DRAIN_AND_LOSS, blame=0),
     Case("leaving_names_nothing", properties.ATTEMPTS, DRAIN, max_attempts=1),
     Case("leaving_keeps_the_rest", properties.NO_LATE_START, DRAIN),

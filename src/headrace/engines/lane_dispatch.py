@@ -26,7 +26,9 @@ class LaneDispatch:
         self._lane = lane
         self._acks: dict[tuple[UUID, str], list[Delivery]] = {}
 
-    async def take(self, epoch: int, worker: UUID, queue: str, call: int, n: int) -> Taken:
+    async def take(
+        self, epoch: int, worker: UUID, queue: str, call: int, n: int, *, ahead: bool
+    ) -> Taken:
         """Up to `n` due jobs that may run now."""
         acks = self._acks.pop((worker, queue), [])
         try:
@@ -34,6 +36,8 @@ class LaneDispatch:
         except BaseException:
             self.acknowledge(worker, acks)
             raise
+        if ahead and taken.deliveries:
+            await self._ledger.prefetch(worker, queue, call)
         admitted = await self._admit(worker, call, taken.deliveries)
         if len(admitted) < len(taken.deliveries):
             await self._remove(epoch, worker, queue)

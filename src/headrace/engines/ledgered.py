@@ -101,10 +101,12 @@ class LedgeredEngine:
         """Begin a worker's lease."""
         await self.ledger.register(worker, host, pid, queues)
 
-    async def take(self, worker: UUID, queue: str, call: int, n: int) -> Taken:
+    async def take(
+        self, worker: UUID, queue: str, call: int, n: int, *, ahead: bool = False
+    ) -> Taken:
         """Up to `n` due jobs, from the lane or, in direct mode, from the ledger."""
         if self.view.mode is Mode.DIRECT:
-            taken = await self._claim(worker, queue, call, n)
+            taken = await self._claim(worker, queue, call, n, ahead=ahead)
             if not taken and self.lane is not None:
                 self._look_again()  # nothing is to be had here once the lane gives out
             return Taken(taken)
@@ -119,7 +121,7 @@ class LedgeredEngine:
             )
         try:
             await self._be_known(self.lane, worker)
-            return await self._dispatch.take(self.view.epoch, worker, queue, call, n)
+            return await self._dispatch.take(self.view.epoch, worker, queue, call, n, ahead=ahead)
         except WrongEpoch:
             await self._look()
             return Taken([])
@@ -133,11 +135,18 @@ class LedgeredEngine:
             await lane.beat(self.view.epoch, worker, (), 0)
             self._known = {worker: self.view.epoch}
 
-    async def _claim(self, worker: UUID, queue: str, call: int, n: int) -> list[Delivery]:
+    async def _claim(
+        self, worker: UUID, queue: str, call: int, n: int, *, ahead: bool
+    ) -> list[Delivery]:
         shares = self._shares.setdefault((worker, queue), Shares())
-        taken = await self.ledger.claim(worker, queue, call, n, (shares.passes(), STRIDES))
+        told = shares.passes(), STRIDES
+        taken = await self.ledger.claim(worker, queue, call, n, told, ahead=ahead)
         shares.took(delivery.priority for delivery in taken)
         return taken
+
+    async def charge(self, worker: UUID, queue: str, call: int) -> None:
+        """From now on what a call took ahead counts as started: the ledger alone keeps that."""
+        await self.ledger.charge(worker, queue, call)
 
     async def due(self, queues: Sequence[str]) -> bool:
         """Whether a job of these queues waits to run now."""

@@ -43,6 +43,10 @@ class PostgresLaneLedger:
         rows = await self._queries.fetch("claim_known", worker, call, *_columns(tokens))
         return {row["id"]: row["gen"] for row in rows}
 
+    async def prefetch(self, worker: UUID, queue: str, call: int) -> None:
+        """What a call took from the lane has not started."""
+        await self._queries.fetch("prefetch", worker, queue, call)
+
     async def verify(self, tokens: Sequence[Token]) -> set[Token]:
         """Those that may run."""
         rows = await self._queries.fetch("verify_tokens", *_columns(tokens))
@@ -63,8 +67,8 @@ class PostgresLaneLedger:
     async def bump(self, epoch: int, leases: Sequence[Lease], error: str) -> None:
         """Take jobs from workers that hold them in the lane; `error` is that of a run cut short."""
         tokens = [(lease.id, lease.gen) for lease in leases]
-        workers = [lease.worker for lease in leases]
-        await self._queries.fetch("bump", epoch, *_columns(tokens), workers, error)
+        workers, calls = [one.worker for one in leases], [one.call for one in leases]
+        await self._queries.fetch("bump", epoch, *_columns(tokens), workers, calls, error)
 
     async def standing(self, ids: Sequence[UUID], view: LaneView) -> Mapping[UUID, Standing]:
         """How the lane should have these jobs."""

@@ -138,19 +138,30 @@ class PostgresLedger:
             return await foreign.insert_in(tx, insert_document(jobs))
 
     async def claim(
-        self, worker: UUID, queue: str, call: int, n: int, shares: tuple[list[float], list[float]]
+        self,
+        worker: UUID,
+        queue: str,
+        call: int,
+        n: int,
+        shares: tuple[list[float], list[float]],
+        *,
+        ahead: bool = False,
     ) -> list[Delivery]:
         """Claim up to `n` due jobs of a queue, shared among the levels by stride scheduling."""
         await self._know_queues([queue])
         cursor = self._cursors.setdefault(queue, Cursor())
         moved = cursor.moved
         told = (self._queue_ids[queue], n, worker, call, list(LEVELS), *shares)
-        rows = await self._fetch("claim", *told, *cursor.positions())
+        rows = await self._fetch("claim", *told, *cursor.positions(), ahead)
         cursor.took(rows, n)
         if not rows and moved:
-            rows = await self._fetch("claim", *told, *cursor.positions())
+            rows = await self._fetch("claim", *told, *cursor.positions(), ahead)
             cursor.took(rows, n)
         return [as_delivery(row, queue, call) for row in rows]
+
+    async def charge(self, worker: UUID, queue: str, call: int) -> None:
+        """From now on what a call took ahead counts as started."""
+        await self._fetch("charge", worker, queue, call)
 
     async def due(self, queues: Sequence[str]) -> bool:
         """Whether a job of these queues waits to run now, or is on its way by a lane."""

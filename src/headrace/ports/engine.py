@@ -45,10 +45,21 @@ class Engine(Protocol):
     async def register(self, worker: UUID, host: str, pid: int, queues: Sequence[str]) -> None:
         """Begin a worker's lease."""
 
-    async def take(self, worker: UUID, queue: str, call: int, n: int) -> Taken:
+    async def take(
+        self, worker: UUID, queue: str, call: int, n: int, *, ahead: bool = False
+    ) -> Taken:
         """Up to `n` due jobs for a worker; each counts as started from then on.
 
+        Taken `ahead` of free slots they do not, until the call is charged: none may start before,
+        and nothing more is taken ahead from that queue.
+
         `call` numbers the worker's takes; it comes back in the deliveries.
+        """
+
+    async def charge(self, worker: UUID, queue: str, call: int) -> None:
+        """From now on what a call took ahead counts as started: a death costs it an attempt.
+
+        To repeat it changes nothing.
         """
 
     async def due(self, queues: Sequence[str]) -> bool:

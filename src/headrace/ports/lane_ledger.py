@@ -53,6 +53,9 @@ class LaneLedger(Protocol):
     ) -> Mapping[UUID, int]:
         """Claim jobs that a lane gave; returns the new generation of each that could be had."""
 
+    async def prefetch(self, worker: UUID, queue: str, call: int) -> None:
+        """What a call took from the lane has not started, until it is charged."""
+
     async def verify(self, tokens: Sequence[Token]) -> set[Token]:
         """Those that may run: live, of this generation, in nobody's hands."""
 

@@ -37,9 +37,19 @@ class Ledger(Protocol):
         """Insert in a transaction of the caller's."""
 
     async def claim(
-        self, worker: UUID, queue: str, call: int, n: int, shares: tuple[list[float], list[float]]
+        self,
+        worker: UUID,
+        queue: str,
+        call: int,
+        n: int,
+        shares: tuple[list[float], list[float]],
+        *,
+        ahead: bool = False,
     ) -> list[Delivery]:
         """Claim due jobs; `shares` are the passes and strides of the levels."""
+
+    async def charge(self, worker: UUID, queue: str, call: int) -> None:
+        """From now on what a call took ahead counts as started."""
 
     async def due(self, queues: Sequence[str]) -> bool:
         """Whether a job of these queues waits to run now."""

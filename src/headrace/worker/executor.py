@@ -31,7 +31,7 @@ class Executor:
         settler: where outcomes go.
         deadlines: the wheel of this worker.
         concurrency: slots.
-        freed: called whenever a slot becomes free.
+        freed: called whenever a slot ends an attempt and no more than `low` wait for one.
         stuck: called with an attempt that outlives its second timeout.
         failed: called with what ended a slot, which must not go on as if it were free.
     """
@@ -63,6 +63,8 @@ class Executor:
         self._stopping = False
         self._roused = False
         self.attempts: dict[asyncio.Task[Any], Attempt] = {}
+        self.finished = 0
+        self.low = 0
 
     def start(self) -> None:
         """Open the slots."""
@@ -74,6 +76,11 @@ class Executor:
     def free(self) -> int:
         """Slots that nothing runs in or waits for."""
         return self._concurrency - len(self.attempts) - len(self._waiting)
+
+    @property
+    def waiting(self) -> int:
+        """Deliveries that wait for a slot."""
+        return len(self._waiting)
 
     @property
     def busy(self) -> bool:
@@ -88,6 +95,12 @@ class Executor:
         """Run these, in order, as slots become free."""
         self._waiting.extend((hand, delivery) for delivery in deliveries)
         self._rouse()
+
+    def withdraw(self) -> list[tuple[Hand, Delivery]]:
+        """Take back what waits for a slot."""
+        unstarted = list(self._waiting)
+        self._waiting.clear()
+        return unstarted
 
     async def stop(self, grace: float) -> None:
         """Start nothing more; wait for what runs, at last interrupt it.
@@ -135,7 +148,15 @@ class Executor:
                 self._freed()
                 continue
             await self._run(here, hand, delivery)
-            self._freed()
+            self.finished += 1
+            if len(self._waiting) <= self.low:
+                await self._ask_for_more()
+
+    async def _ask_for_more(self) -> None:
+        self._freed()
+        if len(self._waiting) == self.low > 0:
+            # Handlers that never wait would keep the loop from asking until nothing is left.
+            await asyncio.sleep(0)
 
     def _rouse(self) -> None:
         """Wake one idle slot, which wakes the next.

@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -30,6 +30,7 @@ from headrace.worker.fetcher import Fetcher
 from headrace.worker.hand import Hand
 from headrace.worker.heartbeat import Heartbeat
 from headrace.worker.listener import Listener
+from headrace.worker.pace import Pace
 from headrace.worker.settler import Settler
 
 _log = logging.getLogger("headrace.worker")
@@ -44,8 +45,8 @@ class Worker:
     Args:
         app: a started application.
         queues: concurrency by queue.
-        prefetch: jobs to hold per queue beyond its free slots; they count as started.
         grace: seconds that running jobs get when the worker stops.
+        pace: what each queue goes by when it decides how much to hold ahead of its slots.
     """
 
     def __init__(
@@ -53,8 +54,8 @@ class Worker:
         app: Headrace,
         queues: Mapping[str, int],
         *,
-        prefetch: int = 0,
         grace: float = GRACE,
+        pace: Callable[[], Pace] = Pace,
     ) -> None:
         self._app = app
         self._queues = dict(queues)
@@ -74,7 +75,7 @@ class Worker:
         self._stopping: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         for queue, concurrency in self._queues.items():
-            self._staff(queue, concurrency, prefetch)
+            self._staff(queue, concurrency, pace())
         self._listener = Listener(
             app.engine, lambda: self.id, self._free, self.wake, self._on_defect
         )
@@ -212,7 +213,7 @@ class Worker:
         with _left_to_the_reaper("to leave"):
             await self._app.engine.leave(self._hand.worker, self._hand.leave())
 
-    def _staff(self, queue: str, concurrency: int, prefetch: int) -> None:
+    def _staff(self, queue: str, concurrency: int, pace: Pace) -> None:
         executor = Executor(
             tasks=self._app.tasks,
             engine=self._app.engine,
@@ -229,7 +230,7 @@ class Worker:
             engine=self._app.engine,
             hand=lambda: self._hand,
             executor=executor,
-            prefetch=prefetch,
+            pace=pace,
             backlog=lambda: self._settler.backlog,
             emptied=self._on_emptied,
             failed=self._on_defect,
@@ -245,14 +246,19 @@ class Worker:
 
     async def _until_idle(self) -> None:
         while not self._done.is_set():
-            busy = any(executor.busy for executor in self._executors.values())
-            if not busy and self._empty >= self._queues.keys() and not self._settler.backlog:
+            if not self._busy and self._empty >= self._queues.keys() and not self._settler.backlog:
                 await self._settler.drain()
                 if not await self._app.engine.due(list(self._queues)):
                     return
                 self._empty.clear()
             self._changed.clear()
             await self._changed.wait()
+
+    @property
+    def _busy(self) -> bool:
+        return any(executor.busy for executor in self._executors.values()) or any(
+            fetcher.busy for fetcher in self._fetchers.values()
+        )
 
     def _free(self) -> list[str]:
         return [queue for queue, executor in self._executors.items() if executor.free > 0]

@@ -43,6 +43,7 @@ from headrace.worker.executor import Executor
 from headrace.worker.hand import Hand
 from headrace.worker.settler import Settler
 from headrace.worker.worker import Worker
+from steady_pace import SteadyPace
 
 FOLDER = "HEADRACE_CHAOS_FOLDER"
 PREFETCH = "HEADRACE_CHAOS_PREFETCH"
@@ -92,7 +93,7 @@ def set_stage() -> Stage:
     _record_hands(stage)
     _record_runs(stage.history)
     if prefetch := os.environ.get(PREFETCH):
-        _put(node, "Worker", partial(Worker, prefetch=int(prefetch)))
+        _put(node, "Worker", partial(Worker, pace=lambda: SteadyPace(int(prefetch))))
     if os.environ.get(ALONE):
         _put(node, "services", no_services)
     return stage

@@ -1,13 +1,14 @@
 -- bump: take jobs from workers that hold them in the lane no more, or may hold them no more (R1, A5).
 -- Only under the lane's own epoch, held for as long as this takes (A7): an expiry seen before a loss
--- of data says nothing. What a worker that left was not running goes back without blame, as in reap.
--- $1 epoch, $2 ids, $3 gens, $4 their workers, $5 the error of a run cut short (JSON).
+-- of data says nothing. What cannot have started goes back without blame, as in reap.
+-- $1 epoch, $2 ids, $3 gens, $4 their workers, $5 the calls that gave them, $6 the error of a run cut
+-- short (JSON).
 WITH lane AS (
     SELECT FROM headrace.lane WHERE name = 'main' AND epoch = $1 AND mode = 'hybrid' FOR SHARE
 ), cut AS (
     SELECT j.id, j.gen, v.worker,
-           w.left_with IS NULL OR coalesce((w.left_with ->> j.id::text)::int = j.gen, false) AS ran
-    FROM lane, unnest($2::uuid[], $3::int[], $4::uuid[]) AS v (id, gen, worker)
+           headrace.may_have_run(v.worker, w.left_with, j.id, j.gen, j.queue_id, v.call) AS ran
+    FROM lane, unnest($2::uuid[], $3::int[], $4::uuid[], $5::bigint[]) AS v (id, gen, worker, call)
     JOIN headrace.job j ON j.id = v.id AND j.gen = v.gen AND j.state = 0 AND j.owner IS NULL
     LEFT JOIN headrace.worker w ON w.id = v.worker
     ORDER BY j.id
@@ -19,7 +20,7 @@ WITH lane AS (
                                                      j.rerun_on_crash)
                      THEN 3 ELSE 0 END,
         settled_at = CASE WHEN cut.ran THEN now() ELSE j.settled_at END,
-        error = CASE WHEN cut.ran THEN $5::jsonb ELSE j.error END
+        error = CASE WHEN cut.ran THEN $6::jsonb ELSE j.error END
     FROM cut
     WHERE j.id = cut.id AND j.gen = cut.gen
     RETURNING j.id, j.gen, j.queue_id, j.state, cut.worker, cut.ran

@@ -1,7 +1,8 @@
 -- claim: give due jobs of a queue to a worker, each under a new generation (R1, A4).
 -- $1 queue id, $2 how many, $3 worker, $4 the worker's call number,
 -- $5 levels, $6 their passes, $7 their strides (model/priority.py), $8 and $9 the run_at and id
--- after which to look in each (cursor.py). The generation that was locked is tested again, rather than
+-- after which to look in each (cursor.py), $10 whether the jobs are taken ahead of free slots. The
+-- generation that was locked is tested again, rather than
 -- state and owner: those would let the planner join by a partial index of all live jobs.
 -- Only in direct mode; right after a switch to it, rows that may lie in the lane wait (A4).
 -- A claim that commits after its worker was reaped is undone by the next reap, which repeats.
@@ -43,6 +44,9 @@ WITH level AS (
         LIMIT share.n
         FOR NO KEY UPDATE SKIP LOCKED
     ) AS locked
+), ahead AS (
+    INSERT INTO headrace.prefetch (worker, queue_id, claim_no) SELECT $3, $1, $4 WHERE $10
+    ON CONFLICT (worker, queue_id) DO UPDATE SET claim_no = excluded.claim_no
 )
 UPDATE headrace.job j
 SET gen = j.gen + 1, owner = $3, claim_no = $4, started_at = now()

@@ -1,13 +1,11 @@
 -- reap: take jobs from workers that were voided; each run cut short counts as an attempt (R1, A5).
--- What a worker that left owns beyond what it said it was still running never started: it came by a
--- claim whose reply was lost, and goes back without blame (tests/model, twin
--- `leaving_counts_as_crash`).
+-- What cannot have started goes back without blame.
 -- Repeated at every poll, since a claim that was in flight at the judgement may commit after it.
 -- Locked rows are left for the next poll: a handler that holds its row must block nobody (A7).
 -- $1 how many at most, $2 the error of a run cut short (JSON).
 WITH cut AS (
     SELECT j.id, j.owner,
-           w.left_with IS NULL OR coalesce((w.left_with ->> j.id::text)::int = j.gen, false) AS ran
+           headrace.may_have_run(w.id, w.left_with, j.id, j.gen, j.queue_id, j.claim_no) AS ran
     FROM headrace.worker w
     JOIN headrace.job j ON j.owner = w.id AND j.state = 0
     WHERE w.reaped_at IS NOT NULL

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from headrace.model.state import State
-from headrace.testing.engines.rig import Rig, failure, tokens
+from headrace.testing.engines.rig import OTHER, Rig, failure, tokens
 
 
 class Leases:
@@ -32,6 +32,52 @@ class Leases:
         assert job.error is not None
         assert job.error["type"] == "WorkerLost"
         assert await rig.complete([one]) == set()
+
+    async def test_what_a_dead_worker_took_ahead_costs_no_attempt(self, rig: Rig) -> None:
+        await rig.insert(max_attempts=1)
+        await rig.insert(max_attempts=2)
+        taken = await rig.take(ahead=True)
+        await rig.bury(rig.ann)
+        again = await rig.take(worker=rig.bob)
+        assert {one.id for one in again} == {one.id for one in taken}
+        assert [one.attempt for one in again] == [1, 1]
+        assert await rig.complete(taken) == set()
+        assert await rig.complete(again, worker=rig.bob) == tokens(again)
+
+    async def test_what_was_taken_ahead_counts_once_it_is_charged(self, rig: Rig) -> None:
+        (only,), (one_of_two,) = await rig.insert(max_attempts=1), await rig.insert(max_attempts=2)
+        ahead = await rig.take(ahead=True)
+        for _ in range(2):
+            await rig.charge(ahead[0])
+        await rig.bury(rig.ann)
+        (again,) = await rig.take(worker=rig.bob)
+        assert (again.id, again.attempt) == (one_of_two, 2)
+        assert (await rig.get(only)).state is State.DEAD
+
+    async def test_only_the_last_call_ahead_is_spared(self, rig: Rig) -> None:
+        first, second = await rig.insert(2, max_attempts=1)
+        (charged,) = await rig.take(1, ahead=True)
+        await rig.charge(charged)
+        (spared,) = await rig.take(1, ahead=True)
+        await rig.bury(rig.ann)
+        assert (charged.id, spared.id) == (first, second)
+        (again,) = await rig.take(worker=rig.bob)
+        assert (again.id, again.attempt) == (second, 1)
+
+    async def test_calls_ahead_of_two_queues_are_charged_apart(self, rig: Rig) -> None:
+        (here,), (there,) = await rig.insert(), await rig.insert(queue=OTHER)
+        await rig.take(ahead=True)
+        (charged,) = await rig.take(queue=OTHER, ahead=True)
+        await rig.charge(charged)
+        await rig.bury(rig.ann)
+        assert [(await rig.get(one)).crashes for one in (here, there)] == [0, 1]
+
+    async def test_what_was_taken_ahead_is_released_like_the_rest(self, rig: Rig) -> None:
+        (job_id,) = await rig.insert(max_attempts=1)
+        ahead = await rig.take(ahead=True)
+        await rig.engine.release(rig.ann, ahead)
+        (again,) = await rig.take(worker=rig.bob)
+        assert (again.id, again.attempt) == (job_id, 1)
 
     async def test_crashes_and_failures_share_the_attempts(self, rig: Rig) -> None:
         (job_id,) = await rig.insert(max_attempts=3)

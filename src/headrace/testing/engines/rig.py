@@ -102,13 +102,22 @@ class Rig:
         return [job.id for job in jobs]
 
     async def take(
-        self, n: int = 10, *, worker: UUID | None = None, queue: str = QUEUE
+        self,
+        n: int = 10,
+        *,
+        worker: UUID | None = None,
+        queue: str = QUEUE,
+        ahead: bool = False,
     ) -> list[Delivery]:
         """Take under the worker's next call; by `ann` if nobody is named."""
         who = worker or self.ann
         await self.around.carry()
         call = self._calls[who] = self._calls.get(who, 0) + 1
-        return (await self.engine.take(who, queue, call, n)).deliveries
+        return (await self.engine.take(who, queue, call, n, ahead=ahead)).deliveries
+
+    async def charge(self, delivery: Delivery) -> None:
+        """Let what `ann` took ahead with this delivery count as started."""
+        await self.engine.charge(self.ann, delivery.queue, delivery.call)
 
     async def given(self, **fields: Any) -> Delivery:  # noqa: ANN401 - as above
         """A new job in the hands of `ann`."""
