@@ -1,4 +1,4 @@
-"""A pace that tests set: workers hold that many jobs ahead, however slow their slots are."""
+"""A pace that tests set: so many jobs wait for the slots, and as many ahead of these."""
 
 from headrace.worker.pace import Pace
 
@@ -17,8 +17,8 @@ class SteadyPace(Pace):
 
     @property
     def low(self) -> int:
-        """Slots are as slow as can be: they ask when one is free."""
-        return 0
+        """As many wait, charged."""
+        return self._reach
 
     def too_much(self, held: int) -> bool:  # noqa: ARG002 - as the real one
         """Never."""

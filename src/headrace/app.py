@@ -10,7 +10,7 @@ from functools import cached_property
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from uuid import UUID
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import msgspec
 
@@ -53,6 +53,7 @@ class Headrace:
         self._queues: set[str] = set()
         self._lifespans: list[Callable[[], AbstractAsyncContextManager[None]]] = []
         self._started: WeakKeyDictionary[asyncio.AbstractEventLoop, _Started] = WeakKeyDictionary()
+        self._last: _Started | None = None  # what was asked for last: hardly ever another
 
     @cached_property
     def settings(self) -> "Settings":
@@ -132,7 +133,7 @@ class Headrace:
         loop = asyncio.get_running_loop()
         here = self._started.get(loop)
         if here is None or here.pid != os.getpid():
-            here = self._started[loop] = _Started(connect(self.settings))
+            here = self._started[loop] = _Started(connect(self.settings), loop)
         async with here.lock:
             if here.users == 0:
                 await self._open(here)
@@ -146,6 +147,7 @@ class Headrace:
             here.users -= 1
             if here.users == 0:
                 del self._started[asyncio.get_running_loop()]
+                self._last = None
                 await here.results.close()
                 await here.engine.stop()
 
@@ -242,14 +244,18 @@ class Headrace:
 
     def _here(self) -> "_Started":
         try:
-            here = self._started.get(asyncio.get_running_loop())
+            loop = asyncio.get_running_loop()
         except RuntimeError:
             here = None
+        else:
+            last = self._last
+            here = last if last is not None and last.loop() is loop else self._started.get(loop)
         if here is None or here.pid != os.getpid() or here.users == 0:
             raise UsageError(
                 f'the application "{self.name}" is not started in this process and event loop; '
                 "use `async with app:` or `await app.start()`"
             )
+        self._last = here
         return here
 
     async def _open(self, here: "_Started") -> None:
@@ -258,6 +264,7 @@ class Headrace:
             await self._declare(here)
         except BaseException:
             self._started.pop(asyncio.get_running_loop(), None)
+            self._last = None
             await here.engine.stop()
             raise
 
@@ -288,8 +295,9 @@ class Headrace:
 class _Started:
     """What an application has in one event loop of one process."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
         self.engine = engine
+        self.loop = ref(loop)
         self.results = Results(engine.outcomes)
         self.pid = os.getpid()
         self.lock = asyncio.Lock()

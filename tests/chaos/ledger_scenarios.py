@@ -15,6 +15,7 @@ UNFINISHED_AFTER = 8.0  # seconds: many leases
 JUDGED = "SELECT EXISTS (SELECT FROM headrace.worker WHERE reaped_at IS NOT NULL)"
 BEATEN = "SELECT coalesce(min(beats), 0) >= {n} FROM headrace.worker"
 CLAIMED = "SELECT bool_or(gen > 1) FROM headrace.job"
+CHARGED = "SELECT EXISTS (SELECT FROM headrace.prefetch WHERE claim_no = 0)"
 
 
 async def a_zombie_ends_after_all_is_over(site: Site, kind: str = "slow") -> None:
@@ -59,6 +60,7 @@ async def a_zombie_holds_unstarted_jobs(site: Site) -> None:
     async with site.fleet(first_role) as fleet:
         await site.seen(StartChecked)
         await site.given_out(4)
+        await site.ledger_says(CHARGED)
         first = await fleet.pick("first", 0)
         async with fleet.frozen(first):
             fleet.add(site.worker("second"))

@@ -166,9 +166,9 @@ class LedgeredEngine:
     async def settle(self, worker: UUID, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
         """Write outcomes to the ledger, fenced; then remove them from the lane."""
         accepted = await self.ledger.settle(worker, [one.settlement for one in endings])
-        for delivery, _ in endings:
-            self.settled(worker, delivery)
-        return {one.delivery.token for one in endings if one.delivery.token in accepted}
+        if self.lane is not None:
+            self._dispatch.acknowledge(worker, [one.delivery for one in endings])
+        return accepted
 
     def settled(self, worker: UUID, delivery: Delivery) -> None:
         """A delivery is over in the ledger: remove it from the lane."""

@@ -114,11 +114,9 @@ class Settler:
 
     async def _settle(self, batch: Sequence[_Waiting]) -> set[tuple[UUID, int]]:
         """A batch may hold attempts of an identity that was reaped meanwhile."""
-        by_worker: dict[UUID, list[Ending]] = {}
-        for worker, ending in batch:
-            by_worker.setdefault(worker, []).append(ending)
         accepted: set[tuple[UUID, int]] = set()
-        for worker, endings in by_worker.items():
+        for worker in {worker for worker, _ in batch}:
+            endings = [ending for of, ending in batch if of == worker]
             accepted |= await self._engine.settle(worker, endings)
         return accepted
 

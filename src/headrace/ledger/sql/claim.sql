@@ -12,11 +12,24 @@ WITH level AS (
          unnest($5::smallint[], $6::float8[], $7::float8[], $8::timestamptz[], $9::uuid[])
            AS l (priority, pass, stride, since, after)
     WHERE q.id = $1 AND NOT q.paused AND lane.name = 'main' AND lane.mode = 'direct'
+), busy AS (
+    SELECT level.* FROM level
+    WHERE EXISTS (
+        SELECT FROM headrace.job j
+        WHERE j.queue_id = $1 AND j.priority = level.priority
+          AND (j.run_at, j.id) > (level.since, level.after)
+          AND j.state = 0 AND j.owner IS NULL AND j.run_at <= now()
+          AND (level.calm OR j.xid >= level.fence)
+    )
 ), share AS (
+    -- A level that has no rival needs no ranking, which would read each of its rows once more.
+    SELECT priority, since, after, calm, fence, $2::bigint AS n
+    FROM busy WHERE (SELECT count(*) FROM busy) = 1
+    UNION ALL
     SELECT pick.priority, pick.since, pick.after, pick.calm, pick.fence, count(*) AS n
     FROM (
         SELECT level.*
-        FROM level, LATERAL (
+        FROM busy AS level, LATERAL (
             SELECT row_number() OVER () AS k
             FROM (
                 SELECT FROM headrace.job j
@@ -28,6 +41,7 @@ WITH level AS (
                 LIMIT $2
             ) AS waiting
         ) AS rank
+        WHERE (SELECT count(*) FROM busy) > 1
         ORDER BY level.pass + rank.k * level.stride, level.priority
         LIMIT $2
     ) AS pick
@@ -45,7 +59,8 @@ WITH level AS (
         FOR NO KEY UPDATE SKIP LOCKED
     ) AS locked
 ), ahead AS (
-    INSERT INTO headrace.prefetch (worker, queue_id, claim_no) SELECT $3, $1, $4 WHERE $10
+    INSERT INTO headrace.prefetch (worker, queue_id, claim_no)
+    SELECT $3, $1, $4 WHERE $10 AND EXISTS (SELECT FROM due)
     ON CONFLICT (worker, queue_id) DO UPDATE SET claim_no = excluded.claim_no
 )
 UPDATE headrace.job j

@@ -12,8 +12,8 @@ WITH verdict AS (
     RETURNING j.id, j.gen, j.queue_id
 ), tally AS (
     INSERT INTO headrace.counter_delta (queue_id, state, n)
-    SELECT queue_id, moved.state, moved.sign * count(*)
-    FROM settled, (VALUES (0, -1), (2, 1)) AS moved (state, sign)
-    GROUP BY queue_id, moved.state, moved.sign
+    SELECT queue_id, moved.state, moved.sign * n
+    FROM (SELECT queue_id, count(*) AS n FROM settled GROUP BY queue_id) AS done,
+         (VALUES (0, -1), (2, 1)) AS moved (state, sign)
 )
 SELECT id, gen FROM settled
