@@ -37,6 +37,8 @@ class Settings(BaseSettings):
         redis_url: redis://host:port, of a Redis or Valkey server; optional.
         pool_size: connections to PostgreSQL, at most, of each process.
         max_payload: bytes that the arguments of a job may take, at most 1 MiB.
+        listen: whether an idle worker keeps a connection on which it hears of new jobs at once,
+            where no Redis tells it; set it to false behind PgBouncer in transaction mode.
         lease: how long a worker may be silent before others take its jobs, "15s"; at least one
             second, and the same for all processes.
     """
@@ -55,6 +57,7 @@ class Settings(BaseSettings):
     redis_url: str | None = Field(default=None, repr=False)
     pool_size: int = Field(default=8, ge=1, le=1000)
     max_payload: int = Field(default=256 * 1024, ge=1024, le=1024 * 1024)
+    listen: bool = True
     lease: Annotated[timedelta, BeforeValidator(_read_lease)] = timedelta(seconds=15)
 
     @classmethod

@@ -52,7 +52,7 @@ def _lane(settings: Settings) -> Lane | None:
 
 
 def _ledger(settings: Settings) -> Ledger:
-    return PostgresLedger(_database(settings), size=settings.pool_size)
+    return PostgresLedger(_database(settings), size=settings.pool_size, listens=settings.listen)
 
 
 def _database(settings: Settings) -> str:

@@ -15,6 +15,7 @@ class SettingsArguments(TypedDict, total=False):
     redis_url: str | None
     pool_size: int
     max_payload: int
+    listen: bool
     lease: Duration
 
 

@@ -37,6 +37,7 @@ def test_arguments_beat_the_environment_beats_files(
         "database_url": "argument",
         "redis_url": "environment",
         "pool_size": 3,
+        "listen": True,
         "max_payload": 2000,
         "lease": timedelta(seconds=15),
     }

@@ -95,7 +95,10 @@ class LedgeredEngine:
 
     async def _commit(self, jobs: Sequence[NewJob]) -> list[Inserted]:
         pushed = self.lane is not None and self._through.ready
-        return await self.ledger.insert(jobs, pushed=pushed)
+        inserted = await self.ledger.insert(jobs, pushed=pushed)
+        if self.view.mode is Mode.DIRECT:
+            self.ledger.bell.ring({job.queue for job in jobs if not job.delay and not job.run_at})
+        return inserted
 
     async def register(self, worker: UUID, host: str, pid: int, queues: Sequence[str]) -> None:
         """Begin a worker's lease."""
@@ -153,13 +156,16 @@ class LedgeredEngine:
         return await self.ledger.due(queues)
 
     async def wait(self, worker: UUID, queues: Sequence[str], seconds: float) -> str | None:
-        """Wait for the lane to have something; None at once in direct mode."""
+        """Wait for the lane, or in direct mode the bell, to tell of something."""
+        if self.view.mode is Mode.DIRECT:
+            return await self.ledger.bell.wait(worker, queues, seconds)
         if self.lane is None or self.view.mode is not Mode.HYBRID:
             return None
         return await self.lane.wait(worker, queues, seconds)
 
     async def nudge(self, worker: UUID) -> None:
         """End a wait of the worker."""
+        self.ledger.bell.nudge(worker)
         if self.lane is not None:
             await self.lane.nudge(worker)
 

@@ -9,6 +9,7 @@ import asyncpg
 
 from headrace.errors import LedgerError, UnknownQueue, UsageError
 from headrace.ledger import foreign, ids
+from headrace.ledger.bell import PostgresBell
 from headrace.ledger.cursor import Cursor
 from headrace.ledger.faults import translated
 from headrace.ledger.lane_ledger import PostgresLaneLedger
@@ -24,6 +25,7 @@ from headrace.model.priority import LEVELS
 from headrace.model.state import Stored
 from headrace.model.task import Declaration
 from headrace.model.verdict import WORKER_LOST
+from headrace.ports.bell import Bell
 from headrace.ports.engine import Transaction
 from headrace.ports.lane_ledger import LaneLedger
 
@@ -36,13 +38,15 @@ class PostgresLedger:
     Args:
         url: postgresql://user:password@host:port/database
         size: connections at most, besides those that hold the transactions of handlers.
+        listens: keep one more for idle workers, to hear of new jobs.
     """
 
-    def __init__(self, url: str, *, size: int = 8) -> None:
+    def __init__(self, url: str, *, size: int = 8, listens: bool = True) -> None:
         self._url = url
         self._queries = Queries(url, size=size)
         self._keeper = LedgerKeeper(self._queries)
         self._lanes = PostgresLaneLedger(self._queries)
+        self._bell = PostgresBell(url, self._queries, listens=listens)
         self._handlers: asyncpg.Pool[asyncpg.Record] | None = None
         self._queue_ids: dict[str, int] = {}
         self._cursors: dict[str, Cursor] = {}
@@ -52,6 +56,11 @@ class PostgresLedger:
     def lanes(self) -> LaneLedger:
         """What it does for the lane."""
         return self._lanes
+
+    @property
+    def bell(self) -> Bell:
+        """What tells idle workers of new jobs."""
+        return self._bell
 
     async def open(self) -> None:
         """Connect, check the schema, learn the clock and the queues.
@@ -77,6 +86,7 @@ class PostgresLedger:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self._bell.close()
         handlers, self._handlers = self._handlers, None
         if handlers is not None:
             await handlers.close()

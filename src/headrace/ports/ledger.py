@@ -7,6 +7,7 @@ from uuid import UUID
 
 from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement, Token
 from headrace.model.task import Declaration
+from headrace.ports.bell import Bell
 from headrace.ports.engine import Transaction
 from headrace.ports.lane_ledger import LaneLedger
 
@@ -17,6 +18,10 @@ class Ledger(Protocol):
     @property
     def lanes(self) -> LaneLedger:
         """What it does for the lane."""
+
+    @property
+    def bell(self) -> Bell:
+        """What tells idle workers of new jobs."""
 
     async def open(self) -> None:
         """Connect and check the schema."""
