@@ -1,0 +1,113 @@
+"""What a job costs in statements and script calls: counted, so that no noise can hide it.
+
+The bounds leave a third above what was counted when they were set; double the work, and they fail.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+import pytest
+
+from headrace import Headrace
+from headrace.engines.ledgered import LedgeredEngine
+from headrace.lanes.redis.connection import Link
+from headrace.lanes.redis.scripts import Script
+from headrace.ledger.queries import Queries
+from headrace.ledger.rows import Row
+from headrace.task import AsyncTask
+from headrace.worker.worker import Worker
+from integration.served import MODES, served
+from steady_pace import SteadyPace
+
+QUEUE = "counted"
+JOBS = 2_000
+AHEAD = 100  # jobs at once: as a queue reaches at 4,000 jobs a second
+# What jobs ask for. The services beside ask by the clock, however many jobs there are.
+STATEMENTS = {"insert", "claim", "charge", "settle_completed", "prefetch", "verify_tokens"}
+SCRIPTS = {"put", "take", "ack"}
+# Calls for a batch of jobs that is drained. In its first minute a lane's entries are all verified.
+BOUNDS = {
+    "direct": {"claim": 1.5, "charge": 1.4, "settle_completed": 1.5},
+    "hybrid": {
+        "lane take": 1.5,
+        "prefetch": 1.4,
+        "verify_tokens": 1.5,
+        "charge": 1.4,
+        "settle_completed": 1.5,
+        "lane put": 0.5,
+        "lane ack": 0.3,
+    },
+}
+
+
+@pytest.fixture
+async def counts(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Counter[str]]:
+    """Statements and scripts by name, from when it is cleared."""
+    counted: Counter[str] = Counter()
+    fetch, run = Queries.fetch, Link.run
+
+    async def counting_fetch(self: Queries, name: str, *parameters: object) -> Sequence[Row]:
+        if name in STATEMENTS:
+            counted[name] += 1
+        return await fetch(self, name, *parameters)
+
+    async def counting_run(self: Link, script: Script, *call: object) -> object:
+        if script.name in SCRIPTS:
+            counted[f"lane {script.name}"] += 1
+        return await run(self, script, *call)  # type: ignore[arg-type] # passed on as they come
+
+    monkeypatch.setattr(Queries, "fetch", counting_fetch)
+    monkeypatch.setattr(Link, "run", counting_run)
+    yield counted
+
+
+@pytest.fixture(params=MODES)
+async def app(
+    request: pytest.FixtureRequest, database_url: str, lane_url: str
+) -> AsyncIterator[Headrace]:
+    async with served(request.param, database_url, lane_url, lease=15) as app:
+        yield app
+
+
+@pytest.fixture
+def work(app: Headrace) -> Iterator[AsyncTask[[str], None]]:
+    @app.task(queue=QUEUE)
+    async def noop(filling: str) -> None: ...
+
+    yield noop
+
+
+async def test_enqueueing_in_bulk(
+    app: Headrace, work: AsyncTask[[str], None], counts: Counter[str]
+) -> None:
+    await app.enqueue_many([work.job("x") for _ in range(10)])
+    counts.clear()
+    await app.enqueue_many([work.job("x") for _ in range(1_000)])
+    assert counts["insert"] == 1
+    assert counts["lane put"] <= 4
+
+
+async def test_a_hundred_callers_at_once(
+    work: AsyncTask[[str], None], counts: Counter[str]
+) -> None:
+    async def call() -> None:
+        for _ in range(10):
+            await work.enqueue("x")
+
+    await work.enqueue("x")
+    counts.clear()
+    await asyncio.gather(*(call() for _ in range(100)))
+    assert counts["insert"] <= 30  # two commits are under way at a time, so 50 jobs in each
+    assert counts["lane put"] <= 30
+
+
+async def test_draining(app: Headrace, work: AsyncTask[[str], None], counts: Counter[str]) -> None:
+    await app.enqueue_many([work.job("x") for _ in range(JOBS)])
+    counts.clear()
+    await Worker(app, {QUEUE: 10}, pace=lambda: SteadyPace(AHEAD)).run(burst=True)
+    assert isinstance(app.engine, LedgeredEngine)
+    calls = {name: n / (JOBS / AHEAD) for name, n in counts.items()}
+    bounds = BOUNDS[app.engine.view.mode]
+    assert calls.keys() <= bounds.keys()
+    assert {name: n for name, n in calls.items() if n > bounds[name]} == {}
