@@ -21,6 +21,7 @@ class Options:
         callers: who enqueue at once.
         lone: jobs enqueued to an idle worker.
         lease: of the worker that is killed, in seconds.
+        trusted: measure the lane after its first minute, in which it has everything verified.
     """
 
     database_url: str | None = None
@@ -33,7 +34,10 @@ class Options:
     callers: int = 100
     lone: int = 100
     lease: float = 15.0
+    trusted: bool = True
 
     def quick(self) -> "Options":
         """The same in a few seconds: shows that it runs, not how fast."""
-        return replace(self, repetitions=1, jobs=4_000, singles=300, lone=10, lease=1.5)
+        return replace(
+            self, repetitions=1, jobs=4_000, singles=300, lone=10, lease=1.5, trusted=False
+        )

@@ -83,7 +83,7 @@ class Mode:
 
     def often(self) -> dict[str, _Measurement]:
         """What is measured in every round."""
-        return self._of_lane() | {
+        return self._trust() | {
             f"drain, {self.name}": lambda: self._drain(1),
             f"drain, {self.name}, two processes": lambda: self._drain(2),
             f"enqueue and drain at once, {self.name}": self._mixed,
@@ -94,9 +94,15 @@ class Mode:
         return {
             f"latency, {self.name}": self._latency,
             f"recovery, {self.name}, takes a lease": self._recovery,
-        }
+        } | self._memory()
 
-    def _of_lane(self) -> dict[str, _Measurement]:
+    def _trust(self) -> dict[str, _Measurement]:
+        database = self.database
+        if not isinstance(database, LanedDatabase) or not self._options.trusted:
+            return {}
+        return {"the first minute of a lane passes": database.trusted}
+
+    def _memory(self) -> dict[str, _Measurement]:
         database = self.database
         if not isinstance(database, LanedDatabase):
             return {}
