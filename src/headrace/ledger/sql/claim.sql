@@ -13,14 +13,15 @@ WITH level AS (
            AS l (priority, pass, stride, since, after)
     WHERE q.id = $1 AND NOT q.paused AND lane.name = 'main' AND lane.mode = 'direct'
 ), busy AS (
-    SELECT level.* FROM level
-    WHERE EXISTS (
+    SELECT level.* FROM level, LATERAL (
         SELECT FROM headrace.job j
         WHERE j.queue_id = $1 AND j.priority = level.priority
           AND (j.run_at, j.id) > (level.since, level.after)
           AND j.state = 0 AND j.owner IS NULL AND j.run_at <= now()
           AND (level.calm OR j.xid >= level.fence)
-    )
+        ORDER BY j.run_at, j.id
+        LIMIT 1
+    ) AS first
 ), share AS (
     -- A level that has no rival needs no ranking, which would read each of its rows once more.
     SELECT priority, since, after, calm, fence, $2::bigint AS n

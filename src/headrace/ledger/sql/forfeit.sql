@@ -4,7 +4,8 @@
 -- $1 worker, $2 ids, $3 gens, $4 the error (JSON).
 WITH cut AS (
     SELECT j.id, j.gen FROM unnest($2::uuid[], $3::int[]) AS v (id, gen)
-    JOIN headrace.job j ON j.id = v.id AND j.gen = v.gen AND j.state = 0 AND j.owner = $1
+    JOIN headrace.job j ON j.id = v.id AND j.gen = v.gen AND j.state = 0
+     AND j.owner IS NOT DISTINCT FROM $1  -- as in release.sql
     ORDER BY j.id
     FOR NO KEY UPDATE OF j SKIP LOCKED
 ), taken AS (

@@ -4,13 +4,17 @@
 -- Locked rows are left for the next poll: a handler that holds its row must block nobody (A7).
 -- $1 how many at most, $2 the error of a run cut short (JSON).
 WITH cut AS (
-    SELECT j.id, j.owner,
+    SELECT j.id, w.id AS owner,
            headrace.may_have_run(w.id, w.left_with, j.id, j.gen, j.queue_id, j.claim_no) AS ran
-    FROM headrace.worker w
-    JOIN headrace.job j ON j.owner = w.id AND j.state = 0
+    FROM headrace.worker w, LATERAL (
+        -- Not a plain join, which may read what all the living own.
+        SELECT id, gen, queue_id, claim_no FROM headrace.job
+        WHERE owner = w.id AND state = 0
+        LIMIT $1
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) AS j
     WHERE w.reaped_at IS NOT NULL
     LIMIT $1
-    FOR NO KEY UPDATE OF j SKIP LOCKED
 ), reaped AS (
     UPDATE headrace.job j
     SET owner = NULL, gen = j.gen + 1, xid = pg_current_xact_id(), claim_no = NULL,

@@ -6,10 +6,15 @@ SELECT j.id, j.gen, q.name AS queue, j.task, j.payload::text, j.priority, j.fail
        greatest(extract(epoch FROM j.run_at - now()), 0)::float8 AS delay,
        (extract(epoch FROM j.run_at) * 1000000)::bigint AS run_at,
        j.id > headrace.uuid_floor(now() - interval '10 seconds') AS young
-FROM headrace.job j JOIN headrace.queue q ON q.id = j.queue_id
-WHERE j.state = 0 AND j.owner IS NULL AND j.pushed AND j.gen = 1
-  AND (j.xid >= pg_snapshot_xmax($1::text::pg_snapshot)
-       OR j.xid = ANY (ARRAY (SELECT pg_snapshot_xip($1::text::pg_snapshot))))
-  AND pg_visible_in_snapshot(j.xid, $2::text::pg_snapshot)
-  AND j.run_at <= now() + $3::float8 * interval '1 second'
+FROM (
+    SELECT pg_snapshot_xmax($1::text::pg_snapshot), pg_snapshot_xmax($2::text::pg_snapshot)
+    UNION ALL
+    SELECT xid, xid FROM pg_snapshot_xip($1::text::pg_snapshot) AS xid
+) AS span (first, last), LATERAL (
+    SELECT * FROM headrace.job  -- in ranges as in sweep.sql
+    WHERE xid BETWEEN span.first AND span.last AND state = 0 AND owner IS NULL AND gen > 0
+      AND pushed AND gen = 1 AND pg_visible_in_snapshot(xid, $2::text::pg_snapshot)
+      AND run_at <= now() + $3::float8 * interval '1 second'
+    LIMIT $4
+) AS j JOIN headrace.queue q ON q.id = j.queue_id
 LIMIT $4

@@ -1,0 +1,156 @@
+"""What runs for every job, or again and again, reads as little of a long backlog as of a short one.
+
+Counted in pages, after each statement was run so often that its plan is a cached one.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from headrace.ledger.cursor import Cursor
+from headrace.ledger.pool import open_pool
+from headrace.ledger.postgres import PostgresLedger, settle_columns
+from headrace.ledger.statements import statement
+from headrace.model.job import Settlement
+from headrace.model.priority import LEVELS, STRIDES, Shares
+from headrace.model.state import Stored
+
+SHORT, LONG = 500, 20_000
+RUNS = 7
+FILL = """
+INSERT INTO headrace.job (id, queue_id, task, priority, max_attempts, run_at, payload, pushed,
+                          owner, claim_no, state, settled_at)
+SELECT headrace.uuid7(), q.id, 'work', 5, 3, now(), '{}', n % 2 = 0,
+       CASE WHEN $3 THEN w.id END, CASE WHEN $3 THEN 1 END,
+       $2::int, CASE WHEN $2::int > 0 THEN now() END
+FROM generate_series(1, $1::int) AS n, headrace.queue q, headrace.worker w
+WHERE q.name = 'q'
+"""
+Parameters = Callable[["Ledger"], tuple[Any, ...]]
+
+
+class Ledger:
+    """A ledger with one queue and one worker, and the pages that statements read of it."""
+
+    def __init__(self, sql: "asyncpg.Connection[asyncpg.Record]", worker: UUID) -> None:
+        self._sql = sql
+        self.worker = worker
+        self.queue = 0
+        self.snapshot = ""
+        self.jobs: list[UUID] = []
+
+    async def fill(self, n: int, *, state: int = 0, owned: bool = False) -> None:
+        await self._sql.execute(FILL, n, state, owned)
+
+    async def look(self) -> None:
+        self.queue = await self._sql.fetchval("SELECT id FROM headrace.queue WHERE name = 'q'")
+        self.snapshot = await self._sql.fetchval("SELECT pg_current_snapshot()::text")
+        rows = await self._sql.fetch("SELECT id FROM headrace.job ORDER BY id LIMIT 20")
+        self.jobs = [row["id"] for row in rows]
+
+    async def pages(self, name: str, parameters: tuple[Any, ...]) -> int:
+        """Read or written by one run; all is undone."""
+        explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement(name)}"
+        for text in [*[statement(name)] * RUNS, explain]:
+            undone = self._sql.transaction()
+            await undone.start()
+            try:
+                rows = await self._sql.fetch(text, *parameters)
+            finally:
+                await undone.rollback()
+        (plan,) = json.loads(rows[0][0])
+        top: dict[str, int] = plan["Plan"]
+        return top["Shared Hit Blocks"] + top["Shared Read Blocks"]
+
+
+def claim(ledger: Ledger) -> tuple[Any, ...]:
+    shares = (list(LEVELS), Shares().passes(), STRIDES)
+    return (ledger.queue, 20, ledger.worker, 2, *shares, *Cursor().positions(), True)
+
+
+def attempts(ledger: Ledger) -> tuple[list[UUID], list[int]]:
+    return ledger.jobs, [1] * len(ledger.jobs)
+
+
+def completions(ledger: Ledger) -> tuple[Any, ...]:
+    n = len(ledger.jobs)
+    return (ledger.worker, *attempts(ledger), [0.1] * n, [None] * n)
+
+
+STATEMENTS: dict[str, Parameters] = {
+    "claim": claim,
+    "settle_completed": completions,
+    "settle": lambda ledger: (
+        ledger.worker,
+        *settle_columns(
+            [Settlement(id=one, gen=1, state=Stored.LIVE, failed=True) for one in ledger.jobs]
+        ),
+    ),
+    "settled_before": lambda ledger: (ledger.worker, *attempts(ledger)),
+    "forfeit": lambda ledger: (ledger.worker, *attempts(ledger), "{}"),
+    "adopt": lambda ledger: (ledger.worker, *attempts(ledger), [1] * len(ledger.jobs)),
+    "bump": lambda ledger: (
+        1,
+        *attempts(ledger),
+        [ledger.worker] * len(ledger.jobs),
+        [1] * len(ledger.jobs),
+        "{}",
+    ),
+    "misfits": attempts,
+    "missing": lambda ledger: (ledger.jobs,),
+    "release": lambda ledger: (ledger.worker, *attempts(ledger)),
+    "extend": attempts,
+    "verify_tokens": attempts,
+    "claim_known": lambda ledger: (ledger.worker, 2, *attempts(ledger)),
+    "beat": lambda ledger: (ledger.worker, [], [], 0),
+    "reap": lambda _: (100, "{}"),
+    "due": lambda ledger: ([ledger.queue],),
+    "sweep": lambda ledger: (ledger.snapshot, 30.0, 2000),
+    "sweep_pushed": lambda ledger: (ledger.snapshot, ledger.snapshot, 30.0, 2000),
+    "walk": lambda ledger: (ledger.queue, 5, 0, UUID(int=0), 30.0, 20),
+    "get": lambda ledger: (ledger.jobs,),
+    "outcomes": lambda ledger: (ledger.jobs,),
+    "standing_of": lambda ledger: (ledger.jobs,),
+    "counts": lambda _: (),
+    "queue_rows": lambda _: (),
+    "charge": lambda ledger: (ledger.worker, "q", 1),
+}
+
+
+@pytest.fixture
+async def ledger(migrated_url: str) -> AsyncIterator[Ledger]:
+    product = PostgresLedger(migrated_url)
+    await product.open()
+    await product.declare((), ["q"])
+    worker = uuid4()
+    await product.register(worker, "here", 1, ["q"])
+    await product.close()
+    pool = await open_pool(migrated_url, size=1)
+    async with pool.acquire() as sql:
+        await sql.execute("SET synchronous_commit = off")
+        yield Ledger(sql, worker)  # type: ignore[arg-type] # a connection that a pool lends
+    await pool.close()
+
+
+@pytest.mark.parametrize(
+    "kind", [{"state": 0}, {"state": 2}, {"owned": True}], ids=["waiting", "finished", "owned"]
+)
+async def test_no_statement_reads_more_of_more_jobs(ledger: Ledger, kind: dict[str, Any]) -> None:
+    pages: dict[int, dict[str, int]] = {}
+    await ledger.fill(50)
+    for n in (SHORT, LONG):
+        await ledger.fill(n, **kind)
+        await ledger.look()
+        pages[n] = {name: await ledger.pages(name, of(ledger)) for name, of in STATEMENTS.items()}
+    if "owned" in kind:
+        del pages[LONG]["beat"]  # of what a worker owns, its beat looks for what it does not name
+    grown = {
+        name: (pages[SHORT][name], n)
+        for name, n in pages[LONG].items()
+        if n > pages[SHORT][name] * 1.5 + 100
+    }
+    assert grown == {}
