@@ -26,8 +26,9 @@ Mend:
   headrace jobs cancel ID       one that is not wanted any more
 
 The database is that of --database-url, of HEADRACE_DATABASE_URL, or of [tool.headrace] in
-pyproject.toml or headrace.toml; --embedded takes servers in ./.headrace, which all commands given in
-a folder share. Every listing prints one JSON document with --json. APP is module:attribute, such as shop.jobs:app.
+pyproject.toml or headrace.toml; --embedded takes servers in ./.headrace, which all commands of a
+folder share. Every command that tells something prints one JSON document with --json. APP is
+module:attribute, such as shop.jobs:app.
 
 The exit status is 0, 1 when it could not be done, 2 when the command line is wrong.
 """
