@@ -290,6 +290,52 @@ async def test_queues(smith: Jobsmith, cli: Cli) -> None:
     assert cleaned.out == "2 jobs done\n"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("jobs", "list", "--queue", "mian"),
+        ("jobs", "list", "--queue", "mian", "--state", "running"),
+        ("dlq", "list", "--queue", "mian"),
+        ("jobs", "cancel", "--queue", "mian", "--yes"),
+        ("jobs", "cancel", "--queue", "mian", "--dry-run"),
+        ("dlq", "replay", "--queue", "mian", "--yes", "--json"),
+        ("queues", "clean", "mian", "--state", "dead", "--yes"),
+        ("queues", "pause", "mian"),
+        ("queues", "resume", "mian"),
+        ("queues", "drain", "mian"),
+    ],
+)
+async def test_a_queue_that_does_not_exist_is_refused(arguments: tuple[str, ...], cli: Cli) -> None:
+    result = await cli(*arguments)
+    assert (result.status, result.out) == (2, "")
+    assert result.err == (
+        'headrace: queue "mian" is unknown; did you mean "main"? known: main, other\n'
+    )
+
+
+async def test_a_task_that_does_not_exist_is_refused(smith: Jobsmith, cli: Cli) -> None:
+    result = await cli("jobs", "list", "--task", "play")
+    assert (result.status, result.out) == (2, "")
+    assert result.err == 'headrace: task "play" is unknown; known: work\n'
+    assert (await cli("jobs", "list", "--task", "work", "--json")).json["jobs"] == []
+    await smith.insert(task="of another application")
+    assert (await cli("jobs", "list", "--task", "of another application")).status == 0
+
+
+async def test_what_commands_of_queues_answer_to_machines(smith: Jobsmith, cli: Cli) -> None:
+    assert (await cli("queues", "create", "new", "--json")).json == {
+        "queue": "new",
+        "changed": True,
+    }
+    assert (await cli("queues", "pause", "new", "--json")).json["changed"]
+    assert not (await cli("queues", "pause", "new", "--json")).json["changed"]
+    assert (await cli("queues", "resume", "new", "--json")).json["changed"]
+    assert (await cli("queues", "drain", "new", "--json")).json == {"queue": "new", "left": 0}
+    await smith.insert()
+    late = await cli("queues", "drain", "main", "--timeout", "10ms", "--json")
+    assert (late.status, json.loads(late.out)) == (1, {"queue": "main", "left": 1})
+
+
 async def test_draining_waits_for_what_is_due_or_runs(smith: Jobsmith, cli: Cli) -> None:
     await smith.insert(delay=HOUR)
     assert (await cli("queues", "drain", "main")).out == "queue main is drained\n"
