@@ -481,12 +481,60 @@ async def test_the_database_that_the_application_names_is_used(
     )
 
 
-async def test_an_error_of_the_application_keeps_its_traceback(cli: Cli) -> None:
-    (cli.folder / "shop.py").write_text("import nothing_like_it\n")
+async def test_an_error_of_the_application_keeps_its_part_of_the_traceback(cli: Cli) -> None:
+    (cli.folder / "shop.py").write_text("import broken\n")
+    (cli.folder / "broken.py").write_text("def fail() -> None:\n    1 / 0\n\n\nfail()\n")
     result = await cli.program("enqueue", "shop:app", "pack")
-    assert result.status == 1
-    assert "Traceback" in result.err
-    assert "nothing_like_it" in result.err
+    assert (result.status, result.out) == (1, "")
+    first, *rest = result.err.splitlines()
+    assert first == (
+        'headrace: APP "shop:app": importing shop failed: ZeroDivisionError: division by zero'
+    )
+    frames = [line.strip() for line in rest if line.startswith("  File ")]
+    assert frames == [
+        f'File "{cli.folder}/shop.py", line 1, in <module>',
+        f'File "{cli.folder}/broken.py", line 5, in <module>',
+        f'File "{cli.folder}/broken.py", line 2, in fail',
+    ]
+    assert rest[-1] == "ZeroDivisionError: division by zero"
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "frames"),
+    [
+        ("import nothing_like_it\n", "ModuleNotFoundError: No module named 'nothing_like_it'", 1),
+        ("def f(:\n", "SyntaxError: ", 0),
+        (SHOP.replace("queue=", "quue="), "UsageError: ", 1),
+    ],
+)
+async def test_what_an_application_raises_at_import_is_told_in_the_first_line(
+    code: str, words: str, frames: int, cli: Cli
+) -> None:
+    (cli.folder / "shop.py").write_text(code)
+    for command in (("enqueue", "shop:app", "pack"), ("worker", "shop:app")):
+        result = await cli.program(*command)
+        assert (result.status, result.out) == (1, "")
+        assert f'headrace: APP "shop:app": importing shop failed: {words}' in result.err
+        assert result.err.count(", in ") == frames
+        assert "site-packages/headrace" not in result.err
+        assert "importlib" not in result.err
+
+
+@pytest.mark.parametrize("importing", ["from shop import app", "import shop\nshop.app"])
+async def test_a_circular_import_is_one_sentence(importing: str, cli: Cli) -> None:
+    (cli.folder / "shop.py").write_text("import jobs_of_shop\n" + SHOP)
+    (cli.folder / "jobs_of_shop.py").write_text(importing)
+    result = await cli.program("enqueue", "shop:app", "pack")
+    assert (result.status, result.err.count("\n")) == (1, 1)
+    assert "the modules that shop imports import it in turn" in result.err
+
+
+@pytest.mark.parametrize("path", ["shap:app", "shop:ap", "shop:number", "shop"])
+async def test_an_application_that_is_not_there_is_one_sentence(path: str, cli: Cli) -> None:
+    (cli.folder / "shop.py").write_text(SHOP)
+    result = await cli.program("worker", path)
+    assert (result.status, result.err.count("\n")) == (2, 1)
+    assert result.err.startswith(f'headrace: APP "{path}"')
 
 
 async def test_embedded_servers(server_directory: Path) -> None:
