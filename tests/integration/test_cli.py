@@ -77,8 +77,8 @@ class Cli:
             status = report(result.exception)
         return Result(status, result.stdout, result.stderr + err.getvalue())
 
-    async def program(self, *arguments: object) -> Result:
-        process = await asyncio.create_subprocess_exec(
+    async def start(self, *arguments: object) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
             str(PROGRAM),
             *map(str, arguments),
             stdin=asyncio.subprocess.DEVNULL,
@@ -87,6 +87,9 @@ class Cli:
             cwd=self.folder,
             env={"PATH": "/usr/bin:/bin", "COLUMNS": "80", **self._environment},
         )
+
+    async def program(self, *arguments: object) -> Result:
+        process = await self.start(*arguments)
         out, err = await process.communicate()
         assert process.returncode is not None
         return Result(process.returncode, out.decode(), err.decode())
@@ -410,6 +413,26 @@ async def test_verify_and_doctor(smith: Jobsmith, cli: Cli) -> None:
     assert "Repaired." in bad.out
     findings = (await cli("doctor", "--json")).json["findings"]
     assert {"level": "ok", "name": "queues"}.items() <= findings[-2].items()
+
+
+async def test_a_worker_that_does_not_know_of_the_lane_says_so_at_once(
+    smith: Jobsmith, cli: Cli
+) -> None:
+    (cli.folder / "shop.py").write_text(SHOP)
+    lanes = smith.ledger.lanes
+    await lanes.switch((await lanes.view()).epoch, Mode.HYBRID, held=False)
+    worker = await cli.start("worker", "shop:app")
+    assert worker.stderr is not None
+    first = json.loads(await worker.stderr.readline())
+    worker.terminate()
+    await worker.communicate()
+    assert (first["level"], worker.returncode) == ("error", 0)
+    assert "set HEADRACE_REDIS_URL" in first["message"]
+    assert "headrace lane off" in first["message"]
+    result = await cli("doctor", "--json")
+    (finding,) = [one for one in json.loads(result.out)["findings"] if one["name"] == "lane server"]
+    assert (result.status, finding["level"]) == (1, "fail")
+    assert "headrace lane off" in finding["fix"]
 
 
 async def test_enqueue(cli: Cli) -> None:
