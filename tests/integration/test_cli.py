@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -145,7 +146,19 @@ async def test_help_imports_nothing_slow() -> None:
         (["jobs", "cancel"], 2, "headrace: which jobs?"),
         (["jobs", "cancel", "x"], 2, "headrace: 'x' is not the id of a job"),
         (["jobs", "cancel", str(uuid4()), "-q", "a"], 2, "both ids and a filter"),
-        (["dlq", "replay", "-q", "a", "--since", "3"], 2, "since='3' is not a duration"),
+        (["dlq", "replay", "-q", "a", "--since", "3"], 2, "--since='3' is no time; write"),
+        (["jobs", "list", "--before", "x"], 2, "headrace: 'x' is not the id of a job"),
+        (["jobs", "show", "x"], 2, "headrace: 'x' is not the id of a job"),
+        (["jobs", "show"], 2, "Missing argument 'ID'"),
+        (["jobs", "list", "--limit", "0"], 2, "--limit"),
+        (["queues", "clean", "a", "--state", "dead", "--older-than", "x"], 2, "is not a duration"),
+        (["lane", "on", "--redis-url", "redis://x", "--embedded"], 2, "both a Redis URL and"),
+        (["demo", "--once", "/nosuch", "--database-url", "postgresql://x"], 1, "does not exist"),
+        (["bench", "--repetitions", "0"], 2, "--repetitions"),
+        (["bench", "--database-url", "mysql://x"], 1, "write postgresql://"),
+        (["bench", "--database-url", "postgresql://x@127.0.0.1:1/y"], 1, "127.0.0.1:1/y cannot"),
+        (["migrate", "--database-url", "postgresql://x@127.0.0.1:1/y"], 1, "127.0.0.1:1/y cannot"),
+        (["migrate", "status", "--database-url", "postgresql://x@127.0.0.1:1/y"], 1, "reached"),
         (["jobs", "delete", "--state", "running"], 2, "cannot be done to running jobs"),
         (["queues", "clean", "a", "--state", "running"], 2, "cannot be done to running jobs"),
         (["doctor", "--database-url", "mysql://x"], 1, "write postgresql://"),
@@ -161,6 +174,55 @@ async def test_errors_are_a_sentence(
     assert words in result.err
     assert "Traceback" not in result.err
     assert result.out == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["jobs", "list"],
+        ["queues", "list"],
+        ["verify"],
+        ["lane"],
+        ["lane", "off"],
+        ["migrate"],
+        ["migrate", "status"],
+        ["demo", "--once"],
+        ["bench", "--quick"],
+        ["doctor"],
+    ],
+)
+async def test_whoever_is_refused_hears_by_whom_and_why(
+    arguments: list[str], database_url: str, tmp_path: Path
+) -> None:
+    parts = urlsplit(database_url)
+    bad = {
+        "refused the user or password": parts._replace(
+            netloc=f"{parts.username}:mistyped@{parts.hostname}:{parts.port}"
+        ),
+        "has no such database": parts._replace(path="/nowhere"),
+    }
+    for words, url in bad.items():
+        result = await Cli(tmp_path, url.geturl())(*arguments)
+        told = result.out if arguments == ["doctor"] else result.err
+        assert result.status == 1
+        assert f"PostgreSQL at {parts.hostname}:{parts.port}/" in told
+        assert words in told
+        assert "mistyped" not in told
+        assert "Traceback" not in result.err
+
+
+async def test_settings_that_cannot_be_read_are_a_sentence(nowhere: Cli) -> None:
+    (nowhere.folder / "headrace.toml").write_text("[[broken")
+    result = await nowhere.program("jobs", "list")
+    assert (result.status, result.err.count("\n")) == (1, 1)
+    assert "headrace.toml or pyproject.toml is no TOML" in result.err
+
+
+async def test_a_folder_of_servers_that_cannot_be_is_a_sentence(nowhere: Cli) -> None:
+    (nowhere.folder / ".headrace").touch()
+    result = await nowhere.program("jobs", "list", "--embedded")
+    assert (result.status, result.err.count("\n")) == (1, 1)
+    assert ".headrace cannot be made or used" in result.err
 
 
 async def test_the_program_itself(nowhere: Cli) -> None:

@@ -21,7 +21,7 @@ def demo(
     path: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[PATH]",
+            metavar="PATH",
             help="A Maildir, an mbox, a folder of messages or one message; else real mail that "
             "is installed already.",
         ),

@@ -24,7 +24,7 @@ def enqueue(
     app_path: AppPath,
     task: Annotated[str, typer.Argument(metavar="TASK", help="Name of the task.")],
     arguments: Annotated[
-        str, typer.Argument(metavar="[JSON]", help="An object: arguments by name.")
+        str, typer.Argument(metavar="JSON", help="An object: arguments by name.")
     ] = "{}",
     delay: Annotated[str | None, typer.Option(help='Not before, such as "10m" from now.')] = None,
     queue: Annotated[str | None, typer.Option("--queue", "-q", help="Another queue.")] = None,

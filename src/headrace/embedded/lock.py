@@ -21,11 +21,18 @@ class FileLock:
         assert self._descriptor is not None
         return self._descriptor
 
+    def make(self) -> None:
+        """Makes the file where it is missing.
+
+        Raises:
+            OSError: it cannot be made or used.
+        """
+        os.close(self._open())
+
     def take(self, *, shared: bool = False) -> bool:
         """Takes the lock if that is possible now, shared with others or alone."""
         if self._descriptor is None:
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
-            self._descriptor = os.open(self._path, flags, 0o600)
+            self._descriptor = self._open()
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         try:
             fcntl.flock(self._descriptor, kind | fcntl.LOCK_NB)
@@ -48,3 +55,6 @@ class FileLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+    def _open(self) -> int:
+        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)

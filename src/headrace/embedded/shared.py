@@ -68,15 +68,9 @@ class SharedStack:
         Raises:
             EmbeddedError: They do not start; the message says why.
         """
-        try:
-            keep_out_of_git(self._directory)
-            with self._at_the_door():
-                return self._enter()
-        except PermissionError as error:
-            raise DataDirectoryError(
-                f"{error.filename} belongs to another account: change its owner with chown -R, "
-                "or work in another folder"
-            ) from None
+        self._check_folder()
+        with self._at_the_door():
+            return self._enter()
 
     def leave(self) -> None:
         """Uses the servers no more; returns when they have ended, if nobody else uses them."""
@@ -93,6 +87,22 @@ class SharedStack:
         traceback: TracebackType | None,
     ) -> None:
         self.leave()
+
+    def _check_folder(self) -> None:
+        try:
+            keep_out_of_git(self._directory)
+            for lock in (self._door, self._users, self._guardian):
+                lock.make()
+        except PermissionError as error:
+            raise DataDirectoryError(
+                f"{error.filename} belongs to another account: change its owner with chown -R, "
+                "or work in another folder"
+            ) from None
+        except OSError as error:
+            raise DataDirectoryError(
+                f"{error.filename} cannot be made or used ({error.strerror}): remove what is "
+                "there, or work in another folder"
+            ) from None
 
     @contextmanager
     def _at_the_door(self) -> Iterator[None]:
