@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import typer.main
 from typer.core import TyperCommand, TyperGroup
+from typer.testing import CliRunner
 
 from headrace.cli.root import app
 
@@ -53,3 +54,13 @@ def test_its_help_is_complete(name: str) -> None:
     assert command.get_short_help_str(200)
     for flag, one in options(name).items():
         assert one.hidden or one.help, f"{flag} has no help"
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_its_help_page_fits_a_terminal(name: str) -> None:
+    shown = CliRunner(env={"COLUMNS": "100"}).invoke(app, [*name.split(), "--help"])
+    assert shown.exit_code == 0
+    assert shown.stdout.startswith("Usage: ")
+    assert "[[" not in shown.stdout.splitlines()[0]
+    assert max(map(len, shown.stdout.splitlines())) <= 100
+    assert "\x1b" not in shown.stdout

@@ -181,6 +181,17 @@ async def test_several_processes_of_a_worker_share_the_servers(folder: Folder) -
         assert await supervisor.wait() == 0
 
 
+async def test_an_application_that_names_its_own_database_is_not_taken_for_another(
+    folder: Folder,
+) -> None:
+    own = SHOP.replace('Headrace("shop"', 'Headrace("shop", database_url="postgresql://own/db"')
+    (folder.path / "shop.py").write_text(own)
+    for command in (("worker", "shop:app"), ("enqueue", "shop:app", "pack")):
+        status, _, err = await folder.run(*command, "--embedded")
+        assert (status, err.count("\n")) == (2, 1)
+        assert "names a database itself" in err
+
+
 async def test_a_second_demo_is_as_quick_as_the_first(folder: Folder) -> None:
     for _ in range(2):
         status, out, err = await folder.run("demo", "--once")

@@ -43,6 +43,22 @@ def database_url_of(path: str, given: str | None, *, embedded: bool) -> str | No
     return given if given or embedded else load_app(path).settings.database_url
 
 
+def load_app_on_embedded(path: str, database_url: str, *, embedded: bool) -> Headrace:
+    """The application that `path` names; it works on the database of the embedded servers, if so.
+
+    Raises:
+        UsageError: it names another database itself, or there is none.
+        AppBroken: the module itself fails.
+    """
+    app = load_app(path)
+    if embedded and app.settings.database_url != database_url:
+        raise UsageError(
+            f'APP "{path}" names a database itself, with Headrace(database_url=...); leave that '
+            "out, or leave out --embedded"
+        )
+    return app
+
+
 def find_task(app: Headrace, name: str) -> Task[..., Any]:
     """A task of an application.
 

@@ -30,7 +30,10 @@ def database(url: str | None, *, embedded: bool) -> Iterator[str]:
         yield url or _configured()
         return
     if url:
-        raise UsageError("both a database URL and --embedded are given; choose one")
+        raise UsageError(
+            "both a database URL and --embedded are given; choose one (HEADRACE_DATABASE_URL "
+            "counts as given)"
+        )
     from headrace.cli.new_servers import make_ready
     from headrace.embedded import SharedStack
 
@@ -40,7 +43,7 @@ def database(url: str | None, *, embedded: bool) -> Iterator[str]:
         try:
             yield urls.database_url
         finally:
-            del os.environ["HEADRACE_REDIS_URL"]
+            os.environ.pop("HEADRACE_REDIS_URL", None)
 
 
 def inspect(url: str | None, *, embedded: bool, work: Callable[[Inspector], Awaitable[T]]) -> T:

@@ -55,7 +55,7 @@ def worker(
     """
     import os
 
-    from headrace.cli.application import database_url_of, load_app
+    from headrace.cli.application import database_url_of, load_app_on_embedded
     from headrace.cli.session import database
     from headrace.model.duration import parse_duration
     from headrace.telemetry.logs import configure
@@ -65,7 +65,7 @@ def worker(
     found = database_url_of(app_path, database_url, embedded=embedded)
     with database(found, embedded=embedded) as url:
         os.environ["HEADRACE_DATABASE_URL"] = url
-        app = load_app(app_path)
+        app = load_app_on_embedded(app_path, url, embedded=embedded)
         queues = _queues(app, queue or [], concurrency)
         if embedded and processes > 1:
             del os.environ[
