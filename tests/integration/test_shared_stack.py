@@ -245,5 +245,6 @@ def test_the_urls_are_told_to_the_owner_only(folder: Path) -> None:
     with stack as urls:
         assert json.loads(stack.file.read_text())["redis_url"] == urls.redis_url
         assert stat.S_IMODE(stack.file.stat().st_mode) == 0o600
+    assert not stack.file.exists()
     assert seen == [urls]
     assert (folder / ".gitignore").read_text() == "*\n"

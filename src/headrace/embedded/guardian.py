@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from headrace.embedded.lock import FileLock
-from headrace.embedded.stack import Stack
+from headrace.embedded.stack import TOLD, Stack
 from headrace.errors import EmbeddedError
 
 _POLL = 0.05  # seconds
@@ -31,7 +31,10 @@ def main(directory: Path) -> None:
     try:
         with Stack(directory) as stack:
             _answer({"database_url": stack.database_url, "redis_url": stack.redis_url})
-            _guard(stack, users)
+            try:
+                _guard(stack, users)
+            finally:
+                (directory / TOLD).unlink(missing_ok=True)  # nobody shall find servers that end
     except EmbeddedError as error:
         sys.stderr.write(f"{error}\n")
         _answer({"error": type(error).__name__, "message": str(error)})

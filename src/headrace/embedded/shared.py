@@ -4,7 +4,8 @@ They are children of a process of their own, the guardian, so that no user's end
 Four files in the folder agree on everything, and three of them are locks, which nobody can leave
 behind: `door.lock` is held by who comes or goes, one at a time; `users.lock` is shared by all who
 use the servers, so that the guardian ends them once it has it alone; `guardian.lock` is held by the
-guardian as long as it lives. `stack.json` tells the URLs, once all is prepared for the users.
+guardian as long as it lives. `stack.json` tells the URLs, from when all is prepared for the users
+until the servers end.
 """
 
 import json
@@ -19,7 +20,7 @@ from types import TracebackType
 
 from headrace import errors
 from headrace.embedded.lock import FileLock
-from headrace.embedded.stack import keep_out_of_git
+from headrace.embedded.stack import TOLD, keep_out_of_git
 from headrace.errors import DataDirectoryError, DataDirectoryInUse, EmbeddedError, ServerFailed
 
 _AT_THE_DOOR = 120.0  # seconds; whoever is first makes the data, perhaps on a slow disk
@@ -60,7 +61,7 @@ class SharedStack:
     @property
     def file(self) -> Path:
         """The file that tells the URLs, of mode 0600."""
-        return self._directory / "stack.json"
+        return self._directory / TOLD
 
     def join(self) -> Urls:
         """Uses the servers from now on, and starts them where they do not run.
@@ -120,8 +121,8 @@ class SharedStack:
         while True:
             if self._guardian.take():
                 return self._start()
-            # Alone it is the guardian's, which is about to end. Without a file whoever started the
-            # servers was killed before they were ready for others, and they are about to end, too.
+            # What cannot be shared is the guardian's, which is about to end. So it is without a
+            # file: a server died, or whoever started them was killed before all was prepared.
             if self._users.take(shared=True) and self.file.exists():
                 return Urls(**json.loads(self.file.read_text()))
             self._users.release()

@@ -8,6 +8,9 @@ from typing import Self
 from headrace.embedded.postgres import EmbeddedPostgres
 from headrace.embedded.valkey import EmbeddedValkey
 
+TOLD = "stack.json"
+"""The file in the folder that tells where shared servers are, as long as they run."""
+
 
 class Stack:
     """Both servers; the folder `directory` is made when missing and used again when not.
