@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from typer.testing import CliRunner
 
-from headrace import Cancel, Dead, Headrace, Snooze, State
+from headrace import Cancel, Dead, Headrace, Retry, Snooze, State
 from headrace.cli.root import app as program
 from headrace.connect import inspecting
 from headrace.worker.worker import Worker
@@ -33,7 +33,7 @@ def register(app: Headrace) -> None:
 
     @app.task(queue="runs")
     async def fails_once() -> None:
-        raise ValueError("boom")
+        raise Retry(after="1h")
 
     @app.task(queue="runs")
     async def snoozes() -> Snooze:
