@@ -3,6 +3,7 @@
 import os
 from datetime import timedelta
 from difflib import get_close_matches
+from tomllib import TOMLDecodeError
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError
@@ -79,13 +80,15 @@ def read_settings(arguments: SettingsArguments) -> Settings:
     """Read the settings; an argument that is None counts as not given.
 
     Raises:
-        ConfigError: one is unknown or has a value that cannot be.
+        ConfigError: one is unknown or has a value that cannot be, or a file cannot be read.
     """
     given: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None}
     check_names(given)
     _check_environment()
     try:
         return Settings(**given)
+    except TOMLDecodeError as exc:
+        raise ConfigError(f"headrace.toml or pyproject.toml is no TOML: {exc}") from exc
     except ValidationError as exc:
         raise ConfigError(_sentence(exc)) from exc
 

@@ -2,6 +2,7 @@
 
     HeadraceError
     ├── ConfigError              a setting is missing or wrong
+    │   └── AppBroken            the module of an application cannot be imported
     ├── UsageError               a call was refused at the door; nothing was written
     │   ├── BadArguments         arguments do not fit the task's signature
     │   ├── BadPayload           arguments cannot be stored: size, depth, NUL, surrogate, NaN
@@ -40,6 +41,10 @@ class HeadraceError(Exception):
 
 class ConfigError(HeadraceError):
     """A setting is missing or wrong."""
+
+
+class AppBroken(ConfigError):
+    """The module of an application cannot be imported; its cause is what the module raised."""
 
 
 class UsageError(HeadraceError, ValueError):

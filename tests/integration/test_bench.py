@@ -1,9 +1,13 @@
 import asyncio
+import os
+import pty
 import sys
 
 import msgspec
+import pytest
 
 from headrace.bench.figures import DIRECT, ENQUEUE, HYBRID, LIMITS, mode_figures
+from headrace.bench.progress import progress
 
 
 async def test_a_quick_run_measures_every_figure(postgres_url: str) -> None:
@@ -21,3 +25,27 @@ async def test_a_quick_run_measures_every_figure(postgres_url: str) -> None:
         assert figure["low"] <= figure["median"] <= figure["high"]
         assert (figure["ratio"] is None) == (figure["limit"] is None)
     assert {"processor", "cores", "python", "postgresql", "event_loop"} <= report["run"].keys()
+
+
+def test_progress_is_lines_where_nobody_looks(capfd: pytest.CaptureFixture[str]) -> None:
+    with progress(2) as tell:
+        tell("round 1 of 1: enqueue [one] " + "x" * 100)
+        tell("round last: latency")
+    lines = capfd.readouterr().err.splitlines()
+    assert lines == ["round 1 of 1: enqueue [one] " + "x" * 100, "round last: latency"]
+
+
+def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.setenv("TERM", "xterm")
+        with progress(2) as tell:
+            tell("enqueue")
+            tell("latency")
+        terminal.flush()
+        shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert [one for one in ("0/2", "1/2", "2/2") if one in shown] == ["0/2", "1/2", "2/2"]
+    assert shown.index("enqueue") < shown.index("latency")
+    assert "\x1b[" in shown

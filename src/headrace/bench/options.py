@@ -37,7 +37,7 @@ class Options:
     trusted: bool = True
 
     def quick(self) -> "Options":
-        """The same in a few seconds: shows that it runs, not how fast."""
+        """The same in half a minute to a minute: shows that it runs, not how fast."""
         return replace(
             self, repetitions=1, jobs=4_000, singles=300, lone=10, lease=1.5, trusted=False
         )

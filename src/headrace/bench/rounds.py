@@ -1,6 +1,5 @@
 """The order of the measurements: all in turn, round by round, so that a noisy minute hits all."""
 
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 
@@ -10,6 +9,7 @@ from headrace.bench.figures import ENQUEUE, HYBRID, LIMITS, Results, mode_figure
 from headrace.bench.lane import LanedDatabase, measure_lane_memory
 from headrace.bench.options import Options
 from headrace.bench.order import Order
+from headrace.bench.progress import Tell, progress
 from headrace.bench.tasks import BenchApp
 
 _Measurement = Callable[[], Awaitable[Mapping[str, float]]]
@@ -29,16 +29,21 @@ async def measure_all(server_url: str, redis_url: str, options: Options) -> tupl
         often = _common(modes[0], options)
         for mode in modes:
             often |= mode.often()
-        for turn in range(options.repetitions):
-            await _round(f"{turn + 1} of {options.repetitions}", often, results)
+        once: dict[str, _Measurement] = {}
         for mode in modes:
-            await _round("last", mode.once(), results)
+            once |= mode.once()
+        with progress(options.repetitions * len(often) + len(once)) as tell:
+            for turn in range(options.repetitions):
+                await _round(f"{turn + 1} of {options.repetitions}", often, results, tell)
+            await _round("last", once, results, tell)
         return results, await modes[0].database.version()
 
 
-async def _round(name: str, measurements: Mapping[str, _Measurement], results: Results) -> None:
+async def _round(
+    name: str, measurements: Mapping[str, _Measurement], results: Results, tell: Tell
+) -> None:
     for what, measure in measurements.items():
-        print(f"round {name}: {what}", file=sys.stderr, flush=True)  # noqa: T201 - progress
+        tell(f"round {name}: {what}")
         results.add(await measure())
 
 

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from headrace.app import Headrace
-from headrace.errors import UnknownTask, UsageError
+from headrace.errors import AppBroken, UnknownTask, UsageError
 from headrace.task import Task
 
 
 def load_app(path: str) -> Headrace:
     """The application that `path` names, such as "shop.jobs:app".
 
-    An error in the module itself is the application's and keeps its traceback.
-
     Raises:
         UsageError: there is no such module or attribute, or it is no application.
+        AppBroken: the module itself fails; its error is the cause, unless the sentence says it all.
     """
     module_name, colon, attribute = path.partition(":")
     if not (colon and module_name and attribute):
@@ -26,9 +25,9 @@ def load_app(path: str) -> Headrace:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    if not _exists(module_name):
+    found = _imported(module_name, path)
+    if found is None:
         raise UsageError(f'APP "{path}": there is no module {module_name} in {here} or installed')
-    found: object = import_module(module_name)
     for name in attribute.split("."):
         found = _attribute(found, name, path)
     if not isinstance(found, Headrace):
@@ -44,6 +43,22 @@ def database_url_of(path: str, given: str | None, *, embedded: bool) -> str | No
     return given if given or embedded else load_app(path).settings.database_url
 
 
+def load_app_on_embedded(path: str, database_url: str, *, embedded: bool) -> Headrace:
+    """The application that `path` names; it works on the database of the embedded servers, if so.
+
+    Raises:
+        UsageError: it names another database itself, or there is none.
+        AppBroken: the module itself fails.
+    """
+    app = load_app(path)
+    if embedded and app.settings.database_url != database_url:
+        raise UsageError(
+            f'APP "{path}" names a database itself, with Headrace(database_url=...); leave that '
+            "out, or leave out --embedded"
+        )
+    return app
+
+
 def find_task(app: Headrace, name: str) -> Task[..., Any]:
     """A task of an application.
 
@@ -53,6 +68,21 @@ def find_task(app: Headrace, name: str) -> Task[..., Any]:
     if name in app.tasks:
         return app.tasks[name]
     raise UnknownTask(f'"{name}" is no task of {app.name}; {_hint(name, list(app.tasks))}')
+
+
+def _imported(module: str, path: str) -> object | None:
+    """The module; None if there is none of this name."""
+    try:
+        return import_module(module) if _exists(module) else None
+    except Exception as exc:
+        # Python has no type of its own for this one.
+        if isinstance(exc, ImportError | AttributeError) and "partially initialized" in str(exc):
+            raise AppBroken(
+                f'APP "{path}": the modules that {module} imports import it in turn ({exc}); '
+                "import inside a function, or move what both need into a module of its own"
+            ) from None
+        words = " ".join(f"{type(exc).__name__}: {exc}".split())
+        raise AppBroken(f'APP "{path}": importing {module} failed: {words}') from exc
 
 
 def _exists(module: str) -> bool:

@@ -13,7 +13,12 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    quick: Annotated[bool, typer.Option("--quick", help="A few seconds, to see it run.")] = False,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick", help="Half a minute to a minute, to see it run; its figures mean little."
+        ),
+    ] = False,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Slots of a worker.")] = None,
     repetitions: Annotated[int | None, typer.Option(min=1, help="Rounds; medians count.")] = None,
     database_url: DatabaseUrl = None,

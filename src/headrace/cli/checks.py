@@ -49,15 +49,19 @@ def doctor(
 
 
 async def _examine(url: str) -> "list[Finding]":
+    from dataclasses import replace
+
     from headrace.config import read_settings
     from headrace.lanes.redis import doctor as lane_doctor
     from headrace.ledger.doctor import examine, lane_as_told
+    from headrace.model.finding import Level
 
     findings = await examine(url)
     view, ahead = await lane_as_told(url)
     redis_url = read_settings({}).redis_url
     if redis_url is None:
-        return findings + lane_doctor.unconfigured(view)
+        # Whoever asks is configured as the workers are: such workers run nothing.
+        return findings + [replace(one, level=Level.FAIL) for one in lane_doctor.unconfigured(view)]
     return findings + await lane_doctor.examine(redis_url, view, ahead)
 
 

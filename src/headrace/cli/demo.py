@@ -1,5 +1,7 @@
 """headrace demo: the mailroom."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +21,7 @@ def demo(
     path: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[PATH]",
+            metavar="PATH",
             help="A Maildir, an mbox, a folder of messages or one message; else real mail that "
             "is installed already.",
         ),
@@ -45,13 +47,36 @@ def demo(
     from headrace.cli.mail import run_demo
 
     configure("WARNING")
-    with database(database_url, embedded=database_url is None) as url:
+    with database(database_url, embedded=database_url is None) as url, _alone(database_url):
         os.environ["HEADRACE_DATABASE_URL"] = url
         try:
             status = asyncio.run(run_demo(url, path, once=once))
         except KeyboardInterrupt:
             status = 0
     raise typer.Exit(status)
+
+
+@contextmanager
+def _alone(database_url: str | None) -> Iterator[None]:
+    """Where demos share the embedded servers: each has a mailbox of its own, so one at a time.
+
+    Raises:
+        DataDirectoryInUse: another one runs in this folder.
+    """
+    from headrace.cli.session import EMBEDDED
+    from headrace.embedded.lock import FileLock
+    from headrace.errors import DataDirectoryInUse
+
+    lock = FileLock(EMBEDDED / "demo.lock")
+    if database_url is None and not lock.take():
+        raise DataDirectoryInUse(
+            "another demo runs in this folder, and each would take the other's mail: "
+            "end it, or work in another folder"
+        )
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _require_mail_programs() -> None:

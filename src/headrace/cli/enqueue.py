@@ -24,7 +24,7 @@ def enqueue(
     app_path: AppPath,
     task: Annotated[str, typer.Argument(metavar="TASK", help="Name of the task.")],
     arguments: Annotated[
-        str, typer.Argument(metavar="[JSON]", help="An object: arguments by name.")
+        str, typer.Argument(metavar="JSON", help="An object: arguments by name.")
     ] = "{}",
     delay: Annotated[str | None, typer.Option(help='Not before, such as "10m" from now.')] = None,
     queue: Annotated[str | None, typer.Option("--queue", "-q", help="Another queue.")] = None,
@@ -41,7 +41,7 @@ def enqueue(
     """
     import asyncio
 
-    from headrace.cli.application import database_url_of, load_app
+    from headrace.cli.application import database_url_of, load_app_on_embedded
     from headrace.cli.output import print_json, say
     from headrace.cli.session import database
 
@@ -52,7 +52,7 @@ def enqueue(
     with database(found, embedded=embedded) as url:
         # The application reads its settings itself, and code of its own may connect as well.
         os.environ["HEADRACE_DATABASE_URL"] = url
-        app = load_app(app_path)
+        app = load_app_on_embedded(app_path, url, embedded=embedded)
         answer = asyncio.run(_enqueue(app, task, named, options))
     if as_json:
         print_json(answer)

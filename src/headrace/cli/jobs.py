@@ -1,5 +1,6 @@
 """headrace jobs: look at jobs and change them."""
 
+from textwrap import indent
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -175,18 +176,30 @@ def _print_job(job: "Job", history: "list[JobEvent]") -> None:
         ("error", _message(job)),
     ]
     print_pairs((name, value) for name, value in pairs if value)
-    if history:
-        say("")
-        rows = [
-            (at(event.at), event.kind, str(event.gen), event.actor, _data(event))
-            for event in history
-        ]
-        print_table(("at", "event", "generation", "by", "data"), rows, numbers=("generation",))
+    if not history:
+        return
+    say("")
+    rows = [(at(one.at), one.kind, str(one.gen), one.actor, _brief(_data(one))) for one in history]
+    print_table(("at", "event", "generation", "by", "data"), rows, numbers=("generation",))
+    for event in history:
+        stack = _data(event).get("stack")
+        if isinstance(stack, str):
+            say(f"\nThe stack of generation {event.gen}:")
+            say(indent(stack.rstrip(), "  "))
 
 
 def _message(job: "Job") -> str:
-    return "" if job.error is None else f"{job.error.get('type')}: {job.error.get('message')}"
+    return "" if job.error is None else _brief(job.error)
 
 
-def _data(event: "JobEvent") -> str:
-    return "" if event.data is None else bytes(event.data).decode()
+def _data(event: "JobEvent") -> dict[str, object]:
+    """What an event tells: an error, or other names and values."""
+    import msgspec
+
+    return {} if event.data is None else msgspec.json.decode(event.data, type=dict[str, object])
+
+
+def _brief(data: dict[str, object]) -> str:
+    if "type" in data:
+        return f"{data['type']}: {data.get('message')}"
+    return " ".join(f"{name}={value}" for name, value in data.items())

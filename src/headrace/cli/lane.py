@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headrace.cli.options import AsJson, DatabaseUrl, RedisUrl
+from headrace.cli.options import AsJson, DatabaseUrl, Embedded, RedisUrl
+from headrace.errors import UsageError
 
 if TYPE_CHECKING:
     from headrace.model.lane_view import LaneView
@@ -31,6 +32,7 @@ def lane(
     ] = Step.STATUS,
     database_url: DatabaseUrl = None,
     redis_url: RedisUrl = None,
+    embedded: Embedded = False,
     as_json: AsJson = False,
 ) -> None:
     """Show how jobs are given out, or switch it, while workers run.
@@ -44,7 +46,9 @@ def lane(
     from headrace.cli.output import print_json, say
     from headrace.cli.session import database
 
-    with database(database_url, embedded=False) as url:
+    if embedded and redis_url:
+        raise UsageError("both a Redis URL and --embedded are given; choose one")
+    with database(database_url, embedded=embedded) as url:
         view = asyncio.run(_work(step, url, redis_url))
     if as_json:
         print_json({"mode": view.mode, "epoch": view.epoch, "held": view.held, "calm": view.calm})

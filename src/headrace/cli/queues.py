@@ -64,42 +64,57 @@ def list_queues(
 
 
 @app.command()
-def create(name: Name, database_url: DatabaseUrl = None, embedded: Embedded = False) -> None:
-    """Make a queue known, so that jobs can be sent to it."""
-    from headrace.cli.output import say
+def create(
+    name: Name,
+    database_url: DatabaseUrl = None,
+    embedded: Embedded = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a queue known, so that jobs can be sent to it.
+
+    With --json: {"queue", "changed"}; so with pause and resume.
+    """
     from headrace.cli.session import inspect
 
     async def work(inspector: "Inspector") -> bool:
         return await inspector.create_queue(name)
 
     new = inspect(database_url, embedded=embedded, work=work)
-    say(f"queue {name} is new" if new else f"queue {name} was there")
+    _tell(name, new, ("is new", "was there"), as_json=as_json)
 
 
 @app.command()
-def pause(name: Name, database_url: DatabaseUrl = None, embedded: Embedded = False) -> None:
+def pause(
+    name: Name,
+    database_url: DatabaseUrl = None,
+    embedded: Embedded = False,
+    as_json: AsJson = False,
+) -> None:
     """Hand out no more jobs of a queue; running ones finish, new ones are still taken in."""
-    from headrace.cli.output import say
     from headrace.cli.session import inspect
 
     async def work(inspector: "Inspector") -> bool:
         return await inspector.pause(name)
 
     new = inspect(database_url, embedded=embedded, work=work)
-    say(f"queue {name} is paused" if new else f"queue {name} was paused")
+    _tell(name, new, ("is paused", "was paused"), as_json=as_json)
 
 
 @app.command()
-def resume(name: Name, database_url: DatabaseUrl = None, embedded: Embedded = False) -> None:
+def resume(
+    name: Name,
+    database_url: DatabaseUrl = None,
+    embedded: Embedded = False,
+    as_json: AsJson = False,
+) -> None:
     """Hand out the jobs of a paused queue again."""
-    from headrace.cli.output import say
     from headrace.cli.session import inspect
 
     async def work(inspector: "Inspector") -> bool:
         return await inspector.resume(name)
 
     new = inspect(database_url, embedded=embedded, work=work)
-    say(f"queue {name} is on" if new else f"queue {name} was on")
+    _tell(name, new, ("is on", "was on"), as_json=as_json)
 
 
 @app.command()
@@ -108,14 +123,16 @@ def drain(
     timeout: Annotated[str, typer.Option(help='How long to wait, such as "10m".')] = "10m",
     database_url: DatabaseUrl = None,
     embedded: Embedded = False,
+    as_json: AsJson = False,
 ) -> None:
     """Wait until no job of a queue is due or runs; status 1 if it takes longer than --timeout.
 
     Nothing is thrown away, and new jobs are still taken in: stop their producers first. Jobs
     scheduled for later are not waited for. In a paused queue only running jobs are, so `pause`
     and then `drain` make it quiet. To be rid of waiting jobs: `headrace jobs cancel --queue NAME`.
+    With --json: {"queue", "left"}.
     """
-    from headrace.cli.output import note, say
+    from headrace.cli.output import note, print_json, say
     from headrace.cli.session import inspect
     from headrace.model.duration import parse_duration
 
@@ -125,10 +142,13 @@ def drain(
         return await _drained(inspector, name, patience)
 
     counts = inspect(database_url, embedded=embedded, work=work)
+    if as_json:
+        print_json({"queue": name, "left": _left(counts)})
     if _left(counts):
         note(f"queue {name} still has {_number(_left(counts))} jobs to run after {timeout}")
         raise typer.Exit(1)
-    say(f"queue {name} is drained")
+    if not as_json:
+        say(f"queue {name} is drained")
 
 
 @app.command()
@@ -167,6 +187,16 @@ def clean(
         return await inspector.delete(ids)
 
     change_jobs(connection, selection, change, question="" if yes else "Delete")
+
+
+def _tell(name: str, changed: bool, words: tuple[str, str], *, as_json: bool) -> None:
+    """Say what became of a queue, in the words for a change or for none."""
+    from headrace.cli.output import print_json, say
+
+    if as_json:
+        print_json({"queue": name, "changed": changed})
+    else:
+        say(f"queue {name} {words[0] if changed else words[1]}")
 
 
 async def _drained(inspector: "Inspector", name: str, patience: timedelta) -> "QueueCounts":

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from headrace.cli import bench, checks, demo, dlq, enqueue, jobs, lane, queues, schema, worker
-from headrace.errors import HeadraceError, UsageError
+from headrace.errors import AppBroken, HeadraceError, UsageError
 
 _HELP = """Durable jobs for Python: PostgreSQL keeps them, workers run them.
 
@@ -26,8 +26,9 @@ Mend:
   headrace jobs cancel ID       one that is not wanted any more
 
 The database is that of --database-url, of HEADRACE_DATABASE_URL, or of [tool.headrace] in
-pyproject.toml or headrace.toml; --embedded takes a server of its own in ./.headrace. Every listing
-prints one JSON document with --json. APP is module:attribute, such as shop.jobs:app.
+pyproject.toml or headrace.toml; --embedded takes servers in ./.headrace, which all commands of a
+folder share. Every command that tells something prints one JSON document with --json. APP is
+module:attribute, such as shop.jobs:app.
 
 The exit status is 0, 1 when it could not be done, 2 when the command line is wrong.
 """
@@ -76,8 +77,8 @@ def _root(
 def run() -> None:
     """Run the command line; ends the process.
 
-    An error of ours is one sentence on standard error. Any other error is a defect, ours or the
-    application's, and keeps its traceback.
+    An error of ours is one sentence on standard error; where the application cannot be imported its
+    own part of the traceback follows. Any other error is a defect and keeps its traceback.
     """
     try:
         app()
@@ -88,4 +89,8 @@ def run() -> None:
 def report(exc: HeadraceError) -> int:
     """Say what went wrong; returns the exit status: 2 where the call was wrong, else 1."""
     print(f"headrace: {exc}", file=sys.stderr)  # noqa: T201 - the program speaks
+    if isinstance(exc, AppBroken) and exc.__cause__ is not None:
+        from headrace.cli.blame import traceback_of_application
+
+        print(traceback_of_application(exc.__cause__), end="", file=sys.stderr)  # noqa: T201 - as above
     return 2 if isinstance(exc, UsageError) else 1

@@ -92,7 +92,13 @@ def _instant(name: str, text: str | None) -> datetime | None:
     try:
         return datetime.fromisoformat(text).astimezone()
     except ValueError:
+        pass  # then it is how long ago
+    try:
         return datetime.now(UTC) - parse_duration(text, name)
+    except UsageError:
+        raise UsageError(
+            f'--{name}={text!r} is no time; write "2h" for so long ago, or 2026-01-31T08:00'
+        ) from None
 
 
 def _is_id(text: str) -> bool:

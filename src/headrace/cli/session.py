@@ -11,7 +11,6 @@ from typing import TypeVar
 from headrace.config import read_settings
 from headrace.connect import inspecting
 from headrace.errors import ConfigError, UsageError
-from headrace.ledger.migrate import migrate
 from headrace.ports.inspector import Inspector
 
 EMBEDDED = Path(".headrace")
@@ -20,7 +19,7 @@ T = TypeVar("T")
 
 @contextmanager
 def database(url: str | None, *, embedded: bool) -> Iterator[str]:
-    """The URL of the database; embedded servers run, migrated, until the end.
+    """The URL of the database; embedded servers, shared with other commands, run until the end.
 
     Raises:
         UsageError: both were given.
@@ -31,14 +30,20 @@ def database(url: str | None, *, embedded: bool) -> Iterator[str]:
         yield url or _configured()
         return
     if url:
-        raise UsageError("both a database URL and --embedded are given; choose one")
-    from headrace.embedded import Stack
+        raise UsageError(
+            "both a database URL and --embedded are given; choose one (HEADRACE_DATABASE_URL "
+            "counts as given)"
+        )
+    from headrace.cli.new_servers import make_ready
+    from headrace.embedded import SharedStack
 
-    with Stack(EMBEDDED) as stack:
-        asyncio.run(migrate(stack.database_url))
+    with SharedStack(EMBEDDED, prepare=lambda urls: asyncio.run(make_ready(urls))) as urls:
         # Everything that reads settings, the command's own application too, uses both servers.
-        os.environ["HEADRACE_REDIS_URL"] = stack.redis_url
-        yield stack.database_url
+        os.environ["HEADRACE_REDIS_URL"] = urls.redis_url
+        try:
+            yield urls.database_url
+        finally:
+            os.environ.pop("HEADRACE_REDIS_URL", None)
 
 
 def inspect(url: str | None, *, embedded: bool, work: Callable[[Inspector], Awaitable[T]]) -> T:

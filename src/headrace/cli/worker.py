@@ -55,7 +55,7 @@ def worker(
     """
     import os
 
-    from headrace.cli.application import database_url_of, load_app
+    from headrace.cli.application import database_url_of, load_app_on_embedded
     from headrace.cli.session import database
     from headrace.model.duration import parse_duration
     from headrace.telemetry.logs import configure
@@ -65,12 +65,16 @@ def worker(
     found = database_url_of(app_path, database_url, embedded=embedded)
     with database(found, embedded=embedded) as url:
         os.environ["HEADRACE_DATABASE_URL"] = url
-        app = load_app(app_path)
+        app = load_app_on_embedded(app_path, url, embedded=embedded)
         queues = _queues(app, queue or [], concurrency)
+        if embedded and processes > 1:
+            del os.environ[
+                "HEADRACE_DATABASE_URL"
+            ]  # each of them uses the servers in its own right
         if processes == 1:
             status = _work(app, queues, burst=burst, grace=seconds, supervised=supervised)
         else:
-            status = _supervise(_arguments(), processes, burst=burst)
+            status = _supervise(sys.argv[1:], processes, burst=burst)
     raise typer.Exit(status)
 
 
@@ -98,13 +102,9 @@ def _supervise(arguments: list[str], processes: int, *, burst: bool) -> int:
 
     from headrace.supervisor.supervisor import Supervisor
 
+    # This very command line; the options that follow win.
     command = [sys.executable, "-m", "headrace", *arguments, "--processes", "1", "--supervised"]
     return asyncio.run(Supervisor(command, processes, burst=burst).run())
-
-
-def _arguments() -> list[str]:
-    """This very command line; the children's own options follow it and win."""
-    return [one for one in sys.argv[1:] if one != "--embedded"]
 
 
 def _loop_factory() -> "Callable[[], AbstractEventLoop] | None":

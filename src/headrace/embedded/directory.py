@@ -56,6 +56,10 @@ class DataDirectory:
     def _password(self) -> Path:
         return self.path.with_name(f"{self.path.name}.password")
 
+    @property
+    def _port(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.port")
+
     @contextmanager
     def claim(self) -> Iterator[Claim]:
         """Holds the lock while a server starts.
@@ -144,6 +148,17 @@ class DataDirectory:
         with os.fdopen(os.open(self._password, flags, 0o600), "w") as file:
             file.write(password)
         return password
+
+    def last_port(self) -> int | None:
+        """The port that the server had when it last ran."""
+        try:
+            return int(self._port.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def keep_port(self, port: int) -> None:
+        """Remembers the port for the next start: clients of a server that died find it again."""
+        self._port.write_text(f"{port}\n")
 
     def _refuse_if_owned(self, lock: int, *, overdue: bool) -> None:
         owner, *_ = _read(lock)

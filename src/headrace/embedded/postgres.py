@@ -27,7 +27,7 @@ class EmbeddedPostgres(EmbeddedServer):
 
     Args:
         data_dir: Folder of the data, made when missing; log, lock and password lie beside it.
-        port: TCP port on 127.0.0.1; a free one when None.
+        port: TCP port on 127.0.0.1; that of the last start or a free one when None.
         settings: Server settings, such as {"fsync": "off"}, for as long as it runs.
         bin_dir: Folder of `postgres` and `initdb`; found as `find_postgres` says when None.
     """

@@ -22,7 +22,8 @@ _LINES_OF_LOG = 5
 class EmbeddedServer(ABC):
     """A server on loopback that ends with this process (on Linux; elsewhere, stop it).
 
-    Restarted objects keep their port. Use it as a context manager, or call `start` and `stop`.
+    A port that is not given is the one of the last start, where that is free. Use it as a context
+    manager, or call `start` and `stop`.
     """
 
     name: ClassVar[str]
@@ -83,6 +84,7 @@ class EmbeddedServer(ABC):
             self._password = self._directory.password()
             self._port = self._free_port()
             self._start(Place(self.data_dir, account, claim, self._directory.log))
+            self._directory.keep_port(self._port)
 
     def stop(self) -> None:
         """Ends the server in good order; nothing happens where it does not run."""
@@ -129,7 +131,8 @@ class EmbeddedServer(ABC):
 
     def _free_port(self) -> int:
         if self._port is None:
-            return free_port()
+            last = self._directory.last_port()
+            return free_port() if last is None or not is_free(last) else last
         if not is_free(self._port):
             raise EmbeddedError(
                 f"{self.name} cannot listen on {LOOPBACK}:{self._port}, which is taken: "

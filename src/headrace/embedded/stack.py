@@ -8,6 +8,9 @@ from typing import Self
 from headrace.embedded.postgres import EmbeddedPostgres
 from headrace.embedded.valkey import EmbeddedValkey
 
+TOLD = "stack.json"
+"""The file in the folder that tells where shared servers are, as long as they run."""
+
 
 class Stack:
     """Both servers; the folder `directory` is made when missing and used again when not.
@@ -32,13 +35,18 @@ class Stack:
         """Address of Valkey, known once started."""
         return self.valkey.url
 
+    @property
+    def runs(self) -> bool:
+        """Whether both run."""
+        return self.postgres.pid is not None and self.valkey.pid is not None
+
     def start(self) -> None:
         """Starts both, or neither.
 
         Raises:
             EmbeddedError: One of them does not start; the message says why.
         """
-        self._keep_out_of_git()
+        keep_out_of_git(self._directory)
         with ExitStack() as undo:
             undo.enter_context(self.postgres)
             undo.enter_context(self.valkey)
@@ -62,7 +70,8 @@ class Stack:
     ) -> None:
         self.stop()
 
-    def _keep_out_of_git(self) -> None:
-        # The folder holds passwords and lies in the user's project.
-        self._directory.mkdir(parents=True, exist_ok=True)
-        (self._directory / ".gitignore").write_text("*\n")
+
+def keep_out_of_git(directory: Path) -> None:
+    """Makes the folder, which holds passwords and lies in the user's project."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / ".gitignore").write_text("*\n")

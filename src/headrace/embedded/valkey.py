@@ -25,7 +25,7 @@ class EmbeddedValkey(EmbeddedServer):
 
     Args:
         data_dir: Folder of the data, made when missing; log, lock and password lie beside it.
-        port: TCP port on 127.0.0.1; a free one when None.
+        port: TCP port on 127.0.0.1; that of the last start or a free one when None.
         settings: Lines of valkey.conf, such as {"appendfsync": "always"}.
         server: The `valkey-server` to run; found as `find_valkey` says when None.
     """

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from headrace.errors import JobNotFound, UnknownQueue
+from headrace.errors import JobNotFound, UnknownQueue, UnknownTask
 from headrace.ledger.ids import first_id
 from headrace.ledger.queries import Queries
 from headrace.ledger.rows import Row, as_job
@@ -19,7 +19,7 @@ from headrace.model.inspection import (
     QueueCounts,
 )
 from headrace.model.job import Job
-from headrace.model.names import check_name
+from headrace.model.names import check_name, unknown
 from headrace.model.state import State, Stored
 from headrace.ports.inspector import Answers
 
@@ -35,7 +35,18 @@ class LedgerInspector:
         self._queries = queries
 
     async def find(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Found:
-        """The ids of matching jobs, newest first; each call walks at most 10,000 rows."""
+        """The ids of matching jobs, newest first; each call walks at most 10,000 rows.
+
+        Raises:
+            UnknownQueue: nothing was found, and there is no queue of the name that is wanted.
+            UnknownTask: the same of the task, which no application has declared.
+        """
+        found = await self._find(wanted, limit, before)
+        if not found.ids:
+            await self._refuse_unknown(wanted, saw_all=found.cursor is None and before is None)
+        return found
+
+    async def _find(self, wanted: JobFilter, limit: int, before: UUID | None) -> Found:
         parameters = _conditions(wanted, limit, before)
         if wanted.states and set(wanted.states) <= _LIVE:
             (row,) = await self._queries.fetch("find_live", *parameters)
@@ -44,6 +55,16 @@ class LedgerInspector:
         only_dead = set(wanted.states) == {State.DEAD}
         (row,) = await self._queries.fetch("find_dead" if only_dead else "find_walk", *parameters)
         return _found(row, limit)
+
+    async def _refuse_unknown(self, wanted: JobFilter, *, saw_all: bool) -> None:
+        # Only the ledger's own queues have jobs, but jobs may be of a task that nobody declared.
+        if wanted.queue is None and wanted.task is None:
+            return
+        (known,) = await self._queries.fetch("known_names")
+        if wanted.queue is not None and wanted.queue not in known["queues"]:
+            raise UnknownQueue(unknown("queue", wanted.queue, known["queues"]))
+        if saw_all and wanted.task is not None and wanted.task not in known["tasks"]:
+            raise UnknownTask(unknown("task", wanted.task, known["tasks"]))
 
     async def list_jobs(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Page:
         """Matching jobs, newest first. One that moved on meanwhile is shown as it is now."""
@@ -114,7 +135,7 @@ class LedgerInspector:
         """
         rows = await self._queries.fetch("queues", BOUND + 1, name)
         if not rows:
-            raise _unknown(name)
+            raise await self._unknown_queue(name)
         return _counts(rows[0])
 
     async def create_queue(self, name: str) -> bool:
@@ -136,8 +157,12 @@ class LedgerInspector:
     async def _pause(self, name: str, *, paused: bool) -> bool:
         rows = await self._queries.fetch("pause", name, paused)
         if not rows:
-            raise _unknown(name)
+            raise await self._unknown_queue(name)
         return bool(rows[0]["changed"])
+
+    async def _unknown_queue(self, name: str) -> UnknownQueue:
+        (known,) = await self._queries.fetch("known_names")
+        return UnknownQueue(unknown("queue", name, known["queues"]))
 
     async def _change(
         self,
@@ -221,7 +246,3 @@ def _event(row: Row) -> JobEvent:
 
 def _counts(row: Row) -> QueueCounts:
     return QueueCounts(**{name: row[name] for name in QueueCounts.__struct_fields__})
-
-
-def _unknown(name: str) -> UnknownQueue:
-    return UnknownQueue(f'queue "{name}" is unknown; `headrace queues list` shows them all')

@@ -8,7 +8,7 @@ import asyncpg
 
 from headrace.errors import SchemaError
 from headrace.ledger.faults import translated
-from headrace.ledger.pool import check_url
+from headrace.ledger.pool import open_pool
 
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
@@ -85,9 +85,7 @@ async def migrate(url: str) -> list[Migration]:
         LedgerUnavailable: PostgreSQL cannot be reached.
         SchemaError: the schema is newer than this code, or a lock could not be had.
     """
-    check_url(url)
-    with translated():
-        connection = await asyncpg.connect(url, timeout=10)
+    connection = await connect(url)
     try:
         with translated():
             done = []
@@ -107,13 +105,25 @@ async def version(url: str) -> int:
         ConfigError: the URL is none of PostgreSQL.
         LedgerUnavailable: PostgreSQL cannot be reached.
     """
-    check_url(url)
-    with translated():
-        connection = await asyncpg.connect(url, timeout=10)
-        try:
+    connection = await connect(url)
+    try:
+        with translated():
             return await applied(connection)
-        finally:
-            await connection.close()
+    finally:
+        await connection.close()
+
+
+async def connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """A connection whose statements may take their time.
+
+    Raises:
+        ConfigError: the URL is none of PostgreSQL.
+        LedgerUnavailable: refused, wrong password, unknown database, no answer, or too old.
+    """
+    pool = await open_pool(url, size=1)  # knows what may be wrong, and says it
+    await pool.close()
+    with translated():
+        return await asyncpg.connect(url, timeout=10)
 
 
 def script() -> str:

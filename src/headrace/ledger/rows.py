@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from headrace.model.job import Delivery, Job, NewJob
-from headrace.model.state import derive_state
+from headrace.model.state import Stored, derive_state
 
 
 class Row(Protocol):
@@ -82,7 +82,7 @@ def as_delivery(row: Row, queue: str, call: int) -> Delivery:
 def as_job(row: Row) -> Job:
     """A row as people see it."""
     runs = row["failures"] + row["crashes"]
-    running = row["state"] == 0 and row["owner"] is not None
+    running = row["state"] == Stored.LIVE and row["owner"] is not None
     return Job(
         id=row["id"],
         task=row["task"],
@@ -96,7 +96,7 @@ def as_job(row: Row) -> Job:
         ),
         priority=row["priority"],
         gen=row["gen"],
-        attempt=runs + (1 if running or row["state"] == 2 else 0),
+        attempt=runs + (running or row["state"] == Stored.COMPLETED or _cancelled_itself(row)),
         failures=row["failures"],
         crashes=row["crashes"],
         snoozes=row["snoozes"],
@@ -110,6 +110,11 @@ def as_job(row: Row) -> Job:
         result=None if row["result"] is None else msgspec.Raw(row["result"].encode()),
         error=None if row["error"] is None else json.loads(row["error"]),
     )
+
+
+def _cancelled_itself(row: Row) -> bool:
+    """Whether a run of the job cancelled it: an operator's cancel begins a new generation."""
+    return bool(row["state"] == Stored.CANCELLED and row["settled_gen"] == row["gen"])
 
 
 def created_at(job_id: UUID) -> datetime:

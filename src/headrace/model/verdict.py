@@ -40,7 +40,7 @@ def completed(delivery: Delivery, result: str | None, ran: float) -> Settlement:
 def failed(delivery: Delivery, error: str, ran: float, delay: timedelta) -> Settlement:
     """The settlement of an attempt that failed: dead once the attempts are used up (A5)."""
     if delivery.last_to_fail:
-        return given_up(delivery, Stored.DEAD, error, ran, failed=True)
+        return given_up(delivery, Stored.DEAD, error, ran)
     return Settlement(
         id=delivery.id,
         gen=delivery.gen,
@@ -52,12 +52,15 @@ def failed(delivery: Delivery, error: str, ran: float, delay: timedelta) -> Sett
     )
 
 
-def given_up(
-    delivery: Delivery, state: Stored, error: str, ran: float, *, failed: bool = False
-) -> Settlement:
+def given_up(delivery: Delivery, state: Stored, error: str, ran: float) -> Settlement:
     """The settlement of an attempt after which nothing is tried again."""
     return Settlement(
-        id=delivery.id, gen=delivery.gen, state=state, failed=failed, ran=ran, error=error
+        id=delivery.id,
+        gen=delivery.gen,
+        state=state,
+        failed=state is Stored.DEAD,
+        ran=ran,
+        error=error,
     )
 
 
@@ -84,6 +87,6 @@ def steered(delivery: Delivery, outcome: Outcome, ran: float, delay: timedelta) 
             return given_up(delivery, Stored.CANCELLED, error, ran)
         case Dead():
             error = describe("Dead", outcome.reason)
-            return given_up(delivery, Stored.DEAD, error, ran, failed=True)
+            return given_up(delivery, Stored.DEAD, error, ran)
         case _:
             raise TypeError(f"{type(outcome).__name__} is no outcome of an attempt")

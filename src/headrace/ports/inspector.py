@@ -23,10 +23,15 @@ class Inspector(Protocol):
     """
 
     async def find(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Found:
-        """The ids of matching jobs, newest first."""
+        """The ids of matching jobs, newest first.
+
+        Raises:
+            UnknownQueue: nothing was found, and there is no queue of the name that is wanted.
+            UnknownTask: the same of the task.
+        """
 
     async def list_jobs(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Page:
-        """Matching jobs, newest first."""
+        """Matching jobs, newest first; raises as `find` does."""
 
     async def get(self, job_id: UUID) -> Job:
         """One job.

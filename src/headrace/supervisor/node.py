@@ -1,13 +1,19 @@
 """What runs in one worker process: the application, its worker and the services beside it."""
 
 import asyncio
+import logging
 import sys
 from collections.abc import Mapping
 
 from headrace.app import Headrace
+from headrace.engines.ledgered import LedgeredEngine
+from headrace.model.lane_view import Mode
+from headrace.ports.engine import Engine
 from headrace.relay.services import services
 from headrace.supervisor.signals import draining
 from headrace.worker.worker import GRACE, Worker
+
+_log = logging.getLogger("headrace.supervisor")
 
 
 async def run_node(
@@ -31,6 +37,7 @@ async def run_node(
         RuntimeError: a job was stuck past its second timeout; the process should be replaced.
     """
     async with app, app.living():
+        _say_what_is_missing(app.engine)
         beside = services(app.engine, lease=app.settings.lease.total_seconds())
         for loop in beside:
             loop.start()
@@ -45,6 +52,17 @@ async def run_node(
                         watch.cancel()
         finally:
             await asyncio.gather(*(loop.stop() for loop in beside))
+
+
+def _say_what_is_missing(engine: Engine) -> None:
+    if not isinstance(engine, LedgeredEngine) or engine.lane is not None:
+        return
+    if engine.view.mode is not Mode.DIRECT:
+        _log.error(
+            "this worker runs nothing: a lane gives out the jobs of this database, but no redis_url"
+            " is configured here; set HEADRACE_REDIS_URL to the lane's server and start it again,"
+            " or run `headrace lane off` to do without a lane"
+        )
 
 
 async def _orphaned(worker: Worker) -> None:

@@ -2,10 +2,13 @@
 
 import json
 import logging
+import os
 import sys
 from datetime import UTC, datetime
 from typing import TextIO
 
+_COLOURS = {"debug": 2, "info": 32, "warning": 33, "error": 31, "critical": 31}
+_DIM = 2
 # What every record has; anything else was given by the caller as `extra`.
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 
@@ -17,7 +20,8 @@ def configure(level: int | str = logging.INFO, stream: TextIO | None = None) -> 
     """
     stream = sys.stderr if stream is None else stream
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(ReadableFormatter() if stream.isatty() else JsonFormatter())
+    readable = ReadableFormatter(colours=_wants_colours())
+    handler.setFormatter(readable if stream.isatty() else JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
 
 
@@ -39,17 +43,34 @@ class JsonFormatter(logging.Formatter):
 
 
 class ReadableFormatter(logging.Formatter):
-    """Time, level and message, then what `extra` held as name=value."""
+    """Columns of time, level and logger, the message, then what `extra` held as name=value."""
+
+    def __init__(self, *, colours: bool) -> None:
+        super().__init__()
+        self._colours = colours
 
     def format(self, record: logging.LogRecord) -> str:
         """The lines of a record."""
         time = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S.%f")[:-3]
-        extra = "".join(f"  {name}={value}" for name, value in _extra(record).items())
+        level = record.levelname.lower()
         name = record.name.removeprefix("headrace.")
-        line = f"{time} {record.levelname.lower():<7} {name}: {record.getMessage()}{extra}"
+        extra = "".join(f"  {name}={value}" for name, value in _extra(record).items())
+        line = (
+            f"{self._in(_DIM, time)} {self._in(_COLOURS.get(level, 0), f'{level:<8}')} "
+            f"{self._in(_DIM, f'{name:<11}')} {record.getMessage()}"
+        )
+        if extra:
+            line += self._in(_DIM, extra)
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line
+
+    def _in(self, colour: int, text: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self._colours else text
+
+
+def _wants_colours() -> bool:
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:
