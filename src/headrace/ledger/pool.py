@@ -1,5 +1,6 @@
 """Connections to PostgreSQL, and clear words where there are none."""
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -8,12 +9,13 @@ from headrace.errors import ConfigError, LedgerUnavailable
 from headrace.ledger.faults import translated
 
 MINIMUM_VERSION = 140000
+PATIENCE = 60.0  # seconds for a statement of ours
 
 # Every statement of ours is a walk of an index from a few keys. These keep a plan that was cached
 # while a table was small from scanning it when it is large, until autovacuum has looked. Our plans
 # do not depend on the values, and to plan a claim over all partitions takes longer than to run it.
-_PLANS = {
-    "application_name": "headrace",
+# They are not for what an application runs on a connection of ours.
+PLANS = {
     "jit": "off",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
@@ -22,28 +24,53 @@ _PLANS = {
 }
 
 
-async def open_pool(url: str, *, size: int, least: int = 1) -> "asyncpg.Pool[asyncpg.Record]":
-    """Connect to PostgreSQL.
+async def open_pool(url: str, *, size: int) -> "asyncpg.Pool[asyncpg.Record]":
+    """Connect to PostgreSQL, for statements of ours.
 
     Args:
         url: postgresql://user:password@host:port/database
         size: connections at most.
-        least: connections to open at once.
 
     Raises:
         ConfigError: the URL is none of PostgreSQL.
         LedgerUnavailable: refused, wrong password, unknown database, no answer, or too old.
     """
+    pool = await _connect(url, size=size, least=1, command_timeout=PATIENCE, settings=PLANS)
+    try:
+        with translated():
+            await _check_version(pool, _where(url))
+    except BaseException:
+        await pool.close()
+        raise
+    return pool
+
+
+async def open_pool_for_handlers(url: str, *, size: int) -> "asyncpg.Pool[asyncpg.Record]":
+    """Connections for statements of the application's: without settings or a timeout of ours.
+
+    None is opened before it is needed.
+    """
+    return await _connect(url, size=size, least=0, command_timeout=None, settings={})
+
+
+async def _connect(
+    url: str,
+    *,
+    size: int,
+    least: int,
+    command_timeout: float | None,
+    settings: Mapping[str, str],
+) -> "asyncpg.Pool[asyncpg.Record]":
     check_url(url)
     where = _where(url)
     try:
-        pool = await asyncpg.create_pool(
+        return await asyncpg.create_pool(
             url,
             min_size=least,
             max_size=size,
             timeout=10,
-            command_timeout=60,
-            server_settings=_PLANS,
+            command_timeout=command_timeout,
+            server_settings={"application_name": "headrace", **settings},
             reset=_keep,
         )
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as exc:
@@ -57,14 +84,6 @@ async def open_pool(url: str, *, size: int, least: int = 1) -> "asyncpg.Pool[asy
             f"PostgreSQL at {where} cannot be reached ({str(exc) or 'no answer'}); "
             "check that it runs and the URL"
         ) from exc
-    if least:
-        try:
-            with translated():
-                await _check_version(pool, where)
-        except BaseException:
-            await pool.close()
-            raise
-    return pool
 
 
 def check_url(url: str) -> None:

@@ -13,7 +13,7 @@ from headrace.ledger.bell import PostgresBell
 from headrace.ledger.cursor import Cursor
 from headrace.ledger.faults import translated
 from headrace.ledger.lane_ledger import PostgresLaneLedger
-from headrace.ledger.pool import open_pool
+from headrace.ledger.pool import open_pool_for_handlers
 from headrace.ledger.queries import Queries
 from headrace.ledger.retention import LedgerKeeper
 from headrace.ledger.rows import Row, as_delivery, as_job, insert_columns, insert_document
@@ -79,7 +79,7 @@ class PostgresLedger:
     async def _learn(self) -> None:
         # Handlers hold their transactions for as long as they run; were they to take them from
         # the same pool, claims, settles and their own enqueues would wait for them for ever.
-        self._handlers = await open_pool(self._url, size=_HANDLERS, least=0)
+        self._handlers = await open_pool_for_handlers(self._url, size=_HANDLERS)
         async with self._queries.connection() as connection:
             await self._ids.learn(connection)
         await self.declare((), ())

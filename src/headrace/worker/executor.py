@@ -206,9 +206,9 @@ class Executor:
     ) -> Settlement | None:
         """Commit the handler's transaction with its completion; None when that settled it."""
         context, delivery = attempt.context, attempt.delivery
+        completed = settlement.state is Stored.COMPLETED
         try:
-            done = settlement.state is Stored.COMPLETED
-            if done and await context.commit(hand.worker, settlement):
+            if completed and await context.commit(hand.worker, settlement):
                 self._engine.settled(hand.worker, delivery)
                 return None
             await context.close()
@@ -216,6 +216,9 @@ class Executor:
             _log.warning("%s", exc)
             return None
         except Exception as exc:  # noqa: BLE001 - the session and its driver are the handler's own
+            if not completed:
+                _log.warning("what job %s wrote could not be undone at once: %s", delivery.id, exc)
+                return settlement
             # The commit failed, or its reply is lost. If it was done, the fence refuses this
             # settlement and settled_before recognises it; if not, nothing of the handler's is
             # there: run again.
