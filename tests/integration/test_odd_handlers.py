@@ -122,17 +122,45 @@ async def test_a_validator_that_raises_anything_fails_its_job(
     assert error == "KeyError"
 
 
-async def test_a_handler_that_cancels_its_slot_ends_the_worker_by_name(app: Headrace) -> None:
-    @app.task(queue="q", max_attempts=1)
-    async def cancels() -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        task.cancel()
-        await asyncio.sleep(0)
+def begins_a_transaction(ctx: Context) -> None:
+    async def write() -> None:
+        async with ctx.transaction() as tx:
+            await tx.execute("SELECT 1")
 
-    await cancels.enqueue()
-    with pytest.raises(RuntimeError, match="a handler cancelled the slot that it ran in"):
-        await Worker(app, {"q": 1}).run()
+    asyncio.run(write())
+
+
+def asks_for_more_time(ctx: Context) -> None:
+    asyncio.run(ctx.extend("1m"))
+
+
+@pytest.mark.parametrize(
+    ("handler", "verb"), [(begins_a_transaction, "transaction"), (asks_for_more_time, "extend")]
+)
+async def test_what_belongs_to_the_workers_loop_is_refused_in_a_thread(
+    app: Headrace, handler: Callable[[Context], None], verb: str
+) -> None:
+    job = await app.task(queue="q", max_attempts=1)(handler).enqueue()
+    await Worker(app, {"q": 1}).run(burst=True)
+    found = await job.refresh()
+    assert (found.error or {})["message"] == (
+        f"ctx.{verb}() works in the event loop of the worker, and the handler of task "
+        f'"{handler.__name__}" runs in a thread with another one; write the task as `async def`'
+    )
+
+
+async def test_a_thread_tells_its_progress(app: Headrace, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "headrace.worker")
+
+    @app.task(queue="q", max_attempts=1)
+    def half(ctx: Context) -> str:
+        asyncio.run(ctx.progress(0.5, "half-way"))
+        return "done"
+
+    job = await half.enqueue()
+    await Worker(app, {"q": 1}).run(burst=True)
+    assert await job.result("1s") == "done"
+    assert "50 % half-way" in caplog.text
 
 
 async def test_of_blocks_that_begin_at_once_all_are_kept_or_none(
