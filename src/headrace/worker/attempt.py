@@ -119,6 +119,14 @@ class Attempt:
             if runner.cancelling() and not self._bystander.cancelled:
                 await _forget_cancellations(runner)
 
+    def given_up_as_stuck(self) -> Settlement:
+        """What to write when its process must end without it."""
+        words = (
+            f"the attempt passed its timeout of {self._task.timeout} and did not end within a "
+            "second one; its process was ended"
+        )
+        return failed(self.delivery, describe("Timeout", words), self._ran(), self._delay())
+
     def interrupt(self) -> None:
         """The worker cannot wait any longer: cancel the handler."""
         self._interrupted = True

@@ -20,7 +20,7 @@ from uuid import UUID
 from headrace.app import Headrace
 from headrace.connect import connect
 from headrace.errors import LaneError, LedgerUnavailable
-from headrace.model.job import Beat, Delivery
+from headrace.model.job import Beat, Delivery, Ending
 from headrace.ports.clock import boottime
 from headrace.worker.attempt import Attempt
 from headrace.worker.culprit import Culprit, find_culprit
@@ -70,6 +70,7 @@ class Worker:
         self._changed = asyncio.Event()
         self._done = asyncio.Event()
         self._defect = asyncio.Event()
+        self._stuck: list[Attempt] = []
         self._broken: BaseException | None = None
         self._rebirth: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -210,8 +211,13 @@ class Worker:
                 await self._app.engine.release(self._hand.worker, unstarted)
 
     async def _leave(self) -> None:
-        with _left_to_the_reaper("to leave"):
-            await self._app.engine.leave(self._hand.worker, self._hand.leave())
+        running = self._hand.leave()
+        stuck = [one for one in self._stuck if one.delivery in running]
+        endings = [Ending(one.delivery, one.given_up_as_stuck()) for one in stuck]
+        with _left_to_the_reaper("to tell what was stuck and to leave"):
+            if endings:
+                await self._app.engine.settle(self._hand.worker, endings)
+            await self._app.engine.leave(self._hand.worker, running)
 
     def _staff(self, queue: str, concurrency: int, pace: Pace) -> None:
         executor = Executor(
@@ -304,6 +310,7 @@ class Worker:
 
     def _on_stuck(self, attempt: Attempt) -> None:
         delivery = attempt.delivery
+        self._stuck.append(attempt)
         self._on_defect(
             TimeoutError(f"job {delivery.id} ({delivery.task}) is stuck past its second timeout")
         )
@@ -313,9 +320,9 @@ class Worker:
         self._defect.set()
         self.finish()
 
-    def _on_blocked(self, seconds: float) -> Culprit:
+    def _on_blocked(self) -> Culprit:
         """Called from the heartbeat's thread."""
-        return find_culprit(self._loop, self._executors.values(), seconds)
+        return find_culprit(self._loop, self._executors.values())
 
 
 @contextmanager
