@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from datetime import UTC, datetime
 from functools import cached_property
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Never, Self, TypeVar, Unpack
 from uuid import UUID
 from weakref import WeakKeyDictionary, ref
 
@@ -18,6 +18,7 @@ from headrace.errors import UsageError
 from headrace.handle import JobHandle
 from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
+from headrace.model.shown import shown
 from headrace.model.state import State
 from headrace.options import TaskOptions
 from headrace.ports.engine import Engine
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from headrace.config import Settings
 
 R = TypeVar("R")
+_JOBS = "what task.job(...) makes, such as [task.job(1), task.job(2)]"
 Lifespan = Callable[[], AsyncIterator[None]]
 
 
@@ -81,12 +83,17 @@ class Headrace:
         """The queues that tasks or the application itself declare."""
         return frozenset(self._queues) | {task.queue for task in self._tasks.values()}
 
-    def task(self, **options: Unpack[TaskOptions]) -> TaskDecorator:
+    def task(self, *misplaced: Never, **options: Unpack[TaskOptions]) -> TaskDecorator:
         """Register a function as a task: `@app.task(queue="emails")`.
 
         Raises:
             UsageError: an option, the name or the signature was refused.
         """
+        if misplaced:
+            raise UsageError(
+                "app.task makes a decorator and takes options by name; "
+                'write @app.task() or @app.task(queue="emails") above the function'
+            )
         return TaskDecorator(self, options, self._register)
 
     def queue(self, name: str) -> None:
@@ -213,7 +220,7 @@ class Headrace:
         if here.declared != self._declarable:
             await self._declare(here)
         new_id = here.engine.new_id
-        new = [_new_job(new_id(), _checked(spec)) for spec in jobs]
+        new = [_new_job(new_id(), _checked(spec)) for spec in _each(jobs, "enqueue_many", _JOBS)]
         inserted = await here.engine.insert(new, tx)
         return [self._handle(job, one) for job, one in zip(new, inserted, strict=True)]
 
@@ -228,9 +235,13 @@ class Headrace:
         await handle.refresh()
         return handle
 
-    async def get_many(self, ids: Iterable[UUID]) -> list[Job]:
-        """Jobs as they are now, in no order; unknown ids are left out."""
-        return await self.engine.get(list(ids))
+    async def get_many(self, ids: Iterable[UUID | str]) -> list[Job]:
+        """Jobs as they are now, in no order; unknown ids are left out.
+
+        Raises:
+            UsageError: one of them is no id.
+        """
+        return await self.engine.get([_as_id(one) for one in _each(ids, "get_many", "ids of jobs")])
 
     def decode_result(self, job: Job) -> Any:  # noqa: ANN401 - what the task returns
         """What a job's task returned; plain JSON where the task is not known here."""
@@ -338,10 +349,16 @@ def _first_state(job: NewJob) -> State:
     return State.SCHEDULED if ahead else State.AVAILABLE
 
 
-def _as_id(value: UUID | str) -> UUID:
+def _each(given: object, verb: str, wanted: str) -> Iterable[Any]:
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes):
+        return given
+    raise UsageError(f"{verb} takes a list of {wanted}, not {shown(given)}")
+
+
+def _as_id(value: object) -> UUID:
     if isinstance(value, UUID):
         return value
     try:
-        return UUID(value)
+        return UUID(str(value))
     except ValueError:
-        raise UsageError(f"{value!r} is not the id of a job; give a UUID") from None
+        raise UsageError(f"{shown(value)} is not the id of a job; give a UUID") from None

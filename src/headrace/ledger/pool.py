@@ -1,5 +1,6 @@
 """Connections to PostgreSQL, and clear words where there are none."""
 
+import socket
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -10,6 +11,11 @@ from headrace.ledger.faults import translated
 
 MINIMUM_VERSION = 140000
 PATIENCE = 60.0  # seconds for a statement of ours
+
+_UNREADABLE = (
+    "the database URL cannot be read; write postgresql://user:password@host:5432/database, "
+    "with the special characters of the password percent-encoded"
+)
 
 # Every statement of ours is a walk of an index from a few keys. These keep a plan that was cached
 # while a table was small from scanning it when it is large, until autovacuum has looked. Our plans
@@ -79,11 +85,19 @@ async def _connect(
         ) from exc
     except asyncpg.InvalidCatalogNameError as exc:
         raise LedgerUnavailable(f"PostgreSQL at {where} has no such database; create it") from exc
+    except socket.gaierror as exc:
+        raise LedgerUnavailable(
+            f"the host of PostgreSQL at {where} is not known here ({exc.strerror}); check the URL"
+        ) from exc
+    except asyncpg.ClientConfigurationError as exc:
+        raise ConfigError(f"the database URL cannot be used: {exc}; change it") from exc
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
         raise LedgerUnavailable(
             f"PostgreSQL at {where} cannot be reached ({str(exc) or 'no answer'}); "
             "check that it runs and the URL"
         ) from exc
+    except ValueError as exc:  # of a host that has no form on the wire
+        raise ConfigError(_UNREADABLE) from exc
 
 
 def check_url(url: str) -> None:
@@ -101,10 +115,7 @@ def check_url(url: str) -> None:
     try:
         urlsplit(url).port  # noqa: B018 - reads and checks it
     except ValueError:
-        raise ConfigError(
-            "the database URL cannot be read; write postgresql://user:password@host:5432/database, "
-            "with the special characters of the password percent-encoded"
-        ) from None
+        raise ConfigError(_UNREADABLE) from None
 
 
 def _where(url: str) -> str:

@@ -11,6 +11,9 @@ import msgspec
 from headrace.model.job import Delivery, Job, NewJob
 from headrace.model.state import derive_state
 
+# What the driver makes of infinity, which raw SQL can write, has no time zone.
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+
 
 class Row(Protocol):
     """A row of any driver: columns by name."""
@@ -81,6 +84,7 @@ def as_delivery(row: Row, queue: str, call: int) -> Delivery:
 
 def as_job(row: Row) -> Job:
     """A row as people see it."""
+    run_at = row["run_at"] if row["run_at"].tzinfo else _NEVER
     runs = row["failures"] + row["crashes"]
     running = row["state"] == 0 and row["owner"] is not None
     return Job(
@@ -89,7 +93,7 @@ def as_job(row: Row) -> Job:
         queue=row["queue"],
         state=derive_state(
             row["state"],
-            run_at=row["run_at"],
+            run_at=run_at,
             now=row["now"],
             failures=row["failures"],
             running=running,
@@ -102,7 +106,7 @@ def as_job(row: Row) -> Job:
         snoozes=row["snoozes"],
         max_attempts=row["max_attempts"],
         created_at=created_at(row["id"]),
-        run_at=row["run_at"],
+        run_at=run_at,
         started_at=row["started_at"],
         settled_at=row["settled_at"],
         tenant=row["tenant"],

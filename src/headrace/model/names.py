@@ -3,6 +3,7 @@
 import re
 
 from headrace.errors import UsageError
+from headrace.model.shown import shown
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 
@@ -15,8 +16,7 @@ def check_name(kind: str, name: object) -> str:
     """
     if isinstance(name, str) and _NAME.fullmatch(name):
         return name
-    shown = repr(name) if len(repr(name)) <= 120 else repr(name)[:117] + "..."
     raise UsageError(
-        f"{kind} name {shown} is not allowed; use 1 to 100 letters, digits and . _ : - "
+        f"{kind} name {shown(name)} is not allowed; use 1 to 100 letters, digits and . _ : - "
         "beginning with a letter or digit"
     )

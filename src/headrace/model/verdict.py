@@ -1,7 +1,6 @@
 """What to write for an attempt: the one place where outcomes become settlements."""
 
 import json
-import traceback
 from datetime import timedelta
 
 from headrace.model.job import Delivery, Settlement
@@ -25,19 +24,6 @@ def _storable(text: str) -> str:
         return clean
     half = _LONGEST_TEXT // 2
     return f"{clean[:half]}\n[...]\n{clean[-half:]}"
-
-
-def words(exc: BaseException) -> str:
-    """What an exception says, even one that cannot be told."""
-    try:
-        return str(exc)
-    except Exception as broken:  # noqa: BLE001 - an exception of the user's can fail in any way
-        return f"its text cannot be had: {type(broken).__name__} in __str__"
-
-
-def stack_of(exc: BaseException) -> str:
-    """Where an exception was raised: the last twenty frames of each stack."""
-    return "".join(traceback.format_exception(exc, limit=-20))
 
 
 WORKER_LOST = describe("WorkerLost", "the worker died during the attempt")

@@ -12,10 +12,13 @@ from datetime import timedelta
 from typing import Any
 
 from headrace.errors import BadArguments, BadPayload
+from headrace.model.duration import parse_duration
 from headrace.model.job import Delivery, Settlement
 from headrace.model.outcome import Complete, Outcome
+from headrace.model.retry import RetryPolicy
+from headrace.model.shown import stack_of, words
 from headrace.model.state import Stored
-from headrace.model.verdict import completed, describe, failed, given_up, stack_of, steered, words
+from headrace.model.verdict import completed, describe, failed, given_up, steered
 from headrace.ports.engine import Engine
 from headrace.task import Task
 from headrace.worker.bystander import Bystander
@@ -121,11 +124,12 @@ class Attempt:
 
     def given_up_as_stuck(self) -> Settlement:
         """What to write when its process must end without it."""
-        words = (
+        told = (
             f"the attempt passed its timeout of {self._task.timeout} and did not end within a "
             "second one; its process was ended"
         )
-        return failed(self.delivery, describe("Timeout", words), self._ran(), self._delay())
+        error = describe("Timeout", told)
+        return failed(self.delivery, error, self._ran(), self.retry_delay())
 
     def interrupt(self) -> None:
         """The worker cannot wait any longer: cancel the handler."""
@@ -194,22 +198,22 @@ class Attempt:
             error = describe("Cancelled", _BY_ITSELF, stack_of(exc))
         else:
             error = describe("Cancelled", _BY_WHAT_IT_AWAITED, stack_of(exc))
-        return failed(self.delivery, error, self._ran(), self._delay())
+        return failed(self.delivery, error, self._ran(), self.retry_delay())
 
     def _as_raised(self, exc: BaseException) -> Settlement:
         if isinstance(exc, Outcome):
             try:
                 return self._as_returned(exc)
-            except TypeError as no_outcome:
+            except Exception as no_outcome:  # noqa: BLE001 - its result or its class is the user's
                 exc = no_outcome
         error = describe(type(exc).__name__, words(exc), stack_of(exc))
-        return failed(self.delivery, error, self._ran(), self._delay())
+        return failed(self.delivery, error, self._ran(), self.retry_delay())
 
     def _as_returned(self, value: object) -> Settlement:
         if isinstance(value, Complete):
             value = value.result
         if isinstance(value, Outcome):
-            return steered(self.delivery, value, self._ran(), self._delay())
+            return steered(self.delivery, value, self._ran(), self.retry_delay())
         try:
             result = None if value is None else self._task.encode_result(value)
         except BadPayload as exc:
@@ -221,8 +225,14 @@ class Attempt:
         error = describe(type(exc).__name__, str(exc))
         return given_up(self.delivery, Stored.DEAD, error, self._ran())
 
-    def _delay(self) -> timedelta:
-        return self._task.retry.delay(self.delivery.failures + 1, random.random())
+    def retry_delay(self) -> timedelta:
+        """How long the job waits if this attempt failed."""
+        failures, roll = self.delivery.failures + 1, random.random()
+        try:
+            return parse_duration(self._task.retry.delay(failures, roll), "the delay")
+        except Exception as exc:  # noqa: BLE001 - a policy can be of a class of the user's own
+            _log.error("the retry policy of %s is not followed: %s", self._task, words(exc))
+            return RetryPolicy().delay(failures, roll)
 
     def _ran(self) -> float:
         return time.monotonic() - self._began

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from headrace.context import check_fraction
 from headrace.errors import StaleAttempt, UsageError
 from headrace.model.duration import Duration, parse_duration
 from headrace.model.job import Delivery, Settlement
@@ -67,7 +68,12 @@ class AttemptContext:
         return str(self._delivery.id)
 
     async def progress(self, fraction: float, message: str = "") -> None:
-        """Tell how far the work is (0 to 1)."""
+        """Tell how far the work is (0 to 1).
+
+        Raises:
+            UsageError: the fraction is no such number.
+        """
+        check_fraction(fraction)
         _log.info("job %s: %.0f %% %s", self.job_id, fraction * 100, message)
 
     async def extend(self, duration: Duration) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 from headrace.errors import StaleAttempt
 from headrace.model.job import Delivery, Settlement
+from headrace.model.shown import words
 from headrace.model.state import Stored
-from headrace.model.verdict import describe, failed, given_up, words
+from headrace.model.verdict import describe, failed, given_up
 from headrace.ports.engine import Engine
 from headrace.task import Task
 from headrace.worker.attempt import Attempt
@@ -240,8 +241,7 @@ class Executor:
             # there: run again.
             why = words(exc) or type(exc).__name__
             error = describe(type(exc).__name__, f"the handler's transaction failed: {why}")
-            delay = self._tasks[delivery.task].retry.delay(delivery.failures + 1, 0.0)
-            return failed(delivery, error, settlement.ran, delay)
+            return failed(delivery, error, settlement.ran, attempt.retry_delay())
         return settlement
 
     def _threads_for(self, task: Task[Any, Any]) -> ThreadPoolExecutor | None:
