@@ -18,7 +18,7 @@ from headrace import (
     UsageError,
 )
 from headrace.ledger import pool
-from headrace.ledger.migrate import applied, migrate, migrations
+from headrace.ledger.migrate import applied, migrate, migrations, version
 from integration.ledgers import stored
 
 
@@ -132,10 +132,12 @@ async def test_an_unknown_queue_is_refused_until_it_is_declared(
     ],
 )
 async def test_a_host_that_cannot_be_is_told(place: str, words: str) -> None:
-    with pytest.raises((ConfigError, LedgerUnavailable)) as refused:
-        await Headrace("doors", database_url=f"postgresql://u:secret@{place}/db").start()
-    assert str(refused.value).startswith(words)
-    assert "secret" not in str(refused.value)
+    url = f"postgresql://u:secret@{place}/db"
+    for connect in (Headrace("doors", database_url=url).start(), migrate(url), version(url)):
+        with pytest.raises((ConfigError, LedgerUnavailable)) as refused:
+            await connect
+        assert str(refused.value).startswith(words)
+        assert "secret" not in str(refused.value)
 
 
 async def test_a_parameter_of_the_url_that_cannot_be_is_told(database_url: str) -> None:

@@ -8,7 +8,7 @@ import asyncpg
 
 from headrace.errors import SchemaError
 from headrace.ledger.faults import translated
-from headrace.ledger.pool import check_url
+from headrace.ledger.url import reaching
 
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
@@ -85,8 +85,7 @@ async def migrate(url: str) -> list[Migration]:
         LedgerUnavailable: PostgreSQL cannot be reached.
         SchemaError: the schema is newer than this code, or a lock could not be had.
     """
-    check_url(url)
-    with translated():
+    with reaching(url):
         connection = await asyncpg.connect(url, timeout=10)
     try:
         with translated():
@@ -107,13 +106,13 @@ async def version(url: str) -> int:
         ConfigError: the URL is none of PostgreSQL.
         LedgerUnavailable: PostgreSQL cannot be reached.
     """
-    check_url(url)
-    with translated():
+    with reaching(url):
         connection = await asyncpg.connect(url, timeout=10)
-        try:
+    try:
+        with translated():
             return await applied(connection)
-        finally:
-            await connection.close()
+    finally:
+        await connection.close()
 
 
 def script() -> str:
