@@ -11,6 +11,7 @@ import pytest
 from headrace import Context, Headrace, JobHandle, State, Task
 from headrace.worker.worker import Worker
 from integration.served import until
+from steady_pace import SteadyPace
 
 BY_ITSELF = "the handler cancelled its own task, or a task that it started did"
 BY_WHAT_IT_AWAITED = (
@@ -128,7 +129,7 @@ async def ping(app: Headrace) -> Task[[], str]:
 
 @contextmanager
 def in_one_slot(app: Headrace) -> Iterator["asyncio.Task[None]"]:
-    worker = Worker(app, {"q": 1}, prefetch=1)
+    worker = Worker(app, {"q": 1}, pace=lambda: SteadyPace(1))
     running = asyncio.create_task(worker.run())
     try:
         yield running

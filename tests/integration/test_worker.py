@@ -184,7 +184,7 @@ async def test_an_attempt_stuck_past_a_second_timeout_ends_the_worker_and_is_tol
     app: Headrace,
 ) -> None:
     release = asyncio.Event()
-    broken = asyncio.Event()
+    started, broken = asyncio.Event(), asyncio.Event()
 
     @app.task(timeout="200ms", queue="stuck", max_attempts=2, retry="seed-000")
     async def ignore() -> None:
@@ -196,18 +196,21 @@ async def test_an_attempt_stuck_past_a_second_timeout_ends_the_worker_and_is_tol
 
     @app.task(queue="stuck")
     async def neighbour() -> str:
+        started.set()
         await broken.wait()
         return "done in the grace"
 
-    jobs = [await ignore.enqueue(), await neighbour.enqueue()]
-    worker = Worker(app, {"stuck": 2}, grace=0.5)
+    worker = Worker(app, {"stuck": 2}, grace=2.0)
     running = asyncio.create_task(worker.run())
+    jobs = [await neighbour.enqueue()]
+    await started.wait()
+    jobs.append(await ignore.enqueue())
     await worker._defect.wait()
     broken.set()
     with pytest.raises(RuntimeError, match="second timeout"):
         await running
     release.set()
-    stuck, done = [await job.refresh() for job in jobs]
+    done, stuck = [await job.refresh() for job in jobs]
     assert (stuck.state, stuck.failures, stuck.crashes) == (State.RETRYABLE, 1, 0)
     assert stuck.error is not None
     assert stuck.error["type"] == "Timeout"

@@ -144,8 +144,20 @@ class Executor:
         here = asyncio.current_task()
         assert here is not None
         while not (self._stopping or self._bystander.cancelled):
+            try:
+                await self._work_on(here)
+            except asyncio.CancelledError:
+                if self._bystander.cancelled:
+                    raise
+                _log.warning("something cancelled a slot between jobs, which goes on")
+                while here.cancelling():
+                    here.uncancel()
+
+    async def _work_on(self, here: "asyncio.Task[None]") -> None:
+        """Run one job after the other."""
+        while not (self._stopping or self._bystander.cancelled):
             if not self._waiting:
-                await self._rest(here)
+                await self._rest()
                 continue
             hand, delivery = self._waiting.popleft()
             self._rouse()
@@ -175,18 +187,13 @@ class Executor:
             self._roused = True
             self._idle.popleft().set_result(None)
 
-    async def _rest(self, here: "asyncio.Task[None]") -> None:
+    async def _rest(self) -> None:
         idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._idle.append(idle)
         try:
             await idle
-        except asyncio.CancelledError:
-            if self._bystander.cancelled:
-                raise
-            _log.warning("something cancelled a slot between jobs, which goes on")
-            while here.cancelling():
-                here.uncancel()
-        self._roused = False
+        finally:
+            self._roused = False
 
     async def _run(self, here: "asyncio.Task[None]", hand: Hand, delivery: Delivery) -> None:
         task = self._tasks.get(delivery.task)
