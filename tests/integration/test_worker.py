@@ -202,7 +202,7 @@ async def test_an_attempt_stuck_past_a_second_timeout_ends_the_worker_and_is_tol
 
     worker = Worker(app, {"stuck": 2}, grace=2.0)
     running = asyncio.create_task(worker.run())
-    jobs = [await neighbour.enqueue()]
+    jobs: list[JobHandle[Any]] = [await neighbour.enqueue()]
     await started.wait()
     jobs.append(await ignore.enqueue())
     await worker._defect.wait()

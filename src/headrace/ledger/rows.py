@@ -8,8 +8,10 @@ from uuid import UUID
 
 import msgspec
 
-from headrace.model.job import Delivery, Job, NewJob
+from headrace.model.job import Beat, Delivery, Job, NewJob, Settlement
+from headrace.model.lane_view import LaneView, Mode
 from headrace.model.state import derive_state
+from headrace.model.task import Declaration
 
 # What the driver makes of infinity, which raw SQL can write, has no time zone.
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
@@ -35,6 +37,34 @@ def insert_columns(jobs: Sequence[NewJob], queue_ids: Mapping[str, int]) -> tupl
         [job.payload.decode() for job in jobs],
         [job.tenant for job in jobs],
         [job.rerun_on_crash for job in jobs],
+    )
+
+
+def settle_columns(batch: Sequence[Settlement]) -> tuple[list[object], ...]:
+    """The parameters of settle.sql after the worker."""
+    return (
+        [one.id for one in batch],
+        [one.gen for one in batch],
+        [int(one.state) for one in batch],
+        [one.failed for one in batch],
+        [one.snoozed for one in batch],
+        [one.delay for one in batch],
+        [one.ran for one in batch],
+        [one.result for one in batch],
+        [one.error for one in batch],
+    )
+
+
+def task_columns(
+    tasks: Sequence[Declaration], queue_ids: Mapping[str, int]
+) -> tuple[list[object], ...]:
+    """The parameters of declare_tasks.sql."""
+    return (
+        [task.name for task in tasks],
+        [queue_ids[task.queue] for task in tasks],
+        [task.priority for task in tasks],
+        [task.max_attempts for task in tasks],
+        [task.rerun_on_crash for task in tasks],
     )
 
 
@@ -80,6 +110,15 @@ def as_delivery(row: Row, queue: str, call: int) -> Delivery:
         rerun_on_crash=row["rerun_on_crash"],
         call=call,
     )
+
+
+def as_beat(rows: Sequence[Row]) -> Beat:
+    """The rows of beat.sql, one for each attempt that is lost, as the reply to a heartbeat."""
+    if not rows:
+        return Beat(alive=False)
+    lost = ((row["lost_id"], row["lost_gen"]) for row in rows if row["lost_id"] is not None)
+    view = LaneView(rows[0]["epoch"], Mode(rows[0]["mode"]))
+    return Beat(alive=True, lost=frozenset(lost), view=view)
 
 
 def as_job(row: Row) -> Job:

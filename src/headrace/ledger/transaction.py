@@ -11,11 +11,12 @@ import asyncpg
 
 from headrace.errors import HeadraceError, LedgerError, UsageError
 from headrace.ledger.faults import translated
-from headrace.ledger.pool import PATIENCE, PLANS
+from headrace.ledger.pool import PATIENCE, PLANS, open_pool_for_handlers
 from headrace.ledger.statements import statement
 from headrace.model.job import Settlement
 
 _log = logging.getLogger("headrace.ledger")
+_MOST = 50
 _Connection = asyncpg.pool.PoolConnectionProxy
 _OUR_PLANS = "; ".join(f"SET LOCAL {name} = {value}" for name, value in PLANS.items())
 _SERVER_PLANS = "; ".join(f"SET LOCAL {name} TO DEFAULT" for name in PLANS)
@@ -137,24 +138,51 @@ class LedgerTransaction:
             raise _plainly(exc) from exc.__cause__
 
 
-@asynccontextmanager
-async def open_transaction(
-    pool: "asyncpg.Pool[asyncpg.Record]",
-) -> AsyncIterator[LedgerTransaction]:
-    """Begin; on leaving, what was not committed is rolled back and the session is reset."""
-    with translated():
-        connection = await pool.acquire()
-    try:
-        async with _in_time():
-            begun = connection.transaction()
-            await begun.start()
-        transaction = LedgerTransaction(connection, begun)
+class HandlerConnections:
+    """The connections on which handlers hold their transactions.
+
+    They hold them for as long as they run; were they to take them from the pool of the ledger,
+    claims, settles and their own enqueues would wait for them for ever.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+
+    async def open(self) -> None:
+        """Be ready to connect."""
+        self._pool = await open_pool_for_handlers(self._url, size=_MOST)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[LedgerTransaction]:
+        """Begin; on leaving, what was not committed is rolled back and the session is reset.
+
+        Raises:
+            UsageError: the application is not started.
+            LedgerUnavailable: PostgreSQL cannot be reached.
+        """
+        if self._pool is None:
+            raise UsageError("the application is not started; use `async with app:` around it")
+        pool = self._pool
+        with translated():
+            connection = await pool.acquire()
         try:
-            yield transaction
+            async with _in_time():
+                begun = connection.transaction()
+                await begun.start()
+            transaction = LedgerTransaction(connection, begun)
+            try:
+                yield transaction
+            finally:
+                await transaction.clean()
         finally:
-            await transaction.clean()
-    finally:
-        await pool.release(connection)
+            await pool.release(connection)
 
 
 def completion_parameters(worker: UUID, settlement: Settlement) -> tuple[object, ...]:
