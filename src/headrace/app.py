@@ -5,7 +5,6 @@ import inspect
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from functools import cached_property
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Never, Self, TypeVar, Unpack
@@ -16,10 +15,9 @@ import msgspec
 
 from headrace.errors import UsageError
 from headrace.handle import JobHandle
+from headrace.intake import as_id, as_ids, first_state, new_jobs
 from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
-from headrace.model.shown import shown
-from headrace.model.state import State
 from headrace.options import TaskOptions
 from headrace.ports.engine import Engine
 from headrace.results import Results
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from headrace.config import Settings
 
 R = TypeVar("R")
-_JOBS = "what task.job(...) makes, such as [task.job(1), task.job(2)]"
 Lifespan = Callable[[], AsyncIterator[None]]
 
 
@@ -219,8 +216,7 @@ class Headrace:
         here = self._here()
         if here.declared != self._declarable:
             await self._declare(here)
-        new_id = here.engine.new_id
-        new = [_new_job(new_id(), _checked(spec)) for spec in _each(jobs, "enqueue_many", _JOBS)]
+        new = new_jobs(jobs, here.engine.new_id)
         inserted = await here.engine.insert(new, tx)
         return [self._handle(job, one) for job, one in zip(new, inserted, strict=True)]
 
@@ -231,7 +227,7 @@ class Headrace:
             UsageError: the id is none.
             JobNotFound: there is no such job.
         """
-        handle = JobHandle[Any](self, _as_id(job_id))
+        handle = JobHandle[Any](self, as_id(job_id))
         await handle.refresh()
         return handle
 
@@ -241,7 +237,7 @@ class Headrace:
         Raises:
             UsageError: one of them is no id.
         """
-        return await self.engine.get([_as_id(one) for one in _each(ids, "get_many", "ids of jobs")])
+        return await self.engine.get(as_ids(ids))
 
     def decode_result(self, job: Job) -> Any:  # noqa: ANN401 - what the task returns
         """What a job's task returned; plain JSON where the task is not known here."""
@@ -299,7 +295,7 @@ class Headrace:
             self,
             inserted.id,
             duplicate=inserted.duplicate,
-            state=None if inserted.duplicate else _first_state(job),
+            state=None if inserted.duplicate else first_state(job),
         )
 
 
@@ -314,51 +310,3 @@ class _Started:
         self.lock = asyncio.Lock()
         self.users = 0
         self.declared = 0
-
-
-def _checked(spec: object) -> JobSpec[Any]:
-    if not isinstance(spec, JobSpec):
-        raise UsageError(
-            f"enqueue_many takes what task.job(...) makes, not {type(spec).__qualname__}; "
-            "write enqueue_many([task.job(1), task.job(2)])"
-        )
-    return spec
-
-
-def _new_job(job_id: UUID, spec: JobSpec[Any]) -> NewJob:
-    settings = spec.settings
-    return NewJob(
-        id=job_id,
-        task=spec.task.name,
-        queue=settings.queue,
-        payload=spec.payload,
-        priority=settings.priority,
-        max_attempts=settings.max_attempts,
-        delay=settings.delay,
-        run_at=settings.run_at,
-        idempotency_key=settings.idempotency_key,
-        idempotency_for=settings.idempotency_for,
-        tenant=settings.tenant,
-        rerun_on_crash=settings.rerun_on_crash,
-    )
-
-
-def _first_state(job: NewJob) -> State:
-    """By this host's clock; the ledger's decides."""
-    ahead = bool(job.delay) or (job.run_at is not None and job.run_at > datetime.now(UTC))
-    return State.SCHEDULED if ahead else State.AVAILABLE
-
-
-def _each(given: object, verb: str, wanted: str) -> Iterable[Any]:
-    if isinstance(given, Iterable) and not isinstance(given, str | bytes):
-        return given
-    raise UsageError(f"{verb} takes a list of {wanted}, not {shown(given)}")
-
-
-def _as_id(value: object) -> UUID:
-    if isinstance(value, UUID):
-        return value
-    try:
-        return UUID(str(value))
-    except ValueError:
-        raise UsageError(f"{shown(value)} is not the id of a job; give a UUID") from None

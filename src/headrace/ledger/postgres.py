@@ -20,6 +20,7 @@ from headrace.ledger.rows import (
     as_beat,
     as_delivery,
     as_job,
+    completion_columns,
     insert_columns,
     insert_document,
     settle_columns,
@@ -187,16 +188,8 @@ class PostgresLedger:
         return accepted
 
     async def _settle_completed(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
-        batch = sorted(batch, key=_by_id)
-        rows = await self._fetch(
-            "settle_completed",
-            worker,
-            [one.id for one in batch],
-            [one.gen for one in batch],
-            [one.ran for one in batch],
-            [one.result for one in batch],
-        )
-        return _accepted(rows)
+        columns = completion_columns(sorted(batch, key=_by_id))
+        return _accepted(await self._fetch("settle_completed", worker, *columns))
 
     async def _settle_others(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
         rows = await self._fetch("settle", worker, *settle_columns(sorted(batch, key=_by_id)))

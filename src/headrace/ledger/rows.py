@@ -40,6 +40,16 @@ def insert_columns(jobs: Sequence[NewJob], queue_ids: Mapping[str, int]) -> tupl
     )
 
 
+def completion_columns(batch: Sequence[Settlement]) -> tuple[list[object], ...]:
+    """The parameters of settle_completed.sql after the worker."""
+    return (
+        [one.id for one in batch],
+        [one.gen for one in batch],
+        [one.ran for one in batch],
+        [one.result for one in batch],
+    )
+
+
 def settle_columns(batch: Sequence[Settlement]) -> tuple[list[object], ...]:
     """The parameters of settle.sql after the worker."""
     return (

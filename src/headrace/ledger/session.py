@@ -10,8 +10,8 @@ from uuid import UUID
 from headrace.errors import UsageError
 from headrace.ledger.foreign import of_sqlalchemy
 from headrace.ledger.pool import PLANS
+from headrace.ledger.rows import completion_columns
 from headrace.ledger.statements import statement
-from headrace.ledger.transaction import completion_parameters
 from headrace.model.job import Settlement
 
 _log = logging.getLogger("headrace.ledger")
@@ -69,7 +69,7 @@ class SessionTransaction:
             )
         await self.handle.execute(text(_PLANS), PLANS)
         sql = _PARAMETER.sub(_as_named, statement("settle_completed"))
-        values = completion_parameters(worker, settlement)
+        values = (worker, *completion_columns([settlement]))
         parameters = {f"p{place}": value for place, value in enumerate(values, 1)}
         if not (await self.handle.execute(text(sql), parameters)).all():
             await self.handle.rollback()

@@ -12,6 +12,7 @@ import asyncpg
 from headrace.errors import HeadraceError, LedgerError, UsageError
 from headrace.ledger.faults import translated
 from headrace.ledger.pool import PATIENCE, PLANS, open_pool_for_handlers
+from headrace.ledger.rows import completion_columns
 from headrace.ledger.statements import statement
 from headrace.model.job import Settlement
 
@@ -86,7 +87,7 @@ class LedgerTransaction:
             raise UsageError(_ENDED_INSIDE)
         async with _in_time():
             rows = await self.handle.fetch(
-                statement("settle_completed"), *completion_parameters(worker, settlement)
+                statement("settle_completed"), worker, *completion_columns([settlement])
             )
             self._open = False
             if not rows:
@@ -183,11 +184,6 @@ class HandlerConnections:
                 await transaction.clean()
         finally:
             await pool.release(connection)
-
-
-def completion_parameters(worker: UUID, settlement: Settlement) -> tuple[object, ...]:
-    """The parameters of settle_completed.sql for one attempt."""
-    return (worker, [settlement.id], [settlement.gen], [settlement.ran], [settlement.result])
 
 
 @asynccontextmanager
