@@ -194,8 +194,8 @@ class RecordedHand(Hand):
 
 
 def _record_ledger(stage: Stage, witness: Witness) -> None:
-    def ledger(url: str, *, size: int) -> PostgresLedger:
-        recorded = RecordedLedger(url, size=size)
+    def ledger(url: str, *, size: int, listens: bool) -> PostgresLedger:
+        recorded = RecordedLedger(url, size=size, listens=listens)
         recorded.witness = witness
         lanes = RecordedLaneLedger(recorded._queries, stage.history)
         _put(recorded, "_lanes", stage.around("lanes", lanes))
