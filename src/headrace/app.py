@@ -5,10 +5,9 @@ import inspect
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from functools import cached_property
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Never, Self, TypeVar, Unpack
 from uuid import UUID
 from weakref import WeakKeyDictionary, ref
 
@@ -16,9 +15,9 @@ import msgspec
 
 from headrace.errors import UsageError
 from headrace.handle import JobHandle
+from headrace.intake import as_id, as_ids, first_state, new_jobs
 from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
-from headrace.model.state import State
 from headrace.options import TaskOptions
 from headrace.ports.engine import Engine
 from headrace.results import Results
@@ -81,12 +80,17 @@ class Headrace:
         """The queues that tasks or the application itself declare."""
         return frozenset(self._queues) | {task.queue for task in self._tasks.values()}
 
-    def task(self, **options: Unpack[TaskOptions]) -> TaskDecorator:
+    def task(self, *misplaced: Never, **options: Unpack[TaskOptions]) -> TaskDecorator:
         """Register a function as a task: `@app.task(queue="emails")`.
 
         Raises:
             UsageError: an option, the name or the signature was refused.
         """
+        if misplaced:
+            raise UsageError(
+                "app.task makes a decorator and takes options by name; "
+                'write @app.task() or @app.task(queue="emails") above the function'
+            )
         return TaskDecorator(self, options, self._register)
 
     def queue(self, name: str) -> None:
@@ -212,8 +216,7 @@ class Headrace:
         here = self._here()
         if here.declared != self._declarable:
             await self._declare(here)
-        new_id = here.engine.new_id
-        new = [_new_job(new_id(), _checked(spec)) for spec in jobs]
+        new = new_jobs(jobs, here.engine.new_id)
         inserted = await here.engine.insert(new, tx)
         return [self._handle(job, one) for job, one in zip(new, inserted, strict=True)]
 
@@ -224,13 +227,17 @@ class Headrace:
             UsageError: the id is none.
             JobNotFound: there is no such job.
         """
-        handle = JobHandle[Any](self, _as_id(job_id))
+        handle = JobHandle[Any](self, as_id(job_id))
         await handle.refresh()
         return handle
 
-    async def get_many(self, ids: Iterable[UUID]) -> list[Job]:
-        """Jobs as they are now, in no order; unknown ids are left out."""
-        return await self.engine.get(list(ids))
+    async def get_many(self, ids: Iterable[UUID | str]) -> list[Job]:
+        """Jobs as they are now, in no order; unknown ids are left out.
+
+        Raises:
+            UsageError: one of them is no id.
+        """
+        return await self.engine.get(as_ids(ids))
 
     def decode_result(self, job: Job) -> Any:  # noqa: ANN401 - what the task returns
         """What a job's task returned; plain JSON where the task is not known here."""
@@ -288,7 +295,7 @@ class Headrace:
             self,
             inserted.id,
             duplicate=inserted.duplicate,
-            state=None if inserted.duplicate else _first_state(job),
+            state=None if inserted.duplicate else first_state(job),
         )
 
 
@@ -303,45 +310,3 @@ class _Started:
         self.lock = asyncio.Lock()
         self.users = 0
         self.declared = 0
-
-
-def _checked(spec: object) -> JobSpec[Any]:
-    if not isinstance(spec, JobSpec):
-        raise UsageError(
-            f"enqueue_many takes what task.job(...) makes, not {type(spec).__qualname__}; "
-            "write enqueue_many([task.job(1), task.job(2)])"
-        )
-    return spec
-
-
-def _new_job(job_id: UUID, spec: JobSpec[Any]) -> NewJob:
-    settings = spec.settings
-    return NewJob(
-        id=job_id,
-        task=spec.task.name,
-        queue=settings.queue,
-        payload=spec.payload,
-        priority=settings.priority,
-        max_attempts=settings.max_attempts,
-        delay=settings.delay,
-        run_at=settings.run_at,
-        idempotency_key=settings.idempotency_key,
-        idempotency_for=settings.idempotency_for,
-        tenant=settings.tenant,
-        rerun_on_crash=settings.rerun_on_crash,
-    )
-
-
-def _first_state(job: NewJob) -> State:
-    """By this host's clock; the ledger's decides."""
-    ahead = bool(job.delay) or (job.run_at is not None and job.run_at > datetime.now(UTC))
-    return State.SCHEDULED if ahead else State.AVAILABLE
-
-
-def _as_id(value: UUID | str) -> UUID:
-    if isinstance(value, UUID):
-        return value
-    try:
-        return UUID(value)
-    except ValueError:
-        raise UsageError(f"{value!r} is not the id of a job; give a UUID") from None

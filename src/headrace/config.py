@@ -115,7 +115,8 @@ def _sentence(exc: ValidationError) -> str:
     name = str(first["loc"][0])
     if first["type"] == "extra_forbidden":
         return unknown(name)
+    why = first["msg"].removeprefix("Value error, ")
     return (
-        f'the setting "{name}" has a value that cannot be ({first["msg"]}); change it in the '
+        f'the setting "{name}" has a value that cannot be ({why}); change it in the '
         f"arguments, in {_PREFIX}{name.upper()}, or in headrace.toml or pyproject.toml"
     )

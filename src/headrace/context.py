@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 from headrace.errors import UsageError
 from headrace.model.duration import Duration, parse_duration
+from headrace.model.shown import shown
 
 
 class Context(Protocol):
@@ -53,6 +54,18 @@ class Context(Protocol):
         """
 
 
+def check_fraction(fraction: object) -> None:
+    """Refuse what is no part of a whole.
+
+    Raises:
+        UsageError: it is no number from 0 to 1.
+    """
+    if not (isinstance(fraction, int | float) and 0 <= fraction <= 1):
+        raise UsageError(
+            f"progress({shown(fraction)}) is no part of a whole; give a number from 0 to 1"
+        )
+
+
 class LocalContext:
     """The context of a plain call: no job stands behind it."""
 
@@ -68,8 +81,9 @@ class LocalContext:
         """The made-up job's id."""
         return str(self.job_id)
 
-    async def progress(self, fraction: float, message: str = "") -> None:
-        """Nobody watches a plain call."""
+    async def progress(self, fraction: float, message: str = "") -> None:  # noqa: ARG002 - as in the protocol
+        """Nobody watches a plain call; the fraction is checked all the same."""
+        check_fraction(fraction)
 
     async def extend(self, duration: Duration) -> None:
         """A plain call has no deadline; the duration is checked all the same."""

@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from functools import partial
 from typing import Any, TypedDict
 
 from headrace.errors import UsageError
+from headrace.model.attempts import check_attempts
 from headrace.model.duration import Duration, parse_duration
 from headrace.model.names import check_name
 from headrace.model.priority import parse_priority
 from headrace.model.retry import RetryPolicy, parse_retry
+from headrace.model.shown import shown
 
-_MOST_ATTEMPTS = 32767
 _LONGEST_TEXT = 500
+_LAST_YEAR = 9998  # the last moment of 9999 means infinity to the driver
 _KEY_LIFE = timedelta(hours=24)
 _ATTEMPTS = 3
 
@@ -111,7 +113,7 @@ def read_task_options(options: TaskOptions, function_name: str) -> TaskSettings:
         job=JobSettings(
             queue=check_name("queue", options.get("queue", "default")),
             priority=parse_priority(options.get("priority", 5)),
-            max_attempts=_attempts(options.get("max_attempts", suggested)),
+            max_attempts=check_attempts(options.get("max_attempts", suggested)),
             rerun_on_crash=_flag("rerun_on_crash", options.get("rerun_on_crash", False)),
         ),
     )
@@ -146,16 +148,10 @@ def refuse_unknown(kind: str, given: Iterable[str], known: Iterable[str]) -> Non
             raise UsageError(f'"{name}" is no {kind}; {hint}')
 
 
-def _attempts(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_ATTEMPTS:
-        return value
-    raise UsageError(f"max_attempts={value!r} must be a whole number from 1 to {_MOST_ATTEMPTS}")
-
-
 def _flag(name: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
-    raise UsageError(f"{name}={value!r} must be True or False")
+    raise UsageError(f"{name}={shown(value)} must be True or False")
 
 
 def _life(value: object) -> timedelta:
@@ -167,18 +163,29 @@ def _life(value: object) -> timedelta:
 
 def _instant(value: object) -> datetime:
     if not isinstance(value, datetime):
-        raise UsageError(f"run_at={value!r} is not a datetime; use delay for a duration from now")
+        raise UsageError(
+            f"run_at={shown(value)} is not a datetime; use delay for a duration from now"
+        )
     if value.utcoffset() is None:
         raise UsageError(
             f"run_at={value.isoformat()} has no time zone; "
             "add one, such as datetime(..., tzinfo=UTC) or .astimezone()"
         )
-    return value
+    try:
+        moment = value.astimezone(UTC)
+    except OverflowError:
+        moment = None
+    if moment is None or moment.year > _LAST_YEAR:
+        raise UsageError(
+            f"run_at={value.isoformat()} lies outside of the years 1 to {_LAST_YEAR} in UTC; "
+            "choose a time within"
+        )
+    return moment
 
 
 def _text(name: str, value: object, *, least: int = 0) -> str:
     if not isinstance(value, str):
-        raise UsageError(f"{name}={value!r} must be a string")
+        raise UsageError(f"{name}={shown(value)} must be a string")
     if not least <= len(value) <= _LONGEST_TEXT:
         raise UsageError(f"{name} has {len(value)} characters; give {least} to {_LONGEST_TEXT}")
     if "\0" in value or (not value.isascii() and _has_surrogate(value)):
@@ -197,7 +204,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "run_at": _instant,
     "priority": parse_priority,
     "queue": partial(check_name, "queue"),
-    "max_attempts": _attempts,
+    "max_attempts": check_attempts,
     "idempotency_key": partial(_text, "idempotency_key", least=1),
     "idempotency_for": _life,
     "tenant": partial(_text, "tenant"),

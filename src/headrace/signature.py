@@ -190,6 +190,10 @@ def _hints(fn: Callable[..., Any], task: str) -> dict[str, Any]:
             f'task "{task}": the annotation {exc.name!r} is unknown at run time; '
             "import or define it at module level, outside `if TYPE_CHECKING`"
         ) from exc
+    except Exception as exc:
+        raise UsageError(
+            f'task "{task}": an annotation cannot be read ({type(exc).__name__}: {exc}); mend it'
+        ) from exc
 
 
 def _is_context(parameter: inspect.Parameter, hints: Mapping[str, Any]) -> bool:

@@ -1,15 +1,24 @@
 """What is refused when an application starts or enqueues: thing, value and fix, nothing written."""
 
 import socket
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
-from headrace import Headrace, LedgerUnavailable, SchemaError, UnknownQueue
+from headrace import (
+    ConfigError,
+    Headrace,
+    LedgerUnavailable,
+    SchemaError,
+    State,
+    UnknownQueue,
+    UsageError,
+)
 from headrace.ledger import pool
-from headrace.ledger.migrate import applied, migrate, migrations
+from headrace.ledger.migrate import applied, migrate, migrations, version
 from integration.ledgers import stored
 
 
@@ -110,3 +119,60 @@ async def test_an_unknown_queue_is_refused_until_it_is_declared(
     app.queue("bulk")
     await plain.options(queue="bulk").enqueue()
     assert await stored(sql) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("nowhere.invalid", "the host of PostgreSQL at nowhere.invalid:5432/db is not known here"),
+        ("a" * 64, "the database URL cannot be read; write postgresql://user"),
+        (".x.", "the database URL cannot be read; write postgresql://user"),
+        ("h\0st", "the database URL cannot be read; write postgresql://user"),
+        ("127.0.0.1:99999", "the database URL cannot be read; write postgresql://user"),
+    ],
+)
+async def test_a_host_that_cannot_be_is_told(place: str, words: str) -> None:
+    url = f"postgresql://u:secret@{place}/db"
+    for connect in (Headrace("doors", database_url=url).start(), migrate(url), version(url)):
+        with pytest.raises((ConfigError, LedgerUnavailable)) as refused:
+            await connect
+        assert str(refused.value).startswith(words)
+        assert "secret" not in str(refused.value)
+
+
+async def test_a_parameter_of_the_url_that_cannot_be_is_told(database_url: str) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be used: .*sslmode.*; change it"):
+        await Headrace("doors", database_url=f"{database_url}?sslmode=nope").start()
+
+
+@pytest.mark.parametrize("value", [5, None, "zz", b"x", 1.5, []])
+async def test_what_is_no_id_is_refused(app: Headrace, value: Any) -> None:
+    with pytest.raises(UsageError, match="is not the id of a job; give a UUID"):
+        await app.get(value)
+    with pytest.raises(UsageError, match="is not the id of a job; give a UUID"):
+        await app.get_many([value])
+    with pytest.raises(UsageError, match="get_many takes a list of ids of jobs, not 5"):
+        await app.get_many(5)  # type: ignore[arg-type]  # the very mistake
+
+
+async def test_what_is_no_list_of_jobs_is_refused(app: Headrace) -> None:
+    @app.task()
+    async def plain() -> None: ...
+
+    for wrong in (None, 5, "abc", plain, plain.job()):
+        with pytest.raises(UsageError, match=r"enqueue_many takes a list of what task\.job\("):
+            await app.enqueue_many(wrong)  # type: ignore[arg-type]  # the very mistake
+
+
+async def test_a_job_that_raw_sql_puts_off_for_ever_is_shown(
+    app: Headrace, sql: asyncpg.Connection
+) -> None:
+    @app.task()
+    async def plain() -> None: ...
+
+    await app.declare()
+    never = await sql.fetchval(
+        'SELECT headrace_enqueue(\'{"task": "plain", "run_at": "infinity"}\')'
+    )
+    found = await (await app.get(never)).refresh()
+    assert (found.run_at, found.state) == (datetime(9999, 1, 1, tzinfo=UTC), State.SCHEDULED)

@@ -6,8 +6,13 @@ import asyncpg
 import psycopg
 import pytest
 from sqlalchemy import create_engine, text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.orm import Session
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.orm import Session, sessionmaker
 
 from headrace import Headrace, JobNotFound, State, Task, UnknownQueue, UsageError
 from integration.ledgers import stored
@@ -167,3 +172,33 @@ async def test_what_is_no_transaction_is_refused(
     ):
         await greet.enqueue("x", tx=connection)
     assert await stored(sql) == 0
+
+
+async def test_an_engine_or_a_maker_of_sessions_is_no_transaction(
+    greet: Task[[str], None], async_engine: AsyncEngine, session: Session
+) -> None:
+    factories = [async_engine, session.bind, async_sessionmaker(async_engine), sessionmaker()]
+    for factory in factories:
+        with pytest.raises(UsageError, match=r"tx is a sqlalchemy\..*; give an asyncpg connection"):
+            await greet.enqueue("x", tx=factory)
+
+
+async def test_a_session_of_a_class_of_ones_own_is_a_session(
+    greet: Task[[str], None], async_engine: AsyncEngine, sql: asyncpg.Connection
+) -> None:
+    class Own(AsyncSession):
+        """As that of SQLModel."""
+
+    async with Own(async_engine) as session, session.begin():
+        await greet.enqueue("x", tx=session)
+    assert await stored(sql) == 1
+
+
+async def test_a_session_that_can_run_nothing_is_told_by_its_own_words(
+    greet: Task[[str], None], async_engine: AsyncEngine
+) -> None:
+    unstarted = async_engine.connect()
+    with pytest.raises(UsageError, match=r"tx cannot run a statement \(AsyncConnection context"):
+        await greet.enqueue("x", tx=unstarted)
+    with pytest.raises(UsageError, match=r"tx cannot run a statement \(.*bind"):
+        await greet.enqueue("x", tx=Session())

@@ -13,7 +13,8 @@ import pytest
 
 from headrace.ledger.cursor import Cursor
 from headrace.ledger.pool import open_pool
-from headrace.ledger.postgres import PostgresLedger, settle_columns
+from headrace.ledger.postgres import PostgresLedger
+from headrace.ledger.rows import settle_columns
 from headrace.ledger.statements import statement
 from headrace.model.job import Settlement
 from headrace.model.priority import LEVELS, STRIDES, Shares

@@ -8,8 +8,9 @@ from typing import Any
 
 import asyncpg
 import pytest
+from pydantic import BaseModel, model_serializer
 
-from headrace import Complete, Context, Headrace, JobDead, State
+from headrace import Complete, Context, Dead, Headrace, JobDead, Retry, RetryPolicy, Snooze, State
 from headrace.worker.worker import Worker
 
 
@@ -71,6 +72,65 @@ async def picky(one: Picky) -> None:
     del one
 
 
+class Unready(Snooze):
+    def __init__(self) -> None:
+        """Names no delay."""
+
+
+class Untold(BaseModel):
+    @model_serializer
+    def tell(self) -> dict[str, Any]:
+        raise KeyError("street")
+
+
+async def retries_for_a_cause() -> None:
+    raise Retry(ValueError("the cause"))
+
+
+async def dies_of_a_cause() -> Any:
+    return Dead(ValueError("the cause"))
+
+
+async def raises_an_unready_outcome() -> None:
+    raise Unready
+
+
+async def returns_an_unready_outcome() -> Any:
+    return Unready()
+
+
+async def raises_what_cannot_be_told() -> None:
+    raise Complete(Untold())
+
+
+async def returns_what_cannot_be_told() -> Any:
+    return Untold()
+
+
+async def returns_what_has_no_json() -> Any:
+    return object()
+
+
+async def snoozes_for_nothing_known() -> None:
+    raise Snooze(float("nan"))  # type: ignore[arg-type] # the very mistake
+
+
+async def says_too_much() -> None:
+    raise ValueError("a\0b\ud800" + "x" * 5_000_000)
+
+
+async def several_thousand() -> None:
+    raise ExceptionGroup("many", [ValueError(str(number)) for number in range(5000)])
+
+
+async def a_long_story() -> None:
+    cause: BaseException | None = None
+    for number in range(5000):
+        error = ValueError(str(number))
+        error.__cause__, cause = cause, error
+    raise error
+
+
 ODD: dict[str, tuple[Callable[..., Any], str]] = {
     "text that fails": (silent, "Silent: its text cannot be had: ZeroDivisionError in __str__"),
     "base exception": (unheard, "Unheard: nobody catches this"),
@@ -80,6 +140,17 @@ ODD: dict[str, tuple[Callable[..., Any], str]] = {
     "StopIteration of a thread": (stops_in_thread, "StopIteration"),
     "complete of complete": (complete_twice, "TypeError: Complete is no outcome"),
     "raised": (raise_complete_twice, "TypeError: Complete is no outcome"),
+    "retry for a cause": (retries_for_a_cause, "Retry: the cause"),
+    "dead of a cause": (dies_of_a_cause, "Dead: the cause"),
+    "unready, raised": (raises_an_unready_outcome, "AttributeError: .*delay"),
+    "unready, returned": (returns_an_unready_outcome, "AttributeError: .*delay"),
+    "untold, raised": (raises_what_cannot_be_told, "KeyError: 'street'"),
+    "untold, returned": (returns_what_cannot_be_told, "KeyError: 'street'"),
+    "no JSON": (returns_what_has_no_json, "BadPayload: .*the result cannot be stored as JSON"),
+    "a snooze of NaN": (snoozes_for_nothing_known, "UsageError: delay=nan is not a duration"),
+    "a huge text": (says_too_much, "ValueError: a\ufffdb.xxx"),
+    "thousands at once": (several_thousand, "ExceptionGroup: many"),
+    "thousands in a row": (a_long_story, "ValueError: 4999"),
     "complete of a thread": (complete_twice_in_thread, "TypeError: Complete is no outcome"),
 }
 
@@ -108,6 +179,30 @@ async def _runs(app: Headrace, plain: Any) -> bool:
     return bool(await job.result("10s") == "fine")
 
 
+class Wayward(RetryPolicy):
+    def delay(self, failures: int, roll: float) -> Any:  # noqa: ARG002 - as in the policy
+        if failures == 1:
+            raise ZeroDivisionError
+        return "soon"
+
+
+async def test_a_retry_policy_that_fails_fails_nothing_else(
+    app: Headrace, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.task(queue="q", max_attempts=2, retry=Wayward())
+    async def fail() -> None:
+        raise ValueError("the cause")
+
+    job = await fail.enqueue()
+    worker = Worker(app, {"q": 1})
+    running = asyncio.create_task(worker.run())
+    with pytest.raises(JobDead, match="the cause"):
+        await job.result("20s")
+    worker.finish()
+    await running
+    assert caplog.text.count("the retry policy of <task") == 2
+
+
 async def test_a_validator_that_raises_anything_fails_its_job(
     app: Headrace, sql: asyncpg.Connection
 ) -> None:
@@ -122,17 +217,45 @@ async def test_a_validator_that_raises_anything_fails_its_job(
     assert error == "KeyError"
 
 
-async def test_a_handler_that_cancels_its_slot_ends_the_worker_by_name(app: Headrace) -> None:
-    @app.task(queue="q", max_attempts=1)
-    async def cancels() -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        task.cancel()
-        await asyncio.sleep(0)
+def begins_a_transaction(ctx: Context) -> None:
+    async def write() -> None:
+        async with ctx.transaction() as tx:
+            await tx.execute("SELECT 1")
 
-    await cancels.enqueue()
-    with pytest.raises(RuntimeError, match="a handler cancelled the slot that it ran in"):
-        await Worker(app, {"q": 1}).run()
+    asyncio.run(write())
+
+
+def asks_for_more_time(ctx: Context) -> None:
+    asyncio.run(ctx.extend("1m"))
+
+
+@pytest.mark.parametrize(
+    ("handler", "verb"), [(begins_a_transaction, "transaction"), (asks_for_more_time, "extend")]
+)
+async def test_what_belongs_to_the_workers_loop_is_refused_in_a_thread(
+    app: Headrace, handler: Callable[[Context], None], verb: str
+) -> None:
+    job = await app.task(queue="q", max_attempts=1)(handler).enqueue()
+    await Worker(app, {"q": 1}).run(burst=True)
+    found = await job.refresh()
+    assert (found.error or {})["message"] == (
+        f"ctx.{verb}() works in the event loop of the worker, and the handler of task "
+        f'"{handler.__name__}" runs in a thread with another one; write the task as `async def`'
+    )
+
+
+async def test_a_thread_tells_its_progress(app: Headrace, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "headrace.worker")
+
+    @app.task(queue="q", max_attempts=1)
+    def half(ctx: Context) -> str:
+        asyncio.run(ctx.progress(0.5, "half-way"))
+        return "done"
+
+    job = await half.enqueue()
+    await Worker(app, {"q": 1}).run(burst=True)
+    assert await job.result("1s") == "done"
+    assert "50 % half-way" in caplog.text
 
 
 async def test_of_blocks_that_begin_at_once_all_are_kept_or_none(

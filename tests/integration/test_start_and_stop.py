@@ -135,7 +135,7 @@ async def test_heartbeats(migrated_url: str, sql: asyncpg.Connection) -> None:
                 engine=lambda: connect(app.settings),
                 hand=lambda: hand,
                 beaten=lambda _: beaten.set(),
-                blocked=lambda _: Culprit("nobody"),
+                blocked=lambda: Culprit("nobody"),
                 failed=_never,
                 interval=dice.choice([0.002, 1, 1, 1, 1, 1]),
             )

@@ -180,10 +180,13 @@ async def is_running(job: JobHandle[Any]) -> bool:
     return job.state is State.RUNNING
 
 
-async def test_an_attempt_stuck_past_a_second_timeout_ends_the_worker(app: Headrace) -> None:
+async def test_an_attempt_stuck_past_a_second_timeout_ends_the_worker_and_is_told_alone(
+    app: Headrace,
+) -> None:
     release = asyncio.Event()
+    started, broken = asyncio.Event(), asyncio.Event()
 
-    @app.task(timeout="200ms", queue="stuck")
+    @app.task(timeout="200ms", queue="stuck", max_attempts=2, retry="seed-000")
     async def ignore() -> None:
         while not release.is_set():
             try:
@@ -191,12 +194,31 @@ async def test_an_attempt_stuck_past_a_second_timeout_ends_the_worker(app: Headr
             except asyncio.CancelledError:
                 continue
 
-    await ignore.enqueue()
-    worker = Worker(app, {"stuck": 1}, grace=0.1)
+    @app.task(queue="stuck")
+    async def neighbour() -> str:
+        started.set()
+        await broken.wait()
+        return "done in the grace"
+
+    worker = Worker(app, {"stuck": 2}, grace=2.0)
     running = asyncio.create_task(worker.run())
-    asyncio.get_running_loop().call_later(1.0, release.set)
+    jobs: list[JobHandle[Any]] = [await neighbour.enqueue()]
+    await started.wait()
+    jobs.append(await ignore.enqueue())
+    await worker._defect.wait()
+    broken.set()
     with pytest.raises(RuntimeError, match="second timeout"):
         await running
+    release.set()
+    done, stuck = [await job.refresh() for job in jobs]
+    assert (stuck.state, stuck.failures, stuck.crashes) == (State.RETRYABLE, 1, 0)
+    assert stuck.error is not None
+    assert stuck.error["type"] == "Timeout"
+    assert stuck.error["message"] == (
+        "the attempt passed its timeout of 0:00:00.200000 and did not end within a second one; "
+        "its process was ended"
+    )
+    assert (done.state, done.failures, done.crashes) == (State.COMPLETED, 0, 0)
 
 
 async def test_drain_releases_what_has_not_started_and_costs_no_attempt(app: Headrace) -> None:

@@ -1,6 +1,7 @@
 """`headrace worker --processes 2`, as an operator starts it, kills it and stops it."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -179,12 +180,17 @@ async def test_a_terminated_supervisor_drains_its_children(site: Site) -> None:
     assert {(row["failures"], row["crashes"]) for row in rows} == {(0, 0)}
 
 
-@pytest.mark.parametrize("task", ["block", "sit", "insist"])
-async def test_a_child_with_a_stuck_job_is_replaced(site: Site, task: str) -> None:
+@pytest.mark.parametrize(
+    ("task", "kind"), [("block", "Blocked"), ("sit", "Timeout"), ("insist", "Timeout")]
+)
+async def test_a_child_with_a_stuck_job_is_replaced(site: Site, task: str, kind: str) -> None:
     await site.add(task, 1)
     async with site.worker("--grace", "0.1s") as worker:
         stuck = await site.gate.visitor()
         again = await site.gate.visitor()
+        error = json.loads(await site.sql.fetchval("SELECT error::text FROM headrace.job"))
+        assert error["type"] == kind
+        assert "past its timeout" in error["message"] or "passed its timeout" in error["message"]
         assert again.pid != stuck.pid
         assert again.attempt == 2
         again.let_through()

@@ -27,7 +27,7 @@ async def insert_in(tx: object, document: str) -> list[Inserted]:
                 "use `async with connection.transaction():`"
             )
         return in_order(await tx.fetch(statement("insert_docs"), document))
-    if type(tx).__module__.partition(".")[0] == "sqlalchemy":
+    if of_sqlalchemy(tx) and hasattr(tx, "begin_nested"):
         return await _insert_in_session(tx, document)
     raise UsageError(
         f"tx is a {type(tx).__module__}.{type(tx).__qualname__}; "
@@ -35,10 +35,15 @@ async def insert_in(tx: object, document: str) -> list[Inserted]:
     )
 
 
+def of_sqlalchemy(value: object) -> bool:
+    """Whether its class, or one that it extends, is of SQLAlchemy, which is optional."""
+    return any(kind.__module__.partition(".")[0] == "sqlalchemy" for kind in type(value).__mro__)
+
+
 async def _insert_in_session(session: Any, document: str) -> list[Inserted]:  # noqa: ANN401
     """SQLAlchemy is optional, so its types are not named; a session begins by itself when asked."""
     from sqlalchemy import text  # noqa: PLC0415 - as above
-    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - as above
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError  # noqa: PLC0415 - as above
 
     sql = statement("insert_docs").replace("$1", ":document")
     try:
@@ -48,6 +53,9 @@ async def _insert_in_session(session: Any, document: str) -> list[Inserted]:  # 
     except DBAPIError as exc:
         code = getattr(exc.orig, "sqlstate", None) or ""
         raise translate(code, exc.orig if isinstance(exc.orig, Exception) else exc) from exc
+    except SQLAlchemyError as exc:
+        why = str(exc).partition("\n")[0].rstrip(".")
+        raise UsageError(f"tx cannot run a statement ({why}); give one that can") from exc
     return in_order(result.mappings().all())
 
 

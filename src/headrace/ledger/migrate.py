@@ -8,7 +8,7 @@ import asyncpg
 
 from headrace.errors import SchemaError
 from headrace.ledger.faults import translated
-from headrace.ledger.pool import open_pool
+from headrace.ledger.url import reaching
 
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
@@ -118,11 +118,9 @@ async def connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
 
     Raises:
         ConfigError: the URL is none of PostgreSQL.
-        LedgerUnavailable: refused, wrong password, unknown database, no answer, or too old.
+        LedgerUnavailable: refused, wrong password, unknown database, or no answer.
     """
-    pool = await open_pool(url, size=1)  # knows what may be wrong, and says it
-    await pool.close()
-    with translated():
+    with reaching(url):
         return await asyncpg.connect(url, timeout=10)
 
 

@@ -1,19 +1,21 @@
-"""Connections to PostgreSQL, and clear words where there are none."""
+"""Pools of connections to PostgreSQL."""
 
-from urllib.parse import urlsplit
+from collections.abc import Mapping
 
 import asyncpg
 
-from headrace.errors import ConfigError, LedgerUnavailable
+from headrace.errors import LedgerUnavailable
 from headrace.ledger.faults import translated
+from headrace.ledger.url import place, reaching
 
 MINIMUM_VERSION = 140000
+PATIENCE = 60.0  # seconds for a statement of ours
 
 # Every statement of ours is a walk of an index from a few keys. These keep a plan that was cached
 # while a table was small from scanning it when it is large, until autovacuum has looked. Our plans
 # do not depend on the values, and to plan a claim over all partitions takes longer than to run it.
-_PLANS = {
-    "application_name": "headrace",
+# They are not for what an application runs on a connection of ours.
+PLANS = {
     "jit": "off",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
@@ -22,75 +24,53 @@ _PLANS = {
 }
 
 
-async def open_pool(url: str, *, size: int, least: int = 1) -> "asyncpg.Pool[asyncpg.Record]":
-    """Connect to PostgreSQL.
+async def open_pool(url: str, *, size: int) -> "asyncpg.Pool[asyncpg.Record]":
+    """Connect to PostgreSQL, for statements of ours.
 
     Args:
         url: postgresql://user:password@host:port/database
         size: connections at most.
-        least: connections to open at once.
 
     Raises:
         ConfigError: the URL is none of PostgreSQL.
         LedgerUnavailable: refused, wrong password, unknown database, no answer, or too old.
     """
-    check_url(url)
-    where = _where(url)
+    pool = await _connect(url, size=size, least=1, command_timeout=PATIENCE, settings=PLANS)
     try:
-        pool = await asyncpg.create_pool(
+        with translated():
+            await _check_version(pool, place(url))
+    except BaseException:
+        await pool.close()
+        raise
+    return pool
+
+
+async def open_pool_for_handlers(url: str, *, size: int) -> "asyncpg.Pool[asyncpg.Record]":
+    """Connections for statements of the application's: without settings or a timeout of ours.
+
+    None is opened before it is needed.
+    """
+    return await _connect(url, size=size, least=0, command_timeout=None, settings={})
+
+
+async def _connect(
+    url: str,
+    *,
+    size: int,
+    least: int,
+    command_timeout: float | None,
+    settings: Mapping[str, str],
+) -> "asyncpg.Pool[asyncpg.Record]":
+    with reaching(url):
+        return await asyncpg.create_pool(
             url,
             min_size=least,
             max_size=size,
             timeout=10,
-            command_timeout=60,
-            server_settings=_PLANS,
+            command_timeout=command_timeout,
+            server_settings={"application_name": "headrace", **settings},
             reset=_keep,
         )
-    except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as exc:
-        raise LedgerUnavailable(
-            f"PostgreSQL at {where} refused the user or password; check the URL"
-        ) from exc
-    except asyncpg.InvalidCatalogNameError as exc:
-        raise LedgerUnavailable(f"PostgreSQL at {where} has no such database; create it") from exc
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
-        raise LedgerUnavailable(
-            f"PostgreSQL at {where} cannot be reached ({str(exc) or 'no answer'}); "
-            "check that it runs and the URL"
-        ) from exc
-    if least:
-        try:
-            with translated():
-                await _check_version(pool, where)
-        except BaseException:
-            await pool.close()
-            raise
-    return pool
-
-
-def check_url(url: str) -> None:
-    """Refuse what is no URL of PostgreSQL, without repeating what may be a password.
-
-    Raises:
-        ConfigError: the scheme is another one, or the URL cannot be read.
-    """
-    scheme, colon, _ = url.partition("://")
-    if not colon or scheme not in ("postgresql", "postgres"):
-        named = f"begins with {scheme!r}" if colon else "names no scheme"
-        raise ConfigError(
-            f"the database URL {named}; write postgresql://user:password@host:5432/database"
-        )
-    try:
-        urlsplit(url).port  # noqa: B018 - reads and checks it
-    except ValueError:
-        raise ConfigError(
-            "the database URL cannot be read; write postgresql://user:password@host:5432/database, "
-            "with the special characters of the password percent-encoded"
-        ) from None
-
-
-def _where(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
 
 
 async def _check_version(pool: "asyncpg.Pool[asyncpg.Record]", where: str) -> None:

@@ -13,14 +13,22 @@ from headrace.ledger.bell import PostgresBell
 from headrace.ledger.cursor import Cursor
 from headrace.ledger.faults import translated
 from headrace.ledger.lane_ledger import PostgresLaneLedger
-from headrace.ledger.pool import open_pool
 from headrace.ledger.queries import Queries
 from headrace.ledger.retention import LedgerKeeper
-from headrace.ledger.rows import Row, as_delivery, as_job, insert_columns, insert_document
+from headrace.ledger.rows import (
+    Row,
+    as_beat,
+    as_delivery,
+    as_job,
+    completion_columns,
+    insert_columns,
+    insert_document,
+    settle_columns,
+    task_columns,
+)
 from headrace.ledger.session import join_session
-from headrace.ledger.transaction import open_transaction
+from headrace.ledger.transaction import HandlerConnections
 from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement, Token
-from headrace.model.lane_view import LaneView, Mode
 from headrace.model.priority import LEVELS
 from headrace.model.state import Stored
 from headrace.model.task import Declaration
@@ -28,8 +36,6 @@ from headrace.model.verdict import WORKER_LOST
 from headrace.ports.bell import Bell
 from headrace.ports.engine import Transaction
 from headrace.ports.lane_ledger import LaneLedger
-
-_HANDLERS = 50
 
 
 class PostgresLedger:
@@ -42,12 +48,11 @@ class PostgresLedger:
     """
 
     def __init__(self, url: str, *, size: int = 8, listens: bool = True) -> None:
-        self._url = url
         self._queries = Queries(url, size=size)
         self._keeper = LedgerKeeper(self._queries)
         self._lanes = PostgresLaneLedger(self._queries)
         self._bell = PostgresBell(url, self._queries, listens=listens)
-        self._handlers: asyncpg.Pool[asyncpg.Record] | None = None
+        self._handlers = HandlerConnections(url)
         self._queue_ids: dict[str, int] = {}
         self._cursors: dict[str, Cursor] = {}
         self._ids = ids.Ids()
@@ -77,9 +82,7 @@ class PostgresLedger:
             raise
 
     async def _learn(self) -> None:
-        # Handlers hold their transactions for as long as they run; were they to take them from
-        # the same pool, claims, settles and their own enqueues would wait for them for ever.
-        self._handlers = await open_pool(self._url, size=_HANDLERS, least=0)
+        await self._handlers.open()
         async with self._queries.connection() as connection:
             await self._ids.learn(connection)
         await self.declare((), ())
@@ -87,9 +90,7 @@ class PostgresLedger:
     async def close(self) -> None:
         """Close every connection."""
         await self._bell.close()
-        handlers, self._handlers = self._handlers, None
-        if handlers is not None:
-            await handlers.close()
+        await self._handlers.close()
         await self._queries.close()
 
     def new_id(self) -> UUID:
@@ -104,14 +105,7 @@ class PostgresLedger:
             # Somebody added one while we waited for it: our statement is older than that.
             await self._learn_queues(names)
         if tasks:
-            await self._fetch(
-                "declare_tasks",
-                [task.name for task in tasks],
-                [self._queue_ids[task.queue] for task in tasks],
-                [task.priority for task in tasks],
-                [task.max_attempts for task in tasks],
-                [task.rerun_on_crash for task in tasks],
-            )
+            await self._fetch("declare_tasks", *task_columns(tasks, self._queue_ids))
 
     async def _learn_queues(self, names: Iterable[str]) -> None:
         rows = await self._fetch("declare_queues", sorted(names))
@@ -194,16 +188,8 @@ class PostgresLedger:
         return accepted
 
     async def _settle_completed(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
-        batch = sorted(batch, key=_by_id)
-        rows = await self._fetch(
-            "settle_completed",
-            worker,
-            [one.id for one in batch],
-            [one.gen for one in batch],
-            [one.ran for one in batch],
-            [one.result for one in batch],
-        )
-        return _accepted(rows)
+        columns = completion_columns(sorted(batch, key=_by_id))
+        return _accepted(await self._fetch("settle_completed", worker, *columns))
 
     async def _settle_others(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
         rows = await self._fetch("settle", worker, *settle_columns(sorted(batch, key=_by_id)))
@@ -234,11 +220,7 @@ class PostgresLedger:
     async def beat(self, worker: UUID, hand: Sequence[Delivery], answered: int) -> Beat:
         """Prolong a worker's lease; refused once it was reaped."""
         rows = await self._fetch("beat", worker, *_tokens(hand), answered)
-        if not rows:
-            return Beat(alive=False)
-        lost = ((row["lost_id"], row["lost_gen"]) for row in rows if row["lost_id"] is not None)
-        view = LaneView(rows[0]["epoch"], Mode(rows[0]["mode"]))
-        return Beat(alive=True, lost=frozenset(lost), view=view)
+        return as_beat(rows)
 
     async def leave(self, worker: UUID, running: Sequence[Delivery]) -> None:
         """End a worker's lease; what it still runs counts as cut short."""
@@ -248,9 +230,7 @@ class PostgresLedger:
         """A transaction that ends in a fenced completion, on a connection of ours or a session."""
         if session is not None:
             return join_session(session)
-        if self._handlers is None:
-            raise UsageError("the application is not started; use `async with app:` around it")
-        return open_transaction(self._handlers)
+        return self._handlers.transaction()
 
     async def get(self, ids: Sequence[UUID]) -> list[Job]:
         """Jobs as they are; unknown ids are left out."""
@@ -304,21 +284,6 @@ class PostgresLedger:
 
     async def _fetch(self, name: str, *parameters: object) -> Sequence[Row]:
         return await self._queries.fetch(name, *parameters)
-
-
-def settle_columns(batch: Sequence[Settlement]) -> tuple[list[object], ...]:
-    """The parameters of settle.sql after the worker."""
-    return (
-        [one.id for one in batch],
-        [one.gen for one in batch],
-        [int(one.state) for one in batch],
-        [one.failed for one in batch],
-        [one.snoozed for one in batch],
-        [one.delay for one in batch],
-        [one.ran for one in batch],
-        [one.result for one in batch],
-        [one.error for one in batch],
-    )
 
 
 def _accepted(rows: Sequence[Row]) -> set[Token]:

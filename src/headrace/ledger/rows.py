@@ -8,8 +8,13 @@ from uuid import UUID
 
 import msgspec
 
-from headrace.model.job import Delivery, Job, NewJob
+from headrace.model.job import Beat, Delivery, Job, NewJob, Settlement
+from headrace.model.lane_view import LaneView, Mode
 from headrace.model.state import Stored, derive_state
+from headrace.model.task import Declaration
+
+# What the driver makes of infinity, which raw SQL can write, has no time zone.
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class Row(Protocol):
@@ -32,6 +37,44 @@ def insert_columns(jobs: Sequence[NewJob], queue_ids: Mapping[str, int]) -> tupl
         [job.payload.decode() for job in jobs],
         [job.tenant for job in jobs],
         [job.rerun_on_crash for job in jobs],
+    )
+
+
+def completion_columns(batch: Sequence[Settlement]) -> tuple[list[object], ...]:
+    """The parameters of settle_completed.sql after the worker."""
+    return (
+        [one.id for one in batch],
+        [one.gen for one in batch],
+        [one.ran for one in batch],
+        [one.result for one in batch],
+    )
+
+
+def settle_columns(batch: Sequence[Settlement]) -> tuple[list[object], ...]:
+    """The parameters of settle.sql after the worker."""
+    return (
+        [one.id for one in batch],
+        [one.gen for one in batch],
+        [int(one.state) for one in batch],
+        [one.failed for one in batch],
+        [one.snoozed for one in batch],
+        [one.delay for one in batch],
+        [one.ran for one in batch],
+        [one.result for one in batch],
+        [one.error for one in batch],
+    )
+
+
+def task_columns(
+    tasks: Sequence[Declaration], queue_ids: Mapping[str, int]
+) -> tuple[list[object], ...]:
+    """The parameters of declare_tasks.sql."""
+    return (
+        [task.name for task in tasks],
+        [queue_ids[task.queue] for task in tasks],
+        [task.priority for task in tasks],
+        [task.max_attempts for task in tasks],
+        [task.rerun_on_crash for task in tasks],
     )
 
 
@@ -79,8 +122,18 @@ def as_delivery(row: Row, queue: str, call: int) -> Delivery:
     )
 
 
+def as_beat(rows: Sequence[Row]) -> Beat:
+    """The rows of beat.sql, one for each attempt that is lost, as the reply to a heartbeat."""
+    if not rows:
+        return Beat(alive=False)
+    lost = ((row["lost_id"], row["lost_gen"]) for row in rows if row["lost_id"] is not None)
+    view = LaneView(rows[0]["epoch"], Mode(rows[0]["mode"]))
+    return Beat(alive=True, lost=frozenset(lost), view=view)
+
+
 def as_job(row: Row) -> Job:
     """A row as people see it."""
+    run_at = row["run_at"] if row["run_at"].tzinfo else _NEVER
     runs = row["failures"] + row["crashes"]
     running = row["state"] == Stored.LIVE and row["owner"] is not None
     return Job(
@@ -89,7 +142,7 @@ def as_job(row: Row) -> Job:
         queue=row["queue"],
         state=derive_state(
             row["state"],
-            run_at=row["run_at"],
+            run_at=run_at,
             now=row["now"],
             failures=row["failures"],
             running=running,
@@ -102,7 +155,7 @@ def as_job(row: Row) -> Job:
         snoozes=row["snoozes"],
         max_attempts=row["max_attempts"],
         created_at=created_at(row["id"]),
-        run_at=row["run_at"],
+        run_at=run_at,
         started_at=row["started_at"],
         settled_at=row["settled_at"],
         tenant=row["tenant"],

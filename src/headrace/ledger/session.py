@@ -1,5 +1,6 @@
 """A handler's own session of SQLAlchemy, whose writes commit together with its completion."""
 
+import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -7,10 +8,14 @@ from typing import Any
 from uuid import UUID
 
 from headrace.errors import UsageError
+from headrace.ledger.foreign import of_sqlalchemy
+from headrace.ledger.pool import PLANS
+from headrace.ledger.rows import completion_columns
 from headrace.ledger.statements import statement
-from headrace.ledger.transaction import completion_parameters
 from headrace.model.job import Settlement
 
+_log = logging.getLogger("headrace.ledger")
+_PLANS = "SELECT " + ", ".join(f"set_config('{name}', :{name}, true)" for name in PLANS)
 _PARAMETER = re.compile(r"\$(\d)(?:::(\w+(?:\[\])?))?")
 
 
@@ -30,9 +35,22 @@ class SessionTransaction:
 
     @asynccontextmanager
     async def _block(self) -> AsyncIterator[None]:
-        async with self.handle.begin_nested():
-            self._begun = self._begun or self.handle.get_transaction()
-            yield
+        """What the handler raises counts, not what becomes of undoing it on a lost connection."""
+        cause: BaseException | None = None
+        try:
+            async with self.handle.begin_nested():
+                self._begun = self._begun or self.handle.get_transaction()
+                try:
+                    yield
+                except BaseException as exc:
+                    cause = exc
+                    raise
+        except Exception as exc:
+            if cause is None or cause is exc:
+                raise
+            _log.warning("a block of a handler's session cannot be undone alone: %s", exc)
+        if cause is not None:
+            raise cause
 
     async def commit(self, worker: UUID, settlement: Settlement) -> bool:
         """Settle as completed and commit; False, and rolled back, if the attempt is stale.
@@ -49,8 +67,9 @@ class SessionTransaction:
                 "before the handler returned; leave that to headrace: "
                 "`async with ctx.transaction(session=Session()) as session:`"
             )
+        await self.handle.execute(text(_PLANS), PLANS)
         sql = _PARAMETER.sub(_as_named, statement("settle_completed"))
-        values = completion_parameters(worker, settlement)
+        values = (worker, *completion_columns([settlement]))
         parameters = {f"p{place}": value for place, value in enumerate(values, 1)}
         if not (await self.handle.execute(text(sql), parameters)).all():
             await self.handle.rollback()
@@ -66,9 +85,7 @@ async def join_session(session: object) -> AsyncIterator[SessionTransaction]:
     Raises:
         UsageError: it is no AsyncSession.
     """
-    if type(session).__module__.partition(".")[0] != "sqlalchemy" or not hasattr(
-        session, "run_sync"
-    ):
+    if not (of_sqlalchemy(session) and hasattr(session, "run_sync")):
         raise UsageError(
             f"session is a {type(session).__module__}.{type(session).__qualname__}; "
             "give an AsyncSession of SQLAlchemy"

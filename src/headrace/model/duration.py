@@ -4,10 +4,11 @@ import re
 from datetime import timedelta
 
 from headrace.errors import UsageError
+from headrace.model.shown import shown
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_WHOLE = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_WHOLE = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d))+")
 _LONGEST = timedelta(days=3650)
 
 Duration = timedelta | str
@@ -30,15 +31,22 @@ def parse_duration(value: object, name: str) -> timedelta:
         duration = value
     elif isinstance(value, str) and _WHOLE.fullmatch(value):
         duration = _sum_of_parts(value)
-    elif isinstance(value, int | float):
+    elif _lacks_unit(value):
         raise UsageError(f'{name}={value!r} has no unit; write "{value}s" or a timedelta')
     else:
-        raise UsageError(f'{name}={value!r} is not a duration; write "30s", "2m", "1h30m"')
+        raise UsageError(f'{name}={shown(value)} is not a duration; write "30s", "2m", "1h30m"')
     if duration < timedelta(0):
-        raise UsageError(f"{name}={value!r} is negative; a duration counts forward")
+        raise UsageError(f"{name}={shown(value)} is negative; a duration counts forward")
     if duration > _LONGEST:
-        raise UsageError(f"{name}={value!r} is longer than ten years; choose a shorter one")
+        raise UsageError(f"{name}={shown(value)} is longer than ten years; choose a shorter one")
     return duration
+
+
+def _lacks_unit(value: object) -> bool:
+    """Whether the number would be a duration, were there a unit behind it."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 <= value <= _LONGEST.total_seconds() and _WHOLE.fullmatch(f"{value}s") is not None
 
 
 def _sum_of_parts(text: str) -> timedelta:

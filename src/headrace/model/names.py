@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from headrace.errors import UsageError
+from headrace.model.shown import shown
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 _NAMED = 20
@@ -18,9 +19,8 @@ def check_name(kind: str, name: object) -> str:
     """
     if isinstance(name, str) and _NAME.fullmatch(name):
         return name
-    shown = repr(name) if len(repr(name)) <= 120 else repr(name)[:117] + "..."
     raise UsageError(
-        f"{kind} name {shown} is not allowed; use 1 to 100 letters, digits and . _ : - "
+        f"{kind} name {shown(name)} is not allowed; use 1 to 100 letters, digits and . _ : - "
         "beginning with a letter or digit"
     )
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from headrace.model.duration import Duration, parse_duration
+from headrace.model.shown import words
 
 
 class Outcome(Exception):
@@ -18,11 +19,14 @@ class Complete(Outcome):
 
 
 class Retry(Outcome):
-    """Run again: counts as a failure. `after` overrides the retry policy's delay."""
+    """Run again: counts as a failure. `after` overrides the retry policy's delay.
 
-    def __init__(self, error: str = "", *, after: Duration | None = None) -> None:
+    What went wrong is a text or an exception, and so is the reason of `Cancel` and `Dead`.
+    """
+
+    def __init__(self, error: object = "", *, after: Duration | None = None) -> None:
         super().__init__(error)
-        self.error = error
+        self.error = words(error)
         self.after = None if after is None else parse_duration(after, "after")
 
 
@@ -37,14 +41,14 @@ class Snooze(Outcome):
 class Cancel(Outcome):
     """Give the job up as no longer wanted."""
 
-    def __init__(self, reason: str = "") -> None:
+    def __init__(self, reason: object = "") -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason = words(reason)
 
 
 class Dead(Outcome):
     """Give the job up as failed: a dead letter, to be replayed by an operator."""
 
-    def __init__(self, reason: str = "") -> None:
+    def __init__(self, reason: object = "") -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason = words(reason)

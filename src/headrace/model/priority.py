@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 
 from headrace.errors import UsageError
+from headrace.model.shown import shown
 
 
 class Priority(IntEnum):
@@ -51,7 +52,7 @@ def parse_priority(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10:
         return int(value)
     raise UsageError(
-        f"priority={value!r} is unknown; use 1 (runs first) to 10, or one of "
+        f"priority={shown(value)} is unknown; use 1 (runs first) to 10, or one of "
         "critical, urgent, high, normal, medium, low, background"
     )
 

@@ -4,6 +4,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from headrace.errors import UsageError
+from headrace.model.attempts import check_attempts
+from headrace.model.duration import parse_duration
+from headrace.model.shown import shown
+
+_STEEPEST = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +22,9 @@ class RetryPolicy:
         steps: the delays after the first, second, ... failure; the last one repeats.
         jitter: how much of a delay is random, 0 (exact) to 1 ("full jitter").
         max_attempts: the runs in all that this policy suggests, or None.
+
+    Raises:
+        UsageError: a value that cannot be.
     """
 
     base: timedelta = timedelta(seconds=2)
@@ -26,6 +34,19 @@ class RetryPolicy:
     jitter: float = 1.0
     max_attempts: int | None = None
 
+    def __post_init__(self) -> None:
+        """Check each value."""
+        for name, delay in (("base", self.base), ("cap", self.cap)):
+            _check_delay(name, delay)
+        if not isinstance(self.steps, tuple | list):
+            raise UsageError(f"steps={shown(self.steps)} must be a tuple of timedeltas")
+        for place, step in enumerate(self.steps):
+            _check_delay(f"steps[{place}]", step)
+        _check_number("factor", self.factor, 1, _STEEPEST)
+        _check_number("jitter", self.jitter, 0, 1)
+        if self.max_attempts is not None:
+            check_attempts(self.max_attempts)
+
     def delay(self, failures: int, roll: float) -> timedelta:
         """The delay after this many failures (from 1), for a random `roll` in [0, 1)."""
         return self._longest(failures) * (1 - self.jitter * roll)
@@ -33,9 +54,20 @@ class RetryPolicy:
     def _longest(self, failures: int) -> timedelta:
         if self.steps:
             return self.steps[min(failures, len(self.steps)) - 1]
-        # 2.0 ** 64 seconds is past any cap, and a larger exponent would overflow a float.
+        # 2.0 ** 64 seconds is past any cap, and a larger exponent could overflow a float.
         growth = self.factor ** min(failures - 1, 64)
         return timedelta(seconds=min(self.base.total_seconds() * growth, self.cap.total_seconds()))
+
+
+def _check_delay(name: str, value: object) -> None:
+    if not isinstance(value, timedelta):
+        raise UsageError(f"{name}={shown(value)} must be a timedelta, such as timedelta(seconds=5)")
+    parse_duration(value, name)
+
+
+def _check_number(name: str, value: object, least: float, most: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise UsageError(f"{name}={shown(value)} must be a number from {least:g} to {most:g}")
 
 
 def _steps(*seconds: float) -> RetryPolicy:
@@ -65,5 +97,5 @@ def parse_retry(value: object) -> RetryPolicy:
     if isinstance(value, str) and value in PRESETS:
         return PRESETS[value]
     raise UsageError(
-        f"retry={value!r} is unknown; use a RetryPolicy or one of {', '.join(sorted(PRESETS))}"
+        f"retry={shown(value)} is unknown; use a RetryPolicy or one of {', '.join(sorted(PRESETS))}"
     )

@@ -1,27 +1,35 @@
 """One run of one job: decode, start, time out, and turn what happened into a settlement."""
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import random
 import time
-import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 from headrace.errors import BadArguments, BadPayload
+from headrace.model.duration import parse_duration
 from headrace.model.job import Delivery, Settlement
 from headrace.model.outcome import Complete, Outcome
+from headrace.model.retry import RetryPolicy
+from headrace.model.shown import stack_of, words
 from headrace.model.state import Stored
 from headrace.model.verdict import completed, describe, failed, given_up, steered
 from headrace.ports.engine import Engine
 from headrace.task import Task
+from headrace.worker.bystander import Bystander
 from headrace.worker.context import AttemptContext
 from headrace.worker.deadlines import Deadlines, Watch
 
 _log = logging.getLogger("headrace.worker")
+_BY_ITSELF = "the handler cancelled its own task, or a task that it started did"
+_BY_WHAT_IT_AWAITED = (
+    "the handler raised CancelledError: something that it awaited was cancelled; catch that there"
+)
 _current: contextvars.ContextVar[AttemptContext] = contextvars.ContextVar("headrace_job")
 
 
@@ -35,7 +43,7 @@ def current_job() -> AttemptContext:
 
 
 class Attempt:
-    """A handler's run.
+    """A handler's run, in the task of a slot.
 
     A run that passes its deadline is asked to end: a coroutine is cancelled, a thread cannot be.
     It keeps its slot and lease until it returns, and is settled by what it returned. One that
@@ -47,6 +55,7 @@ class Attempt:
         engine: where the job lives.
         deadlines: the wheel of this worker.
         on_stuck: called with this attempt when it outlives its second timeout.
+        bystander: tells whether everything here is cancelled, not only this handler.
     """
 
     def __init__(
@@ -56,12 +65,14 @@ class Attempt:
         engine: Engine,
         deadlines: Deadlines,
         on_stuck: "Callable[[Attempt], None]",
+        bystander: Bystander,
     ) -> None:
         self.delivery = delivery
         self._task = task
         self.context = AttemptContext(engine, delivery, self._prolong)
         self._deadlines = deadlines
         self._on_stuck = on_stuck
+        self._bystander = bystander
         self._runner: asyncio.Task[Any] | None = None
         self._watch: Watch | None = None
         self._began = time.monotonic()
@@ -97,18 +108,28 @@ class Attempt:
             if self._task.is_async:
                 return self._as_returned(await self._task.call(self.context, arguments))
             return await self._call_in_thread(arguments, threads)
-        except asyncio.CancelledError:
-            if runner.cancelling() > self._asked:
-                raise  # not the handler is meant but its slot: the event loop is closing, say
-            return self._cut_short()
+        except asyncio.CancelledError as exc:
+            if self._bystander.cancelled:
+                raise
+            return self._cut_short(exc, by_itself=runner.cancelling() > self._asked)
         except (KeyboardInterrupt, GeneratorExit):
             raise  # of the process, and of a coroutine that is closed
         except BaseException as exc:  # noqa: BLE001 - whatever a handler raises is its job's failure
             return self._as_raised(exc)
         finally:
             self._watch.cancel()
-            self._forget_cancellation()
             self._runner = None
+            if runner.cancelling() and not self._bystander.cancelled:
+                await _forget_cancellations(runner)
+
+    def given_up_as_stuck(self) -> Settlement:
+        """What to write when its process must end without it."""
+        told = (
+            f"the attempt passed its timeout of {self._task.timeout} and did not end within a "
+            "second one; its process was ended"
+        )
+        error = describe("Timeout", told)
+        return failed(self.delivery, error, self._ran(), self.retry_delay())
 
     def interrupt(self) -> None:
         """The worker cannot wait any longer: cancel the handler."""
@@ -123,16 +144,29 @@ class Attempt:
     async def _call_in_thread(
         self, arguments: dict[str, Any], threads: ThreadPoolExecutor | None
     ) -> Settlement:
-        """An exception stays in its thread: a future refuses some, others end the event loop."""
+        """An exception stays in its thread: a future refuses some, others end the event loop.
+
+        A stray cancellation frees no slot whose thread still runs.
+        """
         here = contextvars.copy_context()
 
         def call() -> Settlement:
             try:
                 return self._as_returned(here.run(self._task.call, self.context, arguments))
+            except asyncio.CancelledError as exc:
+                return self._cut_short(exc, by_itself=False)
             except BaseException as exc:  # noqa: BLE001 - as in `run`
                 return self._as_raised(exc)
 
-        return await asyncio.get_running_loop().run_in_executor(threads, call)
+        running = asyncio.get_running_loop().run_in_executor(threads, call)
+        while not running.done():
+            try:
+                await asyncio.shield(running)
+            except asyncio.CancelledError:
+                if self._bystander.cancelled:
+                    running.cancel()
+                    raise
+        return running.result()
 
     def _prolong(self, longer: timedelta) -> None:
         if self._watch is not None and not self._expired:
@@ -155,36 +189,31 @@ class Attempt:
         )
         self._cancel_handler()
 
-    def _forget_cancellation(self) -> None:
-        """The slot goes on with the next job: a cancellation was meant for the handler alone."""
-        while self._runner is not None and self._asked:
-            self._asked -= 1
-            self._runner.uncancel()
-
-    def _cut_short(self) -> Settlement:
+    def _cut_short(self, exc: asyncio.CancelledError, *, by_itself: bool) -> Settlement:
         if self._expired:
             error = describe("Timeout", f"the attempt passed its timeout of {self._task.timeout}")
         elif self._interrupted:
             error = describe("Interrupted", "the worker stopped before the attempt ended")
+        elif by_itself:
+            error = describe("Cancelled", _BY_ITSELF, stack_of(exc))
         else:
-            error = describe("Cancelled", "the handler was cancelled from within")
-        return failed(self.delivery, error, self._ran(), self._delay())
+            error = describe("Cancelled", _BY_WHAT_IT_AWAITED, stack_of(exc))
+        return failed(self.delivery, error, self._ran(), self.retry_delay())
 
     def _as_raised(self, exc: BaseException) -> Settlement:
         if isinstance(exc, Outcome):
             try:
                 return self._as_returned(exc)
-            except TypeError as no_outcome:
+            except Exception as no_outcome:  # noqa: BLE001 - its result or its class is the user's
                 exc = no_outcome
-        stack = "".join(traceback.format_exception(exc, limit=-20))
-        error = describe(type(exc).__name__, _words(exc), stack)
-        return failed(self.delivery, error, self._ran(), self._delay())
+        error = describe(type(exc).__name__, words(exc), stack_of(exc))
+        return failed(self.delivery, error, self._ran(), self.retry_delay())
 
     def _as_returned(self, value: object) -> Settlement:
         if isinstance(value, Complete):
             value = value.result
         if isinstance(value, Outcome):
-            return steered(self.delivery, value, self._ran(), self._delay())
+            return steered(self.delivery, value, self._ran(), self.retry_delay())
         try:
             result = None if value is None else self._task.encode_result(value)
         except BadPayload as exc:
@@ -196,15 +225,22 @@ class Attempt:
         error = describe(type(exc).__name__, str(exc))
         return given_up(self.delivery, Stored.DEAD, error, self._ran())
 
-    def _delay(self) -> timedelta:
-        return self._task.retry.delay(self.delivery.failures + 1, random.random())
+    def retry_delay(self) -> timedelta:
+        """How long the job waits if this attempt failed."""
+        failures, roll = self.delivery.failures + 1, random.random()
+        try:
+            return parse_duration(self._task.retry.delay(failures, roll), "the delay")
+        except Exception as exc:  # noqa: BLE001 - a policy can be of a class of the user's own
+            _log.error("the retry policy of %s is not followed: %s", self._task, words(exc))
+            return RetryPolicy().delay(failures, roll)
 
     def _ran(self) -> float:
         return time.monotonic() - self._began
 
 
-def _words(exc: BaseException) -> str:
-    try:
-        return str(exc)
-    except Exception as broken:  # noqa: BLE001 - an exception of the user's that cannot even be told
-        return f"its text cannot be had: {type(broken).__name__} in __str__"
+async def _forget_cancellations(slot: "asyncio.Task[Any]") -> None:
+    """The slot goes on with the next job: only the handler was cancelled."""
+    while slot.cancelling():
+        slot.uncancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(0)  # takes up one that was not delivered, since the handler returned

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from headrace.context import check_fraction
 from headrace.errors import StaleAttempt, UsageError
 from headrace.model.duration import Duration, parse_duration
 from headrace.model.job import Delivery, Settlement
@@ -31,6 +32,7 @@ class AttemptContext:
         self._engine = engine
         self._delivery = delivery
         self._prolong = prolong
+        self._loop = asyncio.get_running_loop()
         self._stack: AsyncExitStack | None = None
         self._opening = asyncio.Lock()
         self._transaction: Transaction | None = None
@@ -66,7 +68,12 @@ class AttemptContext:
         return str(self._delivery.id)
 
     async def progress(self, fraction: float, message: str = "") -> None:
-        """Tell how far the work is (0 to 1)."""
+        """Tell how far the work is (0 to 1).
+
+        Raises:
+            UsageError: the fraction is no such number.
+        """
+        check_fraction(fraction)
         _log.info("job %s: %.0f %% %s", self.job_id, fraction * 100, message)
 
     async def extend(self, duration: Duration) -> None:
@@ -74,8 +81,10 @@ class AttemptContext:
 
         Raises:
             StaleAttempt: another attempt owns the job.
+            UsageError: the duration cannot be, or the handler runs in a thread.
         """
         longer = parse_duration(duration, "duration")
+        self._check_loop("extend")
         if not await self._engine.extend([self._delivery]):
             raise self._stale()
         self._prolong(longer)
@@ -92,8 +101,10 @@ class AttemptContext:
             session: an AsyncSession of SQLAlchemy to use instead; it is closed at the end.
 
         Raises:
-            UsageError: another session than before, or none of SQLAlchemy.
+            UsageError: another session than before, or none of SQLAlchemy, or the handler runs in a
+                thread.
         """
+        self._check_loop("transaction")
         transaction = await self._opened(session)
         if session is not None and session is not transaction.handle:
             raise UsageError("a handler commits in one transaction; use one session in all blocks")
@@ -131,6 +142,13 @@ class AttemptContext:
         self._transaction = None
         if self._stack is not None:
             await self._stack.aclose()
+
+    def _check_loop(self, verb: str) -> None:
+        if asyncio.get_running_loop() is not self._loop:
+            raise UsageError(
+                f"ctx.{verb}() works in the event loop of the worker, and the handler of task "
+                f'"{self.task}" runs in a thread with another one; write the task as `async def`'
+            )
 
     def _stale(self) -> StaleAttempt:
         return StaleAttempt(

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from headrace.model.job import Delivery
-from headrace.worker.end_process import end_process
 from headrace.worker.executor import Executor
 
 
@@ -15,20 +14,16 @@ class Culprit(NamedTuple):
     Attributes:
         name: for people.
         overdue: the job that does it, once it has passed its own timeout.
+        stuck: it has outlived a second timeout as well.
     """
 
     name: str
     overdue: Delivery | None = None
+    stuck: bool = False
 
 
-def find_culprit(
-    loop: asyncio.AbstractEventLoop | None, executors: Iterable[Executor], seconds: float
-) -> Culprit:
-    """Look, from another thread, at what a loop has run for so many seconds.
-
-    A job that is stuck ends this process: a blocked loop cannot drain, and others wait for what it
-    holds.
-    """
+def find_culprit(loop: asyncio.AbstractEventLoop | None, executors: Iterable[Executor]) -> Culprit:
+    """Look, from another thread, at what a loop runs."""
     blocked = asyncio.current_task(loop)
     for executor in executors:
         attempt = executor.attempt_of(blocked)
@@ -36,7 +31,5 @@ def find_culprit(
             continue
         delivery = attempt.delivery
         name = f"job {delivery.id} ({delivery.task})"
-        if attempt.stuck:
-            end_process(f"{name} has blocked this process for {seconds:.0f} s; ending it")
-        return Culprit(name, delivery if attempt.overdue else None)
+        return Culprit(name, delivery if attempt.overdue else None, attempt.stuck)
     return Culprit("code outside of any job")

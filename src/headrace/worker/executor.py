@@ -9,11 +9,13 @@ from typing import Any
 
 from headrace.errors import StaleAttempt
 from headrace.model.job import Delivery, Settlement
+from headrace.model.shown import words
 from headrace.model.state import Stored
 from headrace.model.verdict import describe, failed, given_up
 from headrace.ports.engine import Engine
 from headrace.task import Task
 from headrace.worker.attempt import Attempt
+from headrace.worker.bystander import Bystander
 from headrace.worker.deadlines import Deadlines
 from headrace.worker.hand import Hand
 from headrace.worker.settler import Settler
@@ -62,12 +64,14 @@ class Executor:
         self._threads: ThreadPoolExecutor | None = None
         self._stopping = False
         self._roused = False
+        self._bystander = Bystander()
         self.attempts: dict[asyncio.Task[Any], Attempt] = {}
         self.finished = 0
         self.low = 0
 
     def start(self) -> None:
         """Open the slots."""
+        self._bystander.start()
         self._slots = [asyncio.create_task(self._slot()) for _ in range(self._concurrency)]
         for slot in self._slots:
             slot.add_done_callback(self._on_slot_ended)
@@ -117,12 +121,14 @@ class Executor:
                 if slot in self.attempts:
                     self.attempts[slot].interrupt()
             await asyncio.wait(self._slots)
+        await self._bystander.stop()
         if self._threads is not None:
             self._threads.shutdown()
 
     def abandon(self) -> None:
         """Wait for nothing more. A thread, or a handler that ignores its end, goes on unheard."""
         self._stopping = True
+        self._bystander.cancel()
         for slot in self._slots:
             slot.cancel()
         if self._threads is not None:
@@ -132,12 +138,24 @@ class Executor:
         if self._stopping:
             return
         exc = None if slot.cancelled() else slot.exception()
-        self._failed(exc or RuntimeError("a handler cancelled the slot that it ran in"))
+        self._failed(exc or RuntimeError("all tasks of the event loop were cancelled"))
 
     async def _slot(self) -> None:
         here = asyncio.current_task()
         assert here is not None
-        while not self._stopping:
+        while not (self._stopping or self._bystander.cancelled):
+            try:
+                await self._work_on(here)
+            except asyncio.CancelledError:
+                if self._bystander.cancelled:
+                    raise
+                _log.warning("something cancelled a slot between jobs, which goes on")
+                while here.cancelling():
+                    here.uncancel()
+
+    async def _work_on(self, here: "asyncio.Task[None]") -> None:
+        """Run one job after the other."""
+        while not (self._stopping or self._bystander.cancelled):
             if not self._waiting:
                 await self._rest()
                 continue
@@ -172,8 +190,10 @@ class Executor:
     async def _rest(self) -> None:
         idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._idle.append(idle)
-        await idle
-        self._roused = False
+        try:
+            await idle
+        finally:
+            self._roused = False
 
     async def _run(self, here: "asyncio.Task[None]", hand: Hand, delivery: Delivery) -> None:
         task = self._tasks.get(delivery.task)
@@ -184,7 +204,9 @@ class Executor:
             error = describe("UnknownTask", message)
             self._settle(hand, delivery, given_up(delivery, Stored.DEAD, error, 0.0))
             return
-        attempt = Attempt(delivery, task, self._engine, self._deadlines, self._stuck)
+        attempt = Attempt(
+            delivery, task, self._engine, self._deadlines, self._stuck, self._bystander
+        )
         self.attempts[here] = attempt
         try:
             ended = await attempt.run(self._threads_for(task))
@@ -206,22 +228,27 @@ class Executor:
     ) -> Settlement | None:
         """Commit the handler's transaction with its completion; None when that settled it."""
         context, delivery = attempt.context, attempt.delivery
+        completed = settlement.state is Stored.COMPLETED
         try:
-            done = settlement.state is Stored.COMPLETED
-            if done and await context.commit(hand.worker, settlement):
+            if completed and await context.commit(hand.worker, settlement):
                 self._engine.settled(hand.worker, delivery)
                 return None
             await context.close()
         except StaleAttempt as exc:
             _log.warning("%s", exc)
             return None
-        except Exception as exc:  # noqa: BLE001 - the session and its driver are the handler's own
+        except (Exception, asyncio.CancelledError) as exc:  # the session, its driver and a helper's
+            if self._bystander.cancelled:
+                raise
+            if not completed:
+                _log.warning("what job %s wrote could not be undone at once: %s", delivery.id, exc)
+                return settlement
             # The commit failed, or its reply is lost. If it was done, the fence refuses this
             # settlement and settled_before recognises it; if not, nothing of the handler's is
             # there: run again.
-            error = describe(type(exc).__name__, f"the handler's transaction failed: {exc}")
-            delay = self._tasks[delivery.task].retry.delay(delivery.failures + 1, 0.0)
-            return failed(delivery, error, settlement.ran, delay)
+            why = words(exc) or type(exc).__name__
+            error = describe(type(exc).__name__, f"the handler's transaction failed: {why}")
+            return failed(delivery, error, settlement.ran, attempt.retry_delay())
         return settlement
 
     def _threads_for(self, task: Task[Any, Any]) -> ThreadPoolExecutor | None:

@@ -6,12 +6,14 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from typing import NoReturn
 
 from headrace.errors import HeadraceError
 from headrace.model.job import Beat, Delivery, Token
 from headrace.ports.clock import boottime
 from headrace.ports.engine import Engine
 from headrace.worker.culprit import Culprit
+from headrace.worker.end_process import end_process
 from headrace.worker.hand import Hand
 
 BEAT = 5.0
@@ -28,8 +30,9 @@ class Heartbeat:
         engine: makes an engine for the thread: an engine belongs to one event loop.
         hand: the worker's current hand.
         beaten: told, on the worker's loop, of each reply to a beat.
-        blocked: told, from the thread, while the worker's loop is blocked, for how many seconds;
-            names the culprit. Its job is given up once it is overdue; all others keep their lease.
+        blocked: asked, from the thread, while the worker's loop is blocked, who does it. That job
+            is given up once it is overdue; all others keep their lease. Once it is stuck the
+            process is ended: a blocked loop cannot drain, and others wait for what it holds.
         failed: called, on the worker's loop, when a defect ends the beats.
     """
 
@@ -39,7 +42,7 @@ class Heartbeat:
         engine: Callable[[], Engine],
         hand: Callable[[], Hand],
         beaten: Callable[[Beat], None],
-        blocked: Callable[[float], Culprit],
+        blocked: Callable[[], Culprit],
         failed: Callable[[BaseException], None],
         interval: float = BEAT,
     ) -> None:
@@ -52,6 +55,7 @@ class Heartbeat:
         self._stop = threading.Event()
         self._pulse = boottime()
         self._blamed = False
+        self._connected = False
         self._forfeited: Token | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -92,17 +96,17 @@ class Heartbeat:
 
     async def _beat_on(self) -> None:
         engine = self._engine()
-        connected = False
         due = boottime() + self._interval
         while not self._stop.is_set():
             await asyncio.to_thread(self._stop.wait, min(_TICK, self._interval / 4))
-            overdue = self._look_at_loop()
+            culprit = self._look_at_loop()
+            if culprit is not None and culprit.stuck:
+                await self._end_process(engine, culprit)
+            overdue = self._to_give_up(culprit)
             if (overdue is None and boottime() < due) or self._stop.is_set():
                 continue
             try:
-                if not connected:
-                    await engine.start()
-                    connected = True
+                await self._connect(engine)
                 if boottime() >= due:
                     await self._beat(engine)
                     due = boottime() + self._interval
@@ -111,8 +115,25 @@ class Heartbeat:
             except HeadraceError as exc:
                 _log.warning("no heartbeat: %s", exc)
                 due = boottime() + self._interval / 5
-        if connected:
+        if self._connected:
             await engine.stop()
+
+    async def _connect(self, engine: Engine) -> None:
+        if not self._connected:
+            await engine.start()
+            self._connected = True
+
+    async def _end_process(self, engine: Engine, culprit: Culprit) -> NoReturn:
+        """End a process that cannot end by itself; its job is given up, if that can be told."""
+        overdue = self._to_give_up(culprit)
+        if overdue is not None:
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    await self._connect(engine)
+                    await self._forfeit(engine, overdue)
+            except (HeadraceError, TimeoutError) as exc:
+                _log.warning("job %s could not be given up: %s", overdue.id, exc)
+        end_process(f"{culprit.name} has blocked this process past a second timeout; ending it")
 
     async def _beat(self, engine: Engine) -> None:
         hand = self._hand()
@@ -130,13 +151,13 @@ class Heartbeat:
             self._forfeited = overdue.token
             _log.error("job %s is given up: others may run it", overdue.id)
 
-    def _look_at_loop(self) -> Delivery | None:
-        """The job to give up, because it blocks the loop past its own timeout."""
+    def _look_at_loop(self) -> Culprit | None:
+        """Who blocks it, if anybody does."""
         late = boottime() - self._pulse - _TICK
         if late < _BLOCKED:
             self._blamed = False
             return None
-        culprit = self._blocked(late)
+        culprit = self._blocked()
         if not self._blamed:
             self._blamed = True
             frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 - no public way
@@ -147,5 +168,9 @@ class Heartbeat:
                 culprit.name,
                 stack,
             )
-        overdue = culprit.overdue
+        return culprit
+
+    def _to_give_up(self, culprit: Culprit | None) -> Delivery | None:
+        """The job that blocks the loop past its own timeout, until it is given up."""
+        overdue = None if culprit is None else culprit.overdue
         return None if overdue is None or overdue.token == self._forfeited else overdue

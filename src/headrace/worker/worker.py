@@ -10,18 +10,12 @@
 
 import asyncio
 import logging
-import os
-import socket
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 from headrace.app import Headrace
 from headrace.connect import connect
-from headrace.errors import LaneError, LedgerUnavailable
 from headrace.model.job import Beat, Delivery
-from headrace.ports.clock import boottime
 from headrace.worker.attempt import Attempt
 from headrace.worker.culprit import Culprit, find_culprit
 from headrace.worker.deadlines import Deadlines
@@ -29,6 +23,7 @@ from headrace.worker.executor import Executor
 from headrace.worker.fetcher import Fetcher
 from headrace.worker.hand import Hand
 from headrace.worker.heartbeat import Heartbeat
+from headrace.worker.identity import Identity
 from headrace.worker.listener import Listener
 from headrace.worker.pace import Pace
 from headrace.worker.settler import Settler
@@ -59,9 +54,9 @@ class Worker:
     ) -> None:
         self._app = app
         self._queues = dict(queues)
-        self._lease = lease = app.settings.lease.total_seconds()
+        lease = app.settings.lease.total_seconds()
         self._grace = grace
-        self._hand = Hand(uuid.uuid4(), boottime(), lease=lease)
+        self._identity = Identity(app.engine, self._queues, lease)
         self._deadlines = Deadlines()
         self._settler = Settler(app.engine, self._on_settled, self._on_defect)
         self._executors: dict[str, Executor] = {}
@@ -70,8 +65,8 @@ class Worker:
         self._changed = asyncio.Event()
         self._done = asyncio.Event()
         self._defect = asyncio.Event()
+        self._stuck: list[Attempt] = []
         self._broken: BaseException | None = None
-        self._rebirth: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         for queue, concurrency in self._queues.items():
@@ -89,15 +84,19 @@ class Worker:
         )
 
     @property
-    def id(self) -> uuid.UUID:
+    def id(self) -> UUID:
         """The current identity."""
         return self._hand.worker
+
+    @property
+    def _hand(self) -> Hand:
+        return self._identity.hand
 
     async def start(self) -> None:
         """Register and begin to take jobs."""
         self._loop = asyncio.get_running_loop()
         await self._app.declare()
-        await self._register()
+        await self._identity.register()
         self._heartbeat.start()
         for queue in self._queues:
             self._executors[queue].start()
@@ -180,16 +179,15 @@ class Worker:
         finally:
             await self._heartbeat.stop()
             self._deadlines.close()
-            await self._leave()
+            await self._identity.leave(self._stuck)
 
     async def _drain(self) -> None:
         fetching = [fetcher.loop.stop() for fetcher in self._fetchers.values()]
         await asyncio.gather(self._listener.stop(), *fetching)
         draining = [executor.stop(self._grace) for executor in self._executors.values()]
-        await asyncio.gather(self._release(), *draining)
+        await asyncio.gather(self._identity.release(), *draining)
         await self._settler.drain()
-        if self._rebirth is not None:
-            await self._rebirth
+        await self._identity.settle_down()
 
     def _abandon(self) -> None:
         """Cut the draining off; what it waited for is left behind."""
@@ -202,16 +200,6 @@ class Worker:
             executor.abandon()
         self._settler.abandon()
         self._begin_to_stop().cancel()
-
-    async def _release(self) -> None:
-        unstarted = self._hand.unstarted()
-        if unstarted:
-            with _left_to_the_reaper("to give back what has not started"):
-                await self._app.engine.release(self._hand.worker, unstarted)
-
-    async def _leave(self) -> None:
-        with _left_to_the_reaper("to leave"):
-            await self._app.engine.leave(self._hand.worker, self._hand.leave())
 
     def _staff(self, queue: str, concurrency: int, pace: Pace) -> None:
         executor = Executor(
@@ -235,14 +223,6 @@ class Worker:
             emptied=self._on_emptied,
             failed=self._on_defect,
         )
-
-    async def _register(self) -> None:
-        registered = boottime()
-        identity = uuid.uuid4()
-        await self._app.engine.register(
-            identity, socket.gethostname(), os.getpid(), sorted(self._queues)
-        )
-        self._hand = Hand(identity, registered, lease=self._lease)
 
     async def _until_idle(self) -> None:
         while not self._done.is_set():
@@ -286,24 +266,12 @@ class Worker:
     def _on_beaten(self, beat: Beat) -> None:
         if beat.view is not None:
             self._app.engine.heed(beat.view)
-        if self._stopping is not None:
-            return
-        if not beat.alive and (self._rebirth is None or self._rebirth.done()):
-            self._rebirth = asyncio.create_task(self._be_reborn())
-
-    async def _be_reborn(self) -> None:
-        """A reaped identity is void for ever: go on under a new one.
-
-        Beats of the void one go on meanwhile, and each refusal calls for this again.
-        """
-        if self._hand.void:
-            try:
-                await self._register()
-            except LedgerUnavailable as exc:
-                _log.warning("no new identity, the next beat tries again: %s", exc)
+        if self._stopping is None:
+            self._identity.beaten(beat)
 
     def _on_stuck(self, attempt: Attempt) -> None:
         delivery = attempt.delivery
+        self._stuck.append(attempt)
         self._on_defect(
             TimeoutError(f"job {delivery.id} ({delivery.task}) is stuck past its second timeout")
         )
@@ -313,15 +281,6 @@ class Worker:
         self._defect.set()
         self.finish()
 
-    def _on_blocked(self, seconds: float) -> Culprit:
+    def _on_blocked(self) -> Culprit:
         """Called from the heartbeat's thread."""
-        return find_culprit(self._loop, self._executors.values(), seconds)
-
-
-@contextmanager
-def _left_to_the_reaper(what: str) -> Iterator[None]:
-    """A ledger or a lane that is away stops no worker from ending: its lease ends with it."""
-    try:
-        yield
-    except (LedgerUnavailable, LaneError) as exc:
-        _log.warning("unable %s, the lease runs out by itself: %s", what, exc)
+        return find_culprit(self._loop, self._executors.values())

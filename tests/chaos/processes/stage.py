@@ -37,7 +37,7 @@ from headrace.ledger.transaction import LedgerTransaction
 from headrace.model.job import Delivery, Inserted, NewJob, Settlement, Token
 from headrace.model.state import Stored
 from headrace.supervisor import node
-from headrace.worker import worker as worker_module
+from headrace.worker import identity as identity_module
 from headrace.worker.attempt import Attempt
 from headrace.worker.executor import Executor
 from headrace.worker.hand import Hand
@@ -194,8 +194,8 @@ class RecordedHand(Hand):
 
 
 def _record_ledger(stage: Stage, witness: Witness) -> None:
-    def ledger(url: str, *, size: int) -> PostgresLedger:
-        recorded = RecordedLedger(url, size=size)
+    def ledger(url: str, *, size: int, listens: bool) -> PostgresLedger:
+        recorded = RecordedLedger(url, size=size, listens=listens)
         recorded.witness = witness
         lanes = RecordedLaneLedger(recorded._queries, stage.history)
         _put(recorded, "_lanes", stage.around("lanes", lanes))
@@ -224,7 +224,7 @@ def _record_hands(stage: Stage) -> None:
         recorded.history = stage.history
         return stage.around("hand", recorded)
 
-    _put(worker_module, "Hand", hand)
+    _put(identity_module, "Hand", hand)
 
 
 def _record_runs(history: History) -> None:

@@ -1,0 +1,85 @@
+"""What callers give to an application, checked and made into what the ledger takes."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from headrace.errors import UsageError
+from headrace.model.job import NewJob
+from headrace.model.shown import shown
+from headrace.model.state import State
+from headrace.task import JobSpec
+
+_JOBS = "what task.job(...) makes, such as [task.job(1), task.job(2)]"
+
+
+def new_jobs(specs: object, new_id: Callable[[], UUID]) -> list[NewJob]:
+    """The jobs of `Headrace.enqueue_many`.
+
+    Raises:
+        UsageError: the specs are no list, or one of them was not made by `task.job(...)`.
+    """
+    return [_new_job(new_id(), _checked(spec)) for spec in _each(specs, "enqueue_many", _JOBS)]
+
+
+def as_ids(values: object) -> list[UUID]:
+    """The ids of jobs.
+
+    Raises:
+        UsageError: the values are no list, or one of them is no id.
+    """
+    return [as_id(one) for one in _each(values, "get_many", "ids of jobs")]
+
+
+def _checked(spec: object) -> JobSpec[Any]:
+    if not isinstance(spec, JobSpec):
+        raise UsageError(
+            f"enqueue_many takes what task.job(...) makes, not {type(spec).__qualname__}; "
+            "write enqueue_many([task.job(1), task.job(2)])"
+        )
+    return spec
+
+
+def _new_job(job_id: UUID, spec: JobSpec[Any]) -> NewJob:
+    settings = spec.settings
+    return NewJob(
+        id=job_id,
+        task=spec.task.name,
+        queue=settings.queue,
+        payload=spec.payload,
+        priority=settings.priority,
+        max_attempts=settings.max_attempts,
+        delay=settings.delay,
+        run_at=settings.run_at,
+        idempotency_key=settings.idempotency_key,
+        idempotency_for=settings.idempotency_for,
+        tenant=settings.tenant,
+        rerun_on_crash=settings.rerun_on_crash,
+    )
+
+
+def first_state(job: NewJob) -> State:
+    """By this host's clock; the ledger's decides."""
+    ahead = bool(job.delay) or (job.run_at is not None and job.run_at > datetime.now(UTC))
+    return State.SCHEDULED if ahead else State.AVAILABLE
+
+
+def _each(given: object, verb: str, wanted: str) -> Iterable[Any]:
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes):
+        return given
+    raise UsageError(f"{verb} takes a list of {wanted}, not {shown(given)}")
+
+
+def as_id(value: object) -> UUID:
+    """The id of a job.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if isinstance(value, UUID):
+        return value
+    try:
+        return UUID(str(value))
+    except ValueError:
+        raise UsageError(f"{shown(value)} is not the id of a job; give a UUID") from None
