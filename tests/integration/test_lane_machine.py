@@ -207,10 +207,6 @@ class Lanes(RuleBasedStateMachine):
         assert {token: real[token] for token in part} == {token: model[token] for token in part}
         return dict(real)
 
-    @rule(queue=queues)
-    def suspect(self, queue: str) -> None:
-        self.same("suspect", queue, 4)
-
     @rule(seconds=st.sampled_from(STEPS))
     def pass_time(self, seconds: float) -> None:
         self.run(self.client.hincrby(self.meta, "offset", round(seconds * 1000)))

@@ -157,9 +157,6 @@ class Lane(Protocol):
     async def paused(self, epoch: int) -> set[str]:
         """The queues that are paused here."""
 
-    async def suspect(self, epoch: int, queue: str, seconds: float) -> None:
-        """Give out all of a queue flagged for so long, whatever a bulk change does meanwhile."""
-
     async def limit(self, epoch: int, caps: Mapping[str, int]) -> None:
         """Set how many entries a level of these queues may hold, instead of the lane's default."""
 

@@ -110,10 +110,6 @@ class Upkeep(Caller):
         names = await self._run("paused", epoch, [self._keys.meta], ())
         return {name.decode() for name in names}
 
-    async def suspect(self, epoch: int, queue: str, seconds: float) -> None:
-        """Give out all of a queue flagged for so long."""
-        await self._tell("suspect", epoch, [self._keys.meta], (queue, round(seconds * 1000)))
-
     async def limit(self, epoch: int, caps: Mapping[str, int]) -> None:
         """Set how many entries a level of these queues may hold."""
         args = [part for pair in caps.items() for part in pair]

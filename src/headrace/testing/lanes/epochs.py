@@ -38,7 +38,6 @@ class Epochs:
                 lambda e: lane.flag(e, [one.id]),
                 lambda e: lane.leased(e, [one.id]),
                 lambda e: lane.held(e, 9),
-                lambda e: lane.suspect(e, QUEUE, 60),
                 lambda e: lane.limit(e, {QUEUE: 0}),
                 lambda e: lane.depth(e, QUEUE),
                 lane.sound,
