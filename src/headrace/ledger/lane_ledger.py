@@ -78,6 +78,14 @@ class PostgresLaneLedger:
             for row in rows
         }
 
+    async def untold(self, n: int) -> list[UUID]:
+        """Up to `n` jobs that ended while the lane could not be told."""
+        return [row["job_id"] for row in await self._queries.fetch("untold", n)]
+
+    async def told(self, ids: Sequence[UUID]) -> None:
+        """The lane agrees about these jobs again."""
+        await self._queries.fetch("told", list(ids))
+
     async def snapshot(self) -> str:
         """From where the next sweep reads."""
         (row,) = await self._queries.fetch("snapshot")

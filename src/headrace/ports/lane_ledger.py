@@ -74,6 +74,12 @@ class LaneLedger(Protocol):
     async def standing(self, ids: Sequence[UUID], view: LaneView) -> Mapping[UUID, Standing]:
         """How the lane should have these jobs; unknown ones are left out."""
 
+    async def untold(self, n: int) -> list[UUID]:
+        """Up to `n` jobs that ended while the lane could not be told."""
+
+    async def told(self, ids: Sequence[UUID]) -> None:
+        """The lane agrees about these jobs again."""
+
     async def snapshot(self) -> str:
         """From where the next sweep reads."""
 

@@ -10,6 +10,7 @@ from headrace.ports.lane_ledger import LaneLedger
 from headrace.relay.lane_reaper import LaneReaper
 from headrace.relay.pauses import Pauses
 from headrace.relay.sweep import Sweep
+from headrace.relay.untold import Untold
 from headrace.relay.walk import CAP, Walk
 from headrace.service import Loop
 
@@ -59,6 +60,7 @@ class Relay:
             self._sweep = Sweep(ledger, lane, self._walk, horizon=HORIZON)
             self._reaper = LaneReaper(ledger, lane)
             self._pauses = Pauses(lane)
+            self._untold = Untold(ledger, lane)
         self.loop = Loop("relay", self.poll, ended=self._resign)
 
     async def poll(self) -> float:
@@ -133,7 +135,8 @@ class Relay:
     async def _carry(self, view: LaneView) -> float:
         queues = await self._ledger.queues()
         await self._pauses.round(view, queues)
-        moved = await self._reaper.round(view)
+        moved = await self._untold.round(view)
+        moved += await self._reaper.round(view)
         moved += await self._sweep.round(view)
         moved += await self._walk.round(view, queues)
         self._pause = _SHORTEST if moved else min(self._pause * 2, self._longest)
