@@ -105,7 +105,7 @@ class LaneInspector(LaneSight):
 
     async def _tell(self, queue: str, *, paused: bool) -> None:
         """Tell the lane at once; whatever it missed, a relay tells it (relay/pauses.py)."""
-        view = await self._ledger.view()
+        view = await self._view()
         if view.mode is not Mode.HYBRID:
             return
         try:
@@ -126,7 +126,7 @@ class LaneInspector(LaneSight):
         """
         if not ids:
             return {}
-        view = await self._ledger.view()
+        view = await self._view()
         if not (view.calm or blindly):
             _log.warning("nothing was changed: who worked under an earlier epoch may go on yet")
             return dict.fromkeys(ids, Answer.UNKNOWN)
@@ -153,7 +153,7 @@ class LaneInspector(LaneSight):
 
         They are flagged for the sake of those that were cancelled while the lane was away.
         """
-        view = await self._ledger.view()
+        view = await self._view()
         if not ids or view.mode is not Mode.HYBRID:
             return await change(ids)
         held: Collection[Token] = ()
@@ -168,7 +168,7 @@ class LaneInspector(LaneSight):
 
     async def _still(self, view: LaneView) -> bool:
         """Whether the ledger alone has given out jobs since, and knows of all that runs."""
-        return view.calm and await self._ledger.view() == view
+        return view.calm and await self._view() == view
 
     async def _follow(
         self, view: LaneView, done: Sequence[UUID], held: Collection[Token]

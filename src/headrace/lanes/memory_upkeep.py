@@ -10,6 +10,7 @@ from headrace.lanes.spills import Spills
 from headrace.lanes.waits import Waits
 from headrace.model.entry import Caps, Cursor, Depth, Ended, Lease
 from headrace.model.job import Token
+from headrace.model.lane_view import NOBODY, Mark, Sighting
 from headrace.ports.clock import boottime
 from headrace.ports.lane import GRACE, LEASE
 
@@ -37,6 +38,7 @@ class MemoryUpkeep:
         self._lease = round(lease * 1000)
         self._clock = clock
         self._waits = Waits()
+        self._ledger = NOBODY
         self._epoch: int | None = None
         self._empty(grace=0)
 
@@ -51,10 +53,29 @@ class MemoryUpkeep:
         self._grace = self._now() + grace
         self._looked = self._now()
         self._suspect = self._grace + _SUSPECT
+        self._mark: Mark | None = None
+
+    def belong_to(self, ledger: UUID) -> None:
+        """Carry for this ledger from now on; what was carried for another is forgotten."""
+        if ledger != self._ledger:
+            self._ledger, self._epoch = ledger, None
+            self._empty(grace=0)
 
     async def epoch(self) -> int | None:
         """The epoch the lane is at."""
         return self._epoch
+
+    async def seen(self) -> Sighting | None:
+        """What the lane tells of itself."""
+        if self._epoch is None:
+            return None
+        return Sighting(self._epoch, living=True, mark=self._mark)
+
+    async def mark(self, epoch: int, mark: Mark) -> None:
+        """Leave a mark of the ledger, unless one of a higher tide is there."""
+        self._check(epoch)
+        if self._mark is None or self._mark.tide < mark.tide:
+            self._mark = mark
 
     async def open_epoch(
         self, epoch: int, *, grace: float = GRACE, paused: Sequence[str] = ()
