@@ -173,8 +173,8 @@ async def test_a_ledger_is_restored_while_its_workers_live(
     migrated_url: str, sql: asyncpg.Connection, valkey: EmbeddedValkey
 ) -> None:
     async with running(migrated_url, valkey.url) as site:
-        before = await site.view()
         await save(sql)
+        before = await site.view()  # afterwards: a mark may have been left meanwhile
         await site.enqueue(*range(20))
         await over(migrated_url, 20)
         await served.until(lambda: _marked(site, before.mark), 20.0)
