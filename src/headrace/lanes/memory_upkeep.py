@@ -184,12 +184,12 @@ class MemoryUpkeep:
                 self._tombs[id_] = self._now() + _TOMBSTONE
 
     def _look_at_clock(self) -> None:
-        """Whoever could not be watched gets one full lease (protocol A1).
+        """A time in which nobody looked is no silence (protocol A1; lua/prelude.lua says why).
 
         The beats of one worker, every third of a lease or a little later, are looks enough.
         """
         now = self._now()
         if now - self._looked > self._lease / 2:
-            self._hands.prolong_all(now + self._lease)
+            self._hands.excuse(self._looked, now - self._looked)
             self._suspect = max(self._suspect, now + _SUSPECT)
         self._looked = now
