@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 import asyncpg
 from redis.asyncio import Redis
@@ -10,7 +11,7 @@ from redis.asyncio import Redis
 from chaos.events import LeaseLost
 from chaos.faultplan import POLL_SECONDS, until
 from chaos.history import History
-from headrace.lanes.redis.keys import Keys
+from headrace.lanes.redis.keys import LANES, Keys, ledger_of
 from headrace.lanes.redis.lane import RedisLane
 from headrace.ledger.postgres import PostgresLedger
 from headrace.model.lane_view import Mode
@@ -18,7 +19,6 @@ from headrace.ports.lane_ledger import LaneLedger
 from headrace.relay.relay import Relay
 from headrace.relay.switch import switch_off
 
-KEYS = Keys("main")
 CALM = "SELECT calm FROM headrace.lane"
 AWAY = (
     OSError,
@@ -65,18 +65,19 @@ async def flush(redis_url: str) -> None:
 async def trust(redis_url: str) -> None:
     """End the time in which all is given out flagged."""
     async with Redis.from_url(redis_url) as client:
-        await client.hdel(_text(KEYS.meta), "suspect")
+        await client.hdel(_text((await _keys(client)).meta), "suspect")
 
 
 async def until_leased(redis_url: str, jobs: int) -> None:
     """Wait until so many entries are in workers' hands."""
     async with Redis.from_url(redis_url) as client:
+        keys = await _keys(client)
 
         async def so_many() -> bool:
             count = 0
-            for worker in await client.zrange(_text(KEYS.workers), 0, -1):
+            for worker in await client.zrange(_text(keys.workers), 0, -1):
                 assert isinstance(worker, bytes)
-                count += await client.hlen(_text(KEYS.held(worker)))
+                count += await client.hlen(_text(keys.held(worker)))
             return count == jobs
 
         await until(so_many, within=20, what=f"{jobs} entries leased")
@@ -85,9 +86,10 @@ async def until_leased(redis_url: str, jobs: int) -> None:
 async def until_no_worker(redis_url: str) -> None:
     """Wait until every worker is forgotten."""
     async with Redis.from_url(redis_url) as client:
+        keys = await _keys(client)
 
         async def none() -> bool:
-            return bool(await client.zcard(_text(KEYS.workers)) == 0)
+            return bool(await client.zcard(_text(keys.workers)) == 0)
 
         await until(none, within=20, what="no worker in the lane")
 
@@ -95,9 +97,10 @@ async def until_no_worker(redis_url: str) -> None:
 async def until_carried(redis_url: str, entries: int, within: float) -> None:
     """Wait until there are so many entries."""
     async with Redis.from_url(redis_url) as client:
+        keys = await _keys(client)
 
         async def so_many() -> bool:
-            return bool(await client.hlen(_text(KEYS.jobs)) == entries)
+            return bool(await client.hlen(_text(keys.jobs)) == entries)
 
         await until(so_many, within=within, what=f"{entries} entries in the lane")
 
@@ -138,6 +141,13 @@ async def _tell(history: History, *, calm: bool) -> None:
     if not calm:
         history.append(LeaseLost(cause="epoch"))
     await asyncio.sleep(POLL_SECONDS)  # the lines of a watch: the ledger tells nobody
+
+
+async def _keys(client: Redis) -> Keys:
+    """The keys of the only lane of the server, which was empty before the run."""
+    (meta,) = await client.keys(LANES)
+    assert isinstance(meta, bytes)
+    return Keys(UUID(f"{ledger_of(meta):0<32}"))
 
 
 def _text(key: bytes) -> str:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit
 
 import asyncpg
+import psycopg
 import pytest
 import redis.asyncio
 
@@ -26,8 +27,10 @@ def migrated_template(postgres_url: str) -> Iterator[str]:
 
 @pytest.fixture
 def migrated_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
-    """A fresh database with the schema."""
+    """A fresh database with the schema, and with an identity of its own, though it is a copy."""
     with fresh_database(postgres_url, migrated_template) as url:
+        with psycopg.connect(url) as connection:
+            connection.execute("UPDATE headrace.lane SET ledger = gen_random_uuid()")
         yield url
 
 

@@ -418,6 +418,24 @@ async def test_draining_waits_for_what_is_due_or_runs(smith: Jobsmith, cli: Cli)
     assert (await cli("queues", "drain", "main")).status == 0
 
 
+async def test_lane_status_names_the_ledger_and_notes_a_strange_lane(
+    smith: Jobsmith, valkey: EmbeddedValkey, tmp_path: Path
+) -> None:
+    cli, view = Cli(tmp_path, smith.url, valkey.url), await smith.ledger.lanes.view()
+    name = view.ledger.hex[:8]
+    told = await cli("lane", "status")
+    assert (told.out, told.err) == (f"PostgreSQL gives out the jobs (epoch 1, ledger {name})\n", "")
+    lane = RedisLane(valkey.url)
+    lane.belong_to(view.ledger)
+    await lane.open_epoch(7)
+    await lane.close()
+    strange = await cli("lane", "status", "--json")
+    assert strange.json["ledger"] == name
+    assert "tells of what this database never did (epoch 7, here 1)" in strange.err
+    valkey.kill()
+    assert "cannot be reached" in (await cli("lane")).err
+
+
 async def test_commands_reach_the_lane_or_say_that_they_do_not(
     smith: Jobsmith, valkey: EmbeddedValkey, tmp_path: Path
 ) -> None:
@@ -451,6 +469,14 @@ async def test_commands_reach_the_lane_or_say_that_they_do_not(
     by_filter = await cli.program("jobs", "cancel", "--queue", "main", "--yes")
     assert by_filter.out == "1 jobs done\n"
     assert "of 1 a run may be starting; its outcome will be refused" in by_filter.err
+    left = await cli.program("jobs", "cancel", "--queue", "main", "--yes")
+    assert left.out == "0 jobs done\n"
+    (last,) = await smith.insert(delay=HOUR)
+    left = await cli.program("jobs", "promote", last)
+    assert (left.status, "unknown  nothing was changed: the lane cannot tell" in left.out) == (
+        1,
+        True,
+    )
     told = await cli.program("queues", "resume", "main")
     assert (told.status, "the lane learns of it by a relay" in told.err) == (0, True)
 

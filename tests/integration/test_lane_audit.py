@@ -31,7 +31,6 @@ from jobsmith import HOUR, Jobsmith, smith_at
 
 LEASE = 1.0
 PATIENCE = 0.3
-KEYS = Keys("main")
 
 
 class HealingCensus(RedisCensus):
@@ -64,6 +63,7 @@ class Site:
     census: "HealingCensus"
     redis: Redis
     epoch: int
+    keys: Keys
     ready: UUID
     held: Delivery
 
@@ -102,6 +102,8 @@ async def site(migrated_url: str, lane_url: str) -> AsyncIterator[Site]:
         lanes = smith.ledger.lanes
         view = await lanes.switch((await lanes.view()).epoch, Mode.REBUILD, held=False)
         assert view is not None
+        lane.belong_to(view.ledger)
+        census.belong_to(view.ledger)
         await lane.open_epoch(view.epoch, grace=0)
         await lanes.fence(view.epoch, Mode.HYBRID)
         first, ready, other = await smith.insert(3)
@@ -109,7 +111,7 @@ async def site(migrated_url: str, lane_url: str) -> AsyncIterator[Site]:
         await lane.beat(view.epoch, smith.worker, (), 0)
         await put(lanes, lane, [first, ready, other, later])
         (held,) = (await lane.take(view.epoch, smith.worker, "main", 1, 1)).deliveries
-        yield Site(smith, lane, census, client, view.epoch, ready, held)
+        yield Site(smith, lane, census, client, view.epoch, Keys(view.ledger), ready, held)
         await census.close()
         await lane.close()
 
@@ -145,7 +147,7 @@ async def another_epoch(site: Site) -> None:
 
 
 async def another_life(site: Site) -> None:
-    await site.redis.hset(KEYS.meta.decode(), "epoch", f"{site.epoch}:{'0' * 40}")
+    await site.redis.hset(site.keys.meta.decode(), "epoch", f"{site.epoch}:{'0' * 40}")
 
 
 @pytest.mark.parametrize("damage", [flush, another_epoch, another_life])
@@ -216,26 +218,26 @@ async def test_a_last_attempt_that_the_ledger_claimed_is_no_breach(site: Site) -
 
 
 async def lose_ready(site: Site) -> None:
-    await site.redis.lpop(KEYS.ready("main")[4].decode())
+    await site.redis.lpop(site.keys.ready("main")[4].decode())
 
 
 async def lose_delayed(site: Site) -> None:
-    await site.redis.delete(KEYS.delayed("main").decode())
+    await site.redis.delete(site.keys.delayed("main").decode())
 
 
 async def lose_leased(site: Site) -> None:
-    await site.redis.delete(KEYS.held(site.smith.worker.bytes).decode())
+    await site.redis.delete(site.keys.held(site.smith.worker.bytes).decode())
 
 
 async def double_ready(site: Site) -> None:
-    ready = KEYS.ready("main")[4].decode()
+    ready = site.keys.ready("main")[4].decode()
     for token in (await site.redis.lrange(ready, 0, -1))[:1]:
         await site.redis.rpush(ready, token)
 
 
 async def ready_and_leased(site: Site) -> None:
     (record,) = await site.census.present(site.epoch, [site.held.id])
-    await site.redis.rpush(KEYS.ready("main")[4].decode(), record.id.bytes + record.place)
+    await site.redis.rpush(site.keys.ready("main")[4].decode(), record.id.bytes + record.place)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +259,7 @@ async def test_a_place_that_is_lost_or_doubled(
 
 async def test_a_stale_token_is_no_place(site: Site) -> None:
     await site.lane.release(site.epoch, site.smith.worker, [site.held])
-    await site.redis.rpush(KEYS.ready("main")[4].decode(), site.held.id.bytes + b"another")
+    await site.redis.rpush(site.keys.ready("main")[4].decode(), site.held.id.bytes + b"another")
     assert await site.breaches() == {}
 
 

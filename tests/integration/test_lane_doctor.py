@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from redis.asyncio import Redis
@@ -15,16 +15,19 @@ from headrace.embedded import EmbeddedValkey
 from headrace.lanes.redis.doctor import examine, unconfigured
 from headrace.lanes.redis.lane import RedisLane
 from headrace.model.finding import Finding, Level
-from headrace.model.lane_view import LaneView, Mode
+from headrace.model.lane_view import LaneView, Mark, Mode
 from headrace.testing.lanes.rig import entry
 
-HYBRID = LaneView(3, Mode.HYBRID)
+LEDGER = UUID("0a0b0c0d" * 4)
+HYBRID = LaneView(3, Mode.HYBRID, ledger=LEDGER, mark=Mark(7, UUID(int=7)))
 
 
 @pytest.fixture
 async def lane(valkey: EmbeddedValkey) -> AsyncIterator[RedisLane]:
     lane = RedisLane(valkey.url)
+    lane.belong_to(LEDGER)
     await lane.open_epoch(HYBRID.epoch, grace=0)
+    await lane.mark(HYBRID.epoch, HYBRID.mark)
     yield lane
     await lane.close()
 
@@ -78,12 +81,39 @@ async def test_clocks_that_stand_apart(valkey: EmbeddedValkey) -> None:
 
 @pytest.mark.usefixtures("lane")
 async def test_an_epoch_that_is_not_the_ledgers(valkey: EmbeddedValkey) -> None:
-    epoch = (await look(valkey.url, LaneView(4, Mode.HYBRID)))["lane epoch"]
+    epoch = (await look(valkey.url, HYBRID._replace(epoch=4)))["lane epoch"]
     assert (epoch.level, "the ledger is at 4" in epoch.text) == (Level.FAIL, True)
     valkey.stop()
     valkey.start()
     epoch = (await look(valkey.url))["lane epoch"]
     assert (epoch.level, "last start" in epoch.text) == (Level.FAIL, True)
+
+
+async def test_a_lane_that_knows_more_than_the_ledger(
+    lane: RedisLane, valkey: EmbeddedValkey
+) -> None:
+    assert (await look(valkey.url))["lane ledger"].text == "0a0b0c0d, in every key of the lane"
+    for restored in (
+        HYBRID._replace(epoch=2),
+        HYBRID._replace(mark=Mark(6, UUID(int=6))),
+        HYBRID._replace(mark=Mark(7, UUID(int=6))),
+    ):
+        ledger = (await look(valkey.url, restored))["lane ledger"]
+        assert (ledger.level, "never did" in ledger.text) == (Level.FAIL, True)
+    await lane.mark(HYBRID.epoch, Mark(8, UUID(int=8)))
+    assert (await look(valkey.url))["lane ledger"].level is Level.FAIL
+
+
+async def test_lanes_of_other_ledgers_are_told_once_they_lie_idle(
+    lane: RedisLane, valkey: EmbeddedValkey, client: Redis
+) -> None:
+    lane.belong_to(UUID("abcdef01" * 4))
+    await lane.open_epoch(1, grace=0)
+    assert "lane of another" not in await look(valkey.url)
+    await client.hset("{headrace:abcdef01}:meta", "clock", 0)
+    other = (await look(valkey.url))["lane of another"]
+    assert (other.level, "abcdef01" in other.text) == (Level.WARN, True)
+    assert "'{headrace:abcdef01}:*'" in other.fix
 
 
 @pytest.mark.usefixtures("lane")

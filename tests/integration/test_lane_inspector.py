@@ -5,6 +5,7 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -19,12 +20,12 @@ from headrace.model.inspection import Answer
 from headrace.model.job import Delivery, NewJob
 from headrace.model.lane_view import Mode
 from headrace.model.state import State
-from headrace.ports.inspector import Answers, Inspector
+from headrace.ports.inspector import Answers, BlindInspector, Inspector
 from headrace.ports.lane import Lane
 from headrace.relay.pauses import Pauses
 from headrace.relay.reaper import LEASE
 from headrace.testing.engines import Rig
-from headrace.testing.engines.rig import QUEUE
+from headrace.testing.engines.rig import QUEUE, failure
 from headrace.testing.engines.rigs import Hybrid, hybrid_rig
 from lanes import frozen
 
@@ -41,9 +42,9 @@ class Interrupted(LedgerInspector):
         self.before: Callable[[], Awaitable[object]] = nothing
         self.after: Callable[[], Awaitable[object]] = nothing
 
-    async def cancel(self, ids: Sequence[UUID], actor: str) -> Answers:
+    async def cancel(self, ids: Sequence[UUID], actor: str, *, untold: bool = False) -> Answers:
         await self.before()
-        answers = await super().cancel(ids, actor)
+        answers = await super().cancel(ids, actor, untold=untold)
         await self.after()
         return answers
 
@@ -75,7 +76,7 @@ def lane_of(rig: Rig) -> Lane:
     return lane
 
 
-def inspector_of(rig: Rig, ledger: Inspector) -> LaneInspector:
+def inspector_of(rig: Rig, ledger: BlindInspector) -> LaneInspector:
     engine = engine_of(rig)
     return LaneInspector(ledger, engine.ledger.lanes, engine.lane)
 
@@ -286,3 +287,78 @@ async def test_a_word_that_comes_late_to_the_lane_is_corrected(rig: Rig) -> None
     await lane.pause(engine.view.epoch, QUEUE)
     await Pauses(lane).round(engine.view, await engine.ledger.lanes.queues())
     assert await lane.paused(engine.view.epoch) == set()
+
+
+async def test_with_the_lane_dead_nothing_is_given_out_anew(
+    rig: Rig, valkey: EmbeddedValkey, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One of them runs: a raised generation would let it run twice at once."""
+    dead = await rig.given(max_attempts=1)
+    await rig.settle(failure(dead))
+    held = await rig.given(priority=3)
+    (waiting,) = await rig.insert(priority=3)
+    (ahead,) = await rig.insert(delay=timedelta(hours=1))
+    valkey.kill()
+    inspector, ids = rig.around.inspector, [held.id, waiting, ahead]
+    async with within(BOUND):
+        assert set((await inspector.reprioritise(ids, 1, ACTOR)).values()) == {Answer.UNKNOWN}
+    assert await inspector.promote([ahead], ACTOR) == {ahead: Answer.UNKNOWN}
+    answers = await inspector.retry([ahead, dead.id], ACTOR)
+    assert answers == {ahead: Answer.UNKNOWN, dead.id: Answer.DONE}
+    assert "nothing was changed" in caplog.text
+    jobs = {job.id: job for job in await rig.engine.get([*ids, dead.id])}
+    assert [(jobs[one].gen, jobs[one].priority) for one in ids] == [(1, 3), (1, 3), (1, 5)]
+    assert jobs[ahead].state is State.SCHEDULED
+    assert jobs[dead.id].state is State.AVAILABLE
+    valkey.start()
+
+
+async def test_until_an_old_epoch_is_calm_nothing_is_given_out_anew(rig: Rig) -> None:
+    lanes = engine_of(rig).ledger.lanes
+    (job_id,) = await rig.insert()
+    await lanes.switch((await lanes.view()).epoch, Mode.DIRECT, held=True)
+    inspector = rig.around.inspector
+    assert await inspector.reprioritise([job_id], 1, ACTOR) == {job_id: Answer.UNKNOWN}
+    await lanes.calm((await lanes.view()).epoch)
+    assert await inspector.reprioritise([job_id], 1, ACTOR) == {job_id: Answer.DONE}
+
+
+async def test_without_a_url_of_the_lane_nothing_is_given_out_anew(
+    rig: Rig, queries: Queries
+) -> None:
+    (job_id,) = await rig.insert()
+    blind = LaneInspector(LedgerInspector(queries), engine_of(rig).ledger.lanes, None)
+    assert await blind.reprioritise([job_id], 1, ACTOR) == {job_id: Answer.UNKNOWN}
+
+
+async def test_what_the_lane_was_not_told_leaves_it_when_it_is_back(
+    rig: Rig, valkey: EmbeddedValkey
+) -> None:
+    await trust(rig)
+    jobs = [rig.job(), rig.job(), rig.job()]
+    stamp = engine_of(rig)._through.stamp()
+    await engine_of(rig).ledger.insert(jobs)
+    for job in jobs:
+        await push(rig, job, stamp)
+    cancelled, deleted, other = (job.id for job in jobs)
+    with frozen(valkey):
+        assert await cancel(rig.around.inspector, cancelled) is Answer.STARTING
+        assert await cancel(rig.around.inspector, deleted) is Answer.STARTING
+        assert await rig.around.inspector.delete([deleted]) == {deleted: Answer.DONE}
+    assert isinstance(rig.around, Hybrid)
+    await rig.around._relay.poll()
+    assert [one.id for one in await take_from_lane(rig)] == [other]
+    assert await engine_of(rig).ledger.lanes.untold(9) == []
+
+
+async def test_a_generation_that_the_ledger_has_left_is_replaced_by_the_relay(
+    rig: Rig, queries: Queries
+) -> None:
+    (job_id,) = await rig.insert(priority=3)
+    await rig.around.carry()
+    assert isinstance(rig.around, Hybrid)
+    await rig.around._relay.poll()
+    await LedgerInspector(queries).reprioritise([job_id], 1, ACTOR)
+    await rig.around._relay.poll()
+    taken = await take_from_lane(rig)
+    assert [(one.id, one.gen, one.priority) for one in taken] == [(job_id, 2, 1)]

@@ -36,10 +36,11 @@ class Lanes(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        name = f"machine-{uuid4()}"
-        self.redis = RedisLane(self.url, name, lease=LEASE)
+        ledger = uuid4()
+        self.redis = RedisLane(self.url, lease=LEASE)
+        self.redis.belong_to(ledger)
         self.client = Redis.from_url(self.url)
-        self.meta = Keys(name).meta.decode()
+        self.meta = Keys(ledger).meta.decode()
         self.clock = 0
         self.memory = MemoryLane(clock=lambda: self.clock / 1000, lease=LEASE)
         self.epoch = 1
@@ -206,10 +207,6 @@ class Lanes(RuleBasedStateMachine):
         real, model = self.both(verb, 100)
         assert {token: real[token] for token in part} == {token: model[token] for token in part}
         return dict(real)
-
-    @rule(queue=queues)
-    def suspect(self, queue: str) -> None:
-        self.same("suspect", queue, 4)
 
     @rule(seconds=st.sampled_from(STEPS))
     def pass_time(self, seconds: float) -> None:

@@ -62,6 +62,8 @@ class Lane(Setting):
 
     def _broken_by_start(self, before: State, after: State) -> Iterator[str]:
         left, given = after.budget, self.budget
+        if left.restores < given.restores:
+            return  # attempts of the lost history run on as zombies, under tokens given again
         lost = given.flushes + given.failovers - left.flushes - left.failovers
         zombie = left.expiries < given.expiries
         hands = [worker.hand for worker in after.workers if worker.hand]
@@ -83,7 +85,7 @@ class Lane(Setting):
 
     def steps(self, state: State) -> Iterator[Step[State]]:
         """Return what producer, relay, reapers, workers, faults and time can do."""
-        if self.finished(state) and self._is_quiet(state):
+        if self.finished(state) and self._is_quiet(state) and state.dump is None:
             return
         for step in self._steps(state):
             yield step._replace(state=tidied(step.state))

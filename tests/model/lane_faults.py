@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from model.explorer import Step
-from model.lane_state import ACKING, NEW, Setting, State, Worker
+from model.lane_state import ACKING, NEW, Reaper, Setting, State, Worker
 from model.ledger import LIVE
 from model.redis_lane import RedisLane
 
@@ -19,8 +19,11 @@ class Faults:
     def steps(self) -> Iterator[Step[State]]:
         """Return the faults that the budget allows, and the repairs."""
         yield from self._lapse()
-        if self.state.lost:
-            yield self._rebuild()
+        yield from self._restore()
+        if self.state.strange and not self.model.twin.strange_lane_kept:
+            yield self._recognise()
+        elif self.state.lost:
+            yield from self._rebuild()
         else:
             yield from self._lose_data()
         if self.state.grace:
@@ -50,10 +53,33 @@ class Faults:
                 older = state._replace(lane=state.snapshot, lost=True, snapshot=None)
                 yield Step("failover", "redis", older.spend("failovers"), fault=True)
 
-    def _rebuild(self) -> Step[State]:
+    def _restore(self) -> Iterator[Step[State]]:
+        """The ledger goes back to a dump, while lane and workers live on."""
+        state = self.state
+        if not state.budget.restores:
+            return
+        now = (state.row, state.epoch)
+        if state.row.state == LIVE and state.dump is None:
+            yield Step("dump", "operator", state._replace(dump=now))
+        if state.dump is not None and state.dump != now:
+            row, epoch = state.dump
+            restored = state._replace(
+                row=row, dump=None, strange=True, ahead=epoch < state.epoch, reaper=Reaper()
+            )
+            yield Step("restore", "operator", restored.spend("restores"), fault=True)
+
+    def _recognise(self) -> Step[State]:
+        """The ledger passes the lane's epoch, so that all of it is refused until it is empty."""
+        known = self.state._replace(strange=False, lost=True, lane=RedisLane())
+        return Step("recognise", "relay", known)
+
+    def _rebuild(self) -> Iterator[Step[State]]:
+        if self.state.ahead and self.model.twin.later_epoch_not_passed:
+            return  # the lane refuses an earlier epoch than its own
         verify_all = not self.model.twin.no_verify_all
-        rebuilt = self.state._replace(lost=False, epoch=self.state.epoch + 1, grace=True)
-        return Step("rebuild", "relay", rebuilt._replace(verify_all=verify_all))
+        epoch = self.state.epoch + 1
+        rebuilt = self.state._replace(lost=False, epoch=epoch, grace=True, ahead=False)
+        yield Step("rebuild", "relay", rebuilt._replace(verify_all=verify_all))
 
     def _reopen(self) -> Iterator[Step[State]]:
         """The grace is over: whoever did not reassert was cut off for all of it."""

@@ -26,6 +26,7 @@ class LaneOperator:
             yield Step("crash", "operator", crashed, fault=True)
         if not me.action:
             yield from self._begin()
+            yield from self._reprioritise_blindly()
         elif me.action == "ask":
             current = state.row.state == LIVE and state.row.owner == NOBODY
             running = current and state.row.gen in me.held
@@ -66,6 +67,14 @@ class LaneOperator:
         me = Operator("ask" if held else "cancel", held, state.epoch)
         flagged = asked._replace(lane=lane, operator=me)
         yield Step("flag", "operator", flagged, fault=True)
+
+    def _reprioritise_blindly(self) -> Iterator[Step[State]]:
+        """A twin's change of a job that runs again, while the lane cannot tell who has it."""
+        state, row = self.state, self.state.row
+        free = row.state == LIVE and row.owner == NOBODY
+        if self.model.twin.reprioritise_blindly and state.budget.changes and free:
+            changed = state.spend("changes")._replace(row=row._replace(gen=row.gen + 1))
+            yield Step("reprioritise", "operator", changed, "lane away", fault=True)
 
     def _cancel(self, me: Operator) -> Step[State]:
         row = self.model.ledger.cancel(self.state.row)

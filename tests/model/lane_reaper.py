@@ -90,7 +90,8 @@ class LaneReaper:
     def _read(self) -> Step[State]:
         row, reaper = self.state.row, self.state.reaper
         ours = row.owner == NOBODY or self.model.twin.reaper_puts_owned_rows
-        if row.state == LIVE and row.gen == reaper.gen:
+        newer = reaper.gen > row.gen and self.model.twin.newer_than_the_ledger_is_kept
+        if row.state == LIVE and (row.gen == reaper.gen or newer):
             after = Reaper()
         elif row.state == LIVE and ours:
             after = reaper._replace(action="put", new_gen=row.gen)
@@ -99,9 +100,13 @@ class LaneReaper:
         return self._step("read", self.state._replace(reaper=after))
 
     def _repair(self) -> Step[State]:
-        """Put the newer generation, if there is one, and drop the old: one call."""
+        """Drop the old generation and put the ledger's, if it waits: one call.
+
+        The ledger's is the older one where it was restored.
+        """
         state, reaper = self.state, self.state.reaper
-        lane = self.model.put(state, reaper.new_gen) if reaper.new_gen else state.lane
         tomb = state.producer.window and not self.model.twin.no_tombstone
-        after = state._replace(lane=lane.drop(reaper.gen, tomb=tomb), reaper=Reaper())
+        after = state._replace(lane=state.lane.drop(reaper.gen, tomb=tomb), reaper=Reaper())
+        if reaper.new_gen:
+            after = after._replace(lane=self.model.put(after, reaper.new_gen))
         return self._step(reaper.action, after, f"gen {reaper.gen}")

@@ -82,6 +82,8 @@ class Budget(NamedTuple):
     flushes: int = 0
     failovers: int = 0  # restarts with an older state
     cancels: int = 0
+    changes: int = 0  # by operators, of what runs again
+    restores: int = 0  # of the ledger, to a dump
 
 
 class State(NamedTuple):
@@ -100,6 +102,9 @@ class State(NamedTuple):
     grace: bool = False
     verify_all: bool = False
     snapshot: RedisLane | None = None  # a replica's older copy of the lane
+    dump: tuple[Row, int] | None = None  # of the ledger: the row, and the lane's epoch
+    strange: bool = False  # the lane is of a history that the ledger has lost
+    ahead: bool = False  # and at a later epoch than the ledger
     judged: frozenset[int] = frozenset()  # identities that a reaper has voided for ever
     registered: int = 0  # identities given so far
     wire: tuple[Statement, ...] = ()
@@ -142,11 +147,16 @@ class LaneTwin:
     cancel_leaves_no_tombstone: bool = False
     cancel_looks_once: bool = False
     cancel_trusts_any_epoch: bool = False
+    reprioritise_blindly: bool = False
     # rebuild
     no_grace: bool = False
     no_verify_all: bool = False
     verify_all_ends_by_time: bool = False
     old_reply_kept: bool = False
+    # restored ledger
+    newer_than_the_ledger_is_kept: bool = False
+    later_epoch_not_passed: bool = False
+    strange_lane_kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)

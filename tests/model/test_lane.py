@@ -40,6 +40,12 @@ SOUND = {
     "cancel, expiry": Lane(Budget(cancels=1, expiries=1), pushes=False),
     "cancel, loss": Lane(Budget(cancels=1, losses=1), pushes=False),
     "cancel, flush": Lane(Budget(cancels=1, flushes=1)),
+    "restore": Lane(Budget(restores=1), pushes=False),
+    "restore, crash, pushed": Lane(Budget(restores=1, crashes=1), workers=1),
+    "restore, flush": Lane(Budget(restores=1, flushes=1), pushes=False, workers=1),
+    "restore, failure, crash": Lane(
+        Budget(restores=1, failures=1, crashes=1), pushes=False, workers=1
+    ),
 }
 
 
@@ -58,11 +64,19 @@ class Case(NamedTuple):
     fails: str
     budget: Budget = QUIET
     max_attempts: int = 9
+    workers: int = 2
 
     @property
     def model(self) -> Lane:
         twin = LaneTwin(**dict.fromkeys(self.twin.split(" + "), True))
-        return Lane(self.budget, twin, max_attempts=self.max_attempts)
+        pushes = not self.budget.restores
+        return Lane(
+            self.budget,
+            twin,
+            max_attempts=self.max_attempts,
+            workers=self.workers,
+            pushes=pushes,
+        )
 
 
 TWINS = [
@@ -92,6 +106,14 @@ TWINS = [
     Case("cancel_leaves_no_tombstone", properties.NO_START_AFTER_CANCEL, CANCEL),
     Case("cancel_looks_once", properties.NO_START_AFTER_CANCEL, CANCEL),
     Case("cancel_trusts_any_epoch", properties.NO_START_AFTER_CANCEL, FLUSH._replace(cancels=1)),
+    Case("reprioritise_blindly", properties.NO_OVERLAP, Budget(changes=1)),
+    Case(
+        "newer_than_the_ledger_is_kept",
+        CAN_FINISH,
+        Budget(restores=1, failures=1, crashes=1),
+        workers=1,
+    ),
+    Case("later_epoch_not_passed", CAN_FINISH, Budget(restores=1, flushes=1), workers=1),
     # Belt and braces: each alone may be missing after a flush (see below), never both.
     Case("no_verify_all + put_without_epoch", properties.NO_LATE_START, FLUSH),
 ]
@@ -99,7 +121,7 @@ TWINS = [
 
 @pytest.mark.parametrize("case", TWINS, ids=lambda case: f"{case.twin}, {case.fails}")
 def test_a_broken_twin_fails_with_its_property(case: Case) -> None:
-    found = explore(case.model, limit=30_000, until=case.fails)
+    found = explore(case.model, limit=60_000, until=case.fails)
 
     assert case.fails in found.broken
 
@@ -122,6 +144,9 @@ SPARE = {
     "no_verify_all after a flush": Lane(FLUSH, LaneTwin(no_verify_all=True)),
     "no_verify_all, if entries know the epoch of their put": Lane(
         FAILOVER, LaneTwin(no_verify_all=True), entry_epochs=True
+    ),
+    "strange_lane_kept": Lane(
+        Budget(restores=1, crashes=1), LaneTwin(strange_lane_kept=True), pushes=False, workers=1
     ),
     "reaper_puts_owned_rows": Lane(EXPIRY, LaneTwin(reaper_puts_owned_rows=True), max_attempts=1),
 }

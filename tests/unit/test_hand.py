@@ -45,6 +45,19 @@ def test_what_is_booked_may_start_once_the_lease_is_fresh() -> None:
     assert hand.start(three)
 
 
+def test_what_runs_is_not_started_again_and_stays_named() -> None:
+    hand, _ = make()
+    one = delivery(call=1)
+    hand.book(hand.open_call(), [one])
+    assert hand.start(one)
+    again = delivery(one.id, one.gen, call=2)
+    hand.book(hand.open_call(), [again])
+    assert not hand.start(again)
+    assert hand.names() == ([again], 2)
+    hand.close([one])
+    assert hand.names() == ([], 2)
+
+
 def test_what_was_refused_is_no_longer_named_even_if_a_beat_was_under_way() -> None:
     hand, clock = make()
     one = delivery()

@@ -19,6 +19,7 @@ _AT_ONCE = 500
 _WHY = {
     Answer.STARTING: "done, but a run of it may be starting; its outcome will be refused",
     Answer.RUNNING: "a worker has it",
+    Answer.UNKNOWN: "nothing was changed: the lane cannot tell whether a worker has it; try again",
     Answer.BUSY: "another transaction holds it; try again",
     Answer.UNFIT: "its state does not allow it, or it is so already",
     Answer.MISSING: "there is no such job",

@@ -10,6 +10,8 @@ from headrace.errors import UsageError
 
 if TYPE_CHECKING:
     from headrace.model.lane_view import LaneView
+    from headrace.ports.lane import Lane
+    from headrace.ports.lane_ledger import LaneLedger
 
 
 class Step(StrEnum):
@@ -39,19 +41,29 @@ def lane(
 
     A lane is used by itself once HEADRACE_REDIS_URL is set for the workers; `off` keeps it off
     until `on`. No job is lost or run twice by a switch; after `off`, jobs that were in the lane
-    wait up to twenty seconds. With --json: {"mode", "epoch", "held", "calm"}.
+    wait up to twenty seconds. The ledger is named as in the keys of its lane, {headrace:LEDGER}:*.
+    With --json: {"mode", "epoch", "held", "calm", "ledger"}.
     """
     import asyncio
 
     from headrace.cli.output import print_json, say
     from headrace.cli.session import database
+    from headrace.model.lane_view import short
 
     if embedded and redis_url:
         raise UsageError("both a Redis URL and --embedded are given; choose one")
     with database(database_url, embedded=embedded) as url:
         view = asyncio.run(_work(step, url, redis_url))
     if as_json:
-        print_json({"mode": view.mode, "epoch": view.epoch, "held": view.held, "calm": view.calm})
+        print_json(
+            {
+                "mode": view.mode,
+                "epoch": view.epoch,
+                "held": view.held,
+                "calm": view.calm,
+                "ledger": short(view.ledger),
+            }
+        )
     else:
         say(_sentence(view))
 
@@ -74,13 +86,39 @@ async def _work(step: Step, database_url: str, redis_url: str | None) -> "LaneVi
                 return await switch_off(ledger, lane)
             if step is Step.ON:
                 return await switch_on(ledger, lane)
-            return await ledger.view()
+            return await _status(ledger, lane)
         finally:
             if lane is not None:
                 await lane.close()
 
 
+async def _status(ledger: "LaneLedger", lane: "Lane | None") -> "LaneView":
+    """How the lane is, as the ledger says; notes where the lane does not agree."""
+    from headrace.cli.output import note
+    from headrace.errors import LaneError
+
+    view = await ledger.view()
+    if lane is None:
+        return view
+    lane.belong_to(view.ledger)
+    try:
+        seen = await lane.seen()
+    except LaneError as exc:
+        note(str(exc))
+        return view
+    view = await ledger.view()
+    if seen is not None and not view.owns(seen):
+        note(
+            f"the lane tells of what this database never did (epoch {seen.epoch}, here "
+            f"{view.epoch}): the database was restored, or is a copy; a worker with "
+            "HEADRACE_REDIS_URL builds the lane anew, or gives the database one of its own"
+        )
+    return view
+
+
 def _sentence(view: "LaneView") -> str:
+    from headrace.model.lane_view import short
+
     if view.mode == "hybrid":
         said = "the lane gives out the jobs"
     elif view.mode == "rebuild":
@@ -88,4 +126,4 @@ def _sentence(view: "LaneView") -> str:
     else:
         said = "PostgreSQL gives out the jobs" + (", by command" if view.held else "")
     waits = "" if view.calm else "; jobs from before the switch wait until its leases are over"
-    return f"{said} (epoch {view.epoch}){waits}"
+    return f"{said} (epoch {view.epoch}, ledger {short(view.ledger)}){waits}"

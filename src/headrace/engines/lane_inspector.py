@@ -9,7 +9,9 @@ repairs the lane. What comes between, and what it leads to (tests/model/lane_ope
   commit. Asked before, it may start at any moment; the second look sees its lease, and the answer
   is STARTING. If its run has ended by then, it began before the answer;
 * pushed unflagged after the flag: a tombstone refuses it;
-* the lane is away, in another epoch, or not calm: nobody can tell, so the answer is STARTING;
+* the lane is away, in another epoch, or not calm: nobody can tell, so the answer is STARTING, and
+  a relay tells the lane later. What would be given out anew (tests/model/lane_operator.py, twin
+  `reprioritise_blindly`) is not touched, then: a worker that has it would not be the only one;
 * the command dies: what it flagged is refused or admitted by the ledger, nothing is lost.
 """
 
@@ -25,13 +27,14 @@ from headrace.model.inspection import Answer, JobEvent
 from headrace.model.job import Token
 from headrace.model.lane_view import LaneView, Mode
 from headrace.ports.clock import boottime
-from headrace.ports.inspector import Answers, Inspector
+from headrace.ports.inspector import Answers, BlindInspector
 from headrace.ports.lane import Lane
 from headrace.ports.lane_ledger import LaneLedger
 
 _log = logging.getLogger("headrace.engine")
 _REST = 10.0  # a command of many steps shall not wait for a hanging lane at each
 _Change = Callable[[Sequence[UUID]], Awaitable[Answers]]
+_ChangeAll = Callable[[], Awaitable[Answers]]
 
 
 class LaneInspector(LaneSight):
@@ -43,8 +46,9 @@ class LaneInspector(LaneSight):
         lane: None where this process knows of none; there may be one all the same.
     """
 
-    def __init__(self, inspector: Inspector, ledger: LaneLedger, lane: Lane | None) -> None:
+    def __init__(self, inspector: BlindInspector, ledger: LaneLedger, lane: Lane | None) -> None:
         super().__init__(inspector, ledger, lane)
+        self._inspector: BlindInspector = inspector
         self._rests_until = 0.0
 
     async def history(self, job_id: UUID) -> list[JobEvent]:
@@ -53,7 +57,11 @@ class LaneInspector(LaneSight):
 
     async def cancel(self, ids: Sequence[UUID], actor: str) -> Answers:
         """Cancel jobs that no worker has."""
-        return await self._change(ids, lambda free: self._inspector.cancel(free, actor))
+        return await self._change(
+            ids,
+            lambda free: self._inspector.cancel(free, actor),
+            lambda: self._inspector.cancel(ids, actor, untold=True),
+        )
 
     async def promote(self, ids: Sequence[UUID], actor: str) -> Answers:
         """Make scheduled and retryable jobs due now."""
@@ -74,10 +82,10 @@ class LaneInspector(LaneSight):
         return await self._change_over(ids, self._inspector.delete)
 
     async def retry(self, ids: Sequence[UUID], actor: str) -> Answers:
-        """Run again now: promotes what waits, replays what is dead."""
-        promoted = await self.promote(ids, actor)
-        rest = [one for one in ids if promoted[one] is Answer.UNFIT]
-        return {**promoted, **await self.replay(rest, actor)}
+        """Run again now: replays what is dead, promotes what waits."""
+        replayed = await self.replay(ids, actor)
+        rest = [one for one in ids if replayed[one] is Answer.UNFIT]
+        return {**replayed, **await self.promote(rest, actor)}
 
     async def create_queue(self, name: str) -> bool:
         """Make a queue known; False if it was."""
@@ -97,7 +105,7 @@ class LaneInspector(LaneSight):
 
     async def _tell(self, queue: str, *, paused: bool) -> None:
         """Tell the lane at once; whatever it missed, a relay tells it (relay/pauses.py)."""
-        view = await self._ledger.view()
+        view = await self._view()
         if view.mode is not Mode.HYBRID:
             return
         try:
@@ -106,11 +114,22 @@ class LaneInspector(LaneSight):
         except LaneError as exc:
             _log.warning("the lane learns of it by a relay, not at once: %s", exc)
 
-    async def _change(self, ids: Sequence[UUID], change: _Change) -> Answers:
-        """Change jobs that are not over, none of them behind the back of a worker."""
+    async def _change(
+        self, ids: Sequence[UUID], change: _Change, blindly: _ChangeAll | None = None
+    ) -> Answers:
+        """Change jobs that are not over, none of them behind the back of a worker.
+
+        Args:
+            ids: the jobs.
+            change: changes those of them that no worker has.
+            blindly: changes all where nobody can tell which a worker has; None: nothing does.
+        """
         if not ids:
             return {}
-        view = await self._ledger.view()
+        view = await self._view()
+        if not (view.calm or blindly):
+            _log.warning("nothing was changed: who worked under an earlier epoch may go on yet")
+            return dict.fromkeys(ids, Answer.UNKNOWN)
         if view.mode is not Mode.HYBRID:
             answers = await change(ids)
             return answers if await self._still(view) else _unsure(answers, ids)
@@ -118,8 +137,11 @@ class LaneInspector(LaneSight):
             with self._asking() as lane:
                 held = await lane.flag(view.epoch, ids)
         except LaneError as exc:
+            if blindly is None:
+                _log.warning("nothing was changed, since which jobs run is not known: %s", exc)
+                return dict.fromkeys(ids, Answer.UNKNOWN)
             _log.warning("which jobs are starting is not known: %s", exc)
-            return _unsure(await change(ids), ids)
+            return _unsure(await blindly(), ids)
         running = {job_id for job_id, _ in await self._ledger.verify(list(held))} if held else set()
         free = [one for one in ids if one not in running]
         changed = await change(free)
@@ -131,7 +153,7 @@ class LaneInspector(LaneSight):
 
         They are flagged for the sake of those that were cancelled while the lane was away.
         """
-        view = await self._ledger.view()
+        view = await self._view()
         if not ids or view.mode is not Mode.HYBRID:
             return await change(ids)
         held: Collection[Token] = ()
@@ -146,7 +168,7 @@ class LaneInspector(LaneSight):
 
     async def _still(self, view: LaneView) -> bool:
         """Whether the ledger alone has given out jobs since, and knows of all that runs."""
-        return view.calm and await self._ledger.view() == view
+        return view.calm and await self._view() == view
 
     async def _follow(
         self, view: LaneView, done: Sequence[UUID], held: Collection[Token]

@@ -47,7 +47,7 @@ class LaneSight:
 
     async def find(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Found:
         """The ids of matching jobs, newest first."""
-        if not _tells_apart(wanted) or (await self._ledger.view()).mode is not Mode.HYBRID:
+        if not _tells_apart(wanted) or (await self._view()).mode is not Mode.HYBRID:
             return await self._inspector.find(wanted, limit=limit, before=before)
         page = await self.list_jobs(wanted, limit=limit, before=before)
         return Found(ids=tuple(job.id for job in page.jobs), cursor=page.cursor)
@@ -88,10 +88,16 @@ class LaneSight:
         (counts,) = await self._counted([await self._inspector.queue(name)])
         return counts
 
+    async def _view(self) -> LaneView:
+        view = await self._ledger.view()
+        if self._lane is not None:
+            self._lane.belong_to(view.ledger)
+        return view
+
     async def _seen(self, jobs: Sequence[Job]) -> list[Job]:
         if self._lane is None or all(job.state is not State.AVAILABLE for job in jobs):
             return list(jobs)
-        return await as_they_run(self._lane, await self._ledger.view(), jobs)
+        return await as_they_run(self._lane, await self._view(), jobs)
 
     async def _counted(self, counts: list[QueueCounts]) -> list[QueueCounts]:
         held = await self._held()
@@ -112,7 +118,7 @@ class LaneSight:
 
     async def _held(self) -> dict[Token, str]:
         """The present attempts that the lane has given out, with their queue; not over `BOUND`."""
-        view = await self._ledger.view()
+        view = await self._view()
         if self._lane is None or view.mode is not Mode.HYBRID:
             return {}
         try:

@@ -10,6 +10,7 @@ import msgspec
 
 from headrace.engines.group_commit import GroupCommit
 from headrace.engines.lane_dispatch import LaneDispatch
+from headrace.engines.lane_owner import recognise
 from headrace.engines.lane_sight import as_they_run
 from headrace.engines.write_through import WriteThrough
 from headrace.errors import LaneUnavailable, LedgerError, WrongEpoch
@@ -55,6 +56,7 @@ class LedgeredEngine:
         if self.lane is not None:
             try:
                 await self.lane.open()
+                self.heed(await recognise(self.ledger.lanes, self.lane))
             except LaneUnavailable as exc:
                 _log.warning("the lane is away, jobs wait in the ledger: %s", exc)
 
@@ -72,6 +74,8 @@ class LedgeredEngine:
         """Go by this view of the lane, if it is newer."""
         if view.epoch > self.view.epoch or (view.epoch == self.view.epoch and view != self.view):
             self.view = view
+            if self.lane is not None:
+                self.lane.belong_to(view.ledger)
 
     async def declare(self, tasks: Sequence[Declaration], queues: Sequence[str] = ()) -> None:
         """Make tasks and queues known."""
@@ -255,7 +259,10 @@ class LedgeredEngine:
         return await as_they_run(self.lane, self.view, jobs)
 
     async def _look(self) -> None:
-        self.heed(await self.ledger.lanes.view())
+        view = await self.ledger.lanes.view()
+        if view.epoch < self.view.epoch and view.ledger == self.view.ledger:
+            self.view = view  # restored; had it been read too early, the lane would refuse it
+        self.heed(view)
 
     def _look_again(self) -> None:
         """Learn, behind the caller's back, how the lane is now."""

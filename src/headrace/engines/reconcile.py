@@ -30,10 +30,14 @@ async def reconcile(
         if now is None:
             over.append(Ended(job_id, gen or _ANY))
         elif now.entry is None or (now.gen > gen and now.entry.delay > HORIZON):
-            over.append(Ended(job_id, now.gen))
-        elif now.gen > gen:
+            over.append(Ended(job_id, max(gen, now.gen)))
+        elif now.gen != gen:
             entries.append(now.entry)
-    if entries:
-        await lane.put(view.epoch, entries)
+            if now.gen < gen:
+                # Generations only rise: the ledger was restored, and never had this one (the lane
+                # model's twin `newer_than_the_ledger_is_kept` never runs the job without this).
+                over.append(Ended(job_id, gen))
     if over:
         await lane.drop(view.epoch, over)
+    if entries:
+        await lane.put(view.epoch, entries)

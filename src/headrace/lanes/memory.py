@@ -1,75 +1,30 @@
 """The reference lane: in one process, for tests and for reading what a lane must do."""
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 from msgspec.structs import replace
 
-from headrace.errors import WrongEpoch
-from headrace.lanes.book import Book
-from headrace.lanes.hands import Hands, Worker
-from headrace.lanes.spills import Spills
-from headrace.lanes.waits import Waits
+from headrace.lanes.hands import Worker
+from headrace.lanes.memory_upkeep import MemoryUpkeep
 from headrace.model.entry import (
     Capabilities,
-    Caps,
     Cursor,
-    Depth,
-    Ended,
     LaneEntry,
-    Lease,
     PutReply,
     Taken,
     body_of,
     delivery_of,
 )
-from headrace.model.job import Beat, Delivery, Token
-from headrace.ports.clock import boottime
-from headrace.ports.lane import GRACE, LEASE
+from headrace.model.job import Beat, Delivery
 
 _FRESH = 2_000
-_TOMBSTONE = 10_000
-_SUSPECT = 60_000
 
 
-class MemoryLane:
-    """A lane in memory.
-
-    Args:
-        caps: how many entries it holds where `limit` sets nothing else.
-        lease: seconds a worker may be silent.
-        clock: seconds, never stepping back.
-    """
+class MemoryLane(MemoryUpkeep):
+    """A lane in memory: the verbs of producers and workers."""
 
     capabilities = Capabilities()
-
-    def __init__(
-        self,
-        *,
-        caps: Caps = Caps(),  # noqa: B008 - immutable
-        lease: float = LEASE,
-        clock: Callable[[], float] = boottime,
-    ) -> None:
-        self._caps = caps
-        self._lease = round(lease * 1000)
-        self._clock = clock
-        self._waits = Waits()
-        self._epoch: int | None = None
-        self._empty(grace=0)
-
-    def _empty(self, grace: int) -> None:
-        self._book = Book()
-        self._hands = Hands(self._book)
-        self._spills = Spills()
-        self._tombs: dict[UUID, int] = {}
-        self._flags: set[Token] = set()
-        self._paused: set[str] = set()
-        self._cap: dict[str, int] = {}
-        self._grace = self._now() + grace
-        self._looked = self._now()
-        self._suspect_all = self._grace + _SUSPECT
-        self._suspects: defaultdict[str, int] = defaultdict(int)
 
     async def open(self) -> None:
         """Nothing to connect to."""
@@ -80,22 +35,6 @@ class MemoryLane:
     def stamp(self) -> int | None:
         """The lane's clock now, in milliseconds."""
         return self._now()
-
-    async def epoch(self) -> int | None:
-        """The epoch the lane is at."""
-        return self._epoch
-
-    async def open_epoch(
-        self, epoch: int, *, grace: float = GRACE, paused: Sequence[str] = ()
-    ) -> None:
-        """Empty the lane and begin an epoch."""
-        if epoch == self._epoch:
-            return
-        if self._epoch is not None and self._epoch > epoch:
-            raise WrongEpoch(f"the lane is at epoch {self._epoch}, later than {epoch}")
-        self._epoch = epoch
-        self._empty(round(grace * 1000))
-        self._paused.update(paused)
 
     async def put(self, epoch: int, entries: Sequence[LaneEntry]) -> list[PutReply]:
         """Put entries."""
@@ -147,7 +86,7 @@ class MemoryLane:
         me = self._hands.alive(worker, now)
         if me is None or call < me.calls[queue]:
             return Taken([])
-        suspect = max(self._suspect_all, self._suspects[queue]) > now
+        suspect = self._suspect > now
         if call == me.calls[queue]:
             again = self._hands.given_by(me, queue, call)
             return Taken([self._given(one, call, suspect) for one in again])
@@ -215,43 +154,6 @@ class MemoryLane:
         self._check(epoch)
         self._hands.end(worker, self._now())
 
-    async def expired(self, epoch: int, n: int) -> list[Lease]:
-        """Up to `n` leases of workers whose lease is over."""
-        self._check(epoch)
-        self._look_at_clock()
-        return self._hands.condemn(self._hands.lapsed(self._now())[:n])
-
-    async def flag(self, epoch: int, ids: Sequence[UUID]) -> set[Token]:
-        """Have whoever takes these jobs ask the ledger, whatever comes."""
-        self._check(epoch)
-        for id_ in ids:
-            if id_ in self._book.jobs:
-                self._flags.add((id_, self._book.jobs[id_].gen))
-            else:
-                self._tombs[id_] = self._now() + _TOMBSTONE
-        return await self.leased(epoch, ids)
-
-    async def leased(self, epoch: int, ids: Sequence[UUID]) -> set[Token]:
-        """The attempts at these jobs that workers hold."""
-        self._check(epoch)
-        asked = set(ids)
-        return {token for token in self._hands.all() if token[0] in asked}
-
-    async def held(self, epoch: int, n: int) -> dict[Token, str]:
-        """Up to `n` attempts that workers hold, with their queue."""
-        self._check(epoch)
-        return dict(list(self._hands.all().items())[:n])
-
-    async def drop(self, epoch: int, entries: Sequence[Ended]) -> None:
-        """Remove entries, wherever they are."""
-        self._check(epoch)
-        for one in entries:
-            entry = self._book.jobs.get(one.id)
-            if entry is None or entry.gen <= one.gen:
-                self._remove(one.id)
-                if one.awaited:
-                    self._tombs[one.id] = self._now() + _TOMBSTONE
-
     async def reassert(
         self, epoch: int, worker: UUID, hand: Sequence[Delivery]
     ) -> set[tuple[UUID, int]]:
@@ -271,87 +173,13 @@ class MemoryLane:
                 own.add(one.token)
         return own
 
-    async def pause(self, epoch: int, queue: str) -> None:
-        """Give nothing out of a queue."""
-        self._check(epoch)
-        self._paused.add(queue)
-
-    async def resume(self, epoch: int, queue: str) -> None:
-        """Undo `pause`."""
-        self._check(epoch)
-        self._paused.discard(queue)
-        self._waits.wake(queue)
-
-    async def paused(self, epoch: int) -> set[str]:
-        """The queues that are paused here."""
-        self._check(epoch)
-        return set(self._paused)
-
-    async def suspect(self, epoch: int, queue: str, seconds: float) -> None:
-        """Give out all of a queue flagged for so long."""
-        self._check(epoch)
-        until = self._now() + round(seconds * 1000)
-        self._suspects[queue] = max(until, self._suspects[queue])
-
-    async def limit(self, epoch: int, caps: Mapping[str, int]) -> None:
-        """Set how many entries a level of these queues may hold."""
-        self._check(epoch)
-        self._cap.update(caps)
-
-    async def depth(self, epoch: int, queue: str) -> Depth:
-        """How much a queue has in the lane."""
-        self._check(epoch)
-        return self._book.depth(queue)
-
-    async def sound(self, epoch: int) -> bool:
-        """Whether every entry has a place: nothing here can lose one."""
-        self._check(epoch)
-        return True
-
-    async def cursors(self, epoch: int) -> dict[tuple[str, int], Cursor]:
-        """From where a queue's level has rows that the lane did not take."""
-        self._check(epoch)
-        return dict(self._spills.cursors)
-
-    async def move_cursor(
-        self, epoch: int, queue: str, level: int, old: Cursor | None, new: Cursor | None
-    ) -> bool:
-        """Set a cursor, if it is `old`."""
-        self._check(epoch)
-        return self._spills.move((queue, level), old, new)
-
-    def _now(self) -> int:
-        return round(self._clock() * 1000)
-
-    def _check(self, epoch: int) -> None:
-        if epoch != self._epoch:
-            raise WrongEpoch(f"the lane is at epoch {self._epoch}, not {epoch}")
-
     def _given(self, entry: LaneEntry, call: int, suspect: bool) -> Delivery:  # noqa: FBT001 - inner
         return _delivery(entry, call, suspect or (entry.id, entry.gen) in self._flags)
-
-    def _remove(self, id_: UUID) -> None:
-        entry = self._book.jobs.pop(id_, None)
-        if entry is not None:
-            self._flags.discard((id_, entry.gen))
-            if entry.awaited:
-                self._tombs[id_] = self._now() + _TOMBSTONE
 
     def _prolong(self, worker: UUID, *, look: bool = True) -> Worker:
         if look:
             self._look_at_clock()
         return self._hands.prolong(worker, self._now() + self._lease)
-
-    def _look_at_clock(self) -> None:
-        """Whoever could not be watched gets one full lease (protocol A1).
-
-        The beats of one worker, every third of a lease or a little later, are looks enough.
-        """
-        now = self._now()
-        if now - self._looked > self._lease / 2:
-            self._hands.prolong_all(now + self._lease)
-            self._suspect_all = max(self._suspect_all, now + _SUSPECT)
-        self._looked = now
 
 
 def _delivery(entry: LaneEntry, call: int, suspect: bool) -> Delivery:  # noqa: FBT001 - inner

@@ -93,9 +93,9 @@ class LedgerInspector:
         """A job's events, oldest first."""
         return [_event(row) for row in await self._queries.fetch("history", job_id)]
 
-    async def cancel(self, ids: Sequence[UUID], actor: str) -> Answers:
-        """Cancel jobs that no worker has."""
-        return await self._change("cancel", ids, actor, fits=_not_over)
+    async def cancel(self, ids: Sequence[UUID], actor: str, *, untold: bool = False) -> Answers:
+        """Cancel jobs that no worker has; `untold`: a lane cannot be told, so that a relay must."""
+        return await self._change("cancel", ids, actor, untold, fits=_not_over)
 
     async def promote(self, ids: Sequence[UUID], actor: str) -> Answers:
         """Make scheduled and retryable jobs due now."""
@@ -106,10 +106,10 @@ class LedgerInspector:
         return await self._change("replay", ids, actor, fits=_dead)
 
     async def retry(self, ids: Sequence[UUID], actor: str) -> Answers:
-        """Run again now: promotes what waits, replays what is dead."""
-        promoted = await self.promote(ids, actor)
-        rest = [one for one in ids if promoted[one] is Answer.UNFIT]
-        return {**promoted, **await self.replay(rest, actor)}
+        """Run again now: replays what is dead, promotes what waits."""
+        replayed = await self.replay(ids, actor)
+        rest = [one for one in ids if replayed[one] is Answer.UNFIT]
+        return {**replayed, **await self.promote(rest, actor)}
 
     async def reprioritise(self, ids: Sequence[UUID], priority: int, actor: str) -> Answers:
         """Give jobs that no worker has another priority."""

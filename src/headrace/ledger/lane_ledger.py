@@ -7,7 +7,7 @@ from headrace.ledger.queries import Queries
 from headrace.ledger.rows import Row
 from headrace.model.entry import Body, Cursor, LaneEntry, Lease, pack_body
 from headrace.model.job import Delivery
-from headrace.model.lane_view import LaneView, Mode
+from headrace.model.lane_view import LaneView, Mark, Mode
 from headrace.ports.lane_ledger import QueueRow, Standing, Sweep, Token
 
 
@@ -22,9 +22,21 @@ class PostgresLaneLedger:
         (row,) = await self._queries.fetch("lane_view")
         return as_view(row)
 
-    async def switch(self, epoch: int, mode: Mode, *, held: bool) -> LaneView | None:
+    async def switch(
+        self, epoch: int, mode: Mode, *, held: bool, above: int = 0
+    ) -> LaneView | None:
         """Begin a new epoch in a mode; None if the epoch is another one by now."""
-        rows = await self._queries.fetch("lane_switch", epoch, mode, held)
+        rows = await self._queries.fetch("lane_switch", epoch, mode, held, above)
+        return as_view(rows[0]) if rows else None
+
+    async def mark(self, epoch: int) -> LaneView | None:
+        """Write down the next mark; None if no lane of this epoch gives out jobs."""
+        rows = await self._queries.fetch("lane_mark", epoch)
+        return as_view(rows[0]) if rows else None
+
+    async def part(self, view: LaneView) -> LaneView | None:
+        """Take a new identity; None if somebody was first."""
+        rows = await self._queries.fetch("lane_part", view.epoch, view.ledger)
         return as_view(rows[0]) if rows else None
 
     async def fence(self, epoch: int, mode: Mode) -> LaneView | None:
@@ -78,6 +90,14 @@ class PostgresLaneLedger:
             for row in rows
         }
 
+    async def untold(self, n: int) -> list[UUID]:
+        """Up to `n` jobs that ended while the lane could not be told."""
+        return [row["job_id"] for row in await self._queries.fetch("untold", n)]
+
+    async def told(self, ids: Sequence[UUID]) -> None:
+        """The lane agrees about these jobs again."""
+        await self._queries.fetch("told", list(ids))
+
     async def snapshot(self) -> str:
         """From where the next sweep reads."""
         (row,) = await self._queries.fetch("snapshot")
@@ -125,6 +145,8 @@ def as_view(row: Row) -> LaneView:
         held=row["held"],
         calm=row["calm"],
         fence=None if fence is None else int(fence),
+        ledger=row["ledger"],
+        mark=Mark(row["tide"], row["mark"]),
     )
 
 

@@ -86,6 +86,7 @@ class Answer(StrEnum):
     DONE = "done"
     STARTING = "starting"  # done, but a run of it may be starting: the lane could not tell
     RUNNING = "running"  # a worker has it
+    UNKNOWN = "unknown"  # left alone: the lane cannot tell whether a worker has it
     BUSY = "busy"  # another transaction holds its row: ask again
     UNFIT = "unfit"  # its state does not allow it, or it is so already
     MISSING = "missing"  # there is no such job

@@ -2,6 +2,14 @@
 
 from enum import StrEnum
 from typing import NamedTuple
+from uuid import UUID
+
+NOBODY = UUID(int=0)
+
+
+def short(ledger: UUID) -> str:
+    """A ledger's identity as the keys of its lane, and people, name it."""
+    return ledger.hex[:8]
 
 
 class Mode(StrEnum):
@@ -10,6 +18,32 @@ class Mode(StrEnum):
     DIRECT = "direct"
     REBUILD = "rebuild"
     HYBRID = "hybrid"
+
+
+class Mark(NamedTuple):
+    """What a ledger leaves in its lane every few seconds, having written it down itself before.
+
+    Attributes:
+        tide: rises from mark to mark.
+        name: random, so that two copies of a ledger never leave the same mark.
+    """
+
+    tide: int
+    name: UUID
+
+
+class Sighting(NamedTuple):
+    """What a lane tells of itself.
+
+    Attributes:
+        epoch: at which it was opened last; 0 while it is opened for another.
+        living: its server has lived since then.
+        mark: the latest that a ledger left.
+    """
+
+    epoch: int
+    living: bool
+    mark: Mark | None
 
 
 class LaneView(NamedTuple):
@@ -22,6 +56,8 @@ class LaneView(NamedTuple):
         calm: nobody works under an earlier epoch any more.
         fence: rows of this transaction and later ones cannot lie in an earlier epoch; None while
             it is not known.
+        ledger: whose lane it is.
+        mark: the latest of this ledger.
     """
 
     epoch: int
@@ -29,7 +65,20 @@ class LaneView(NamedTuple):
     held: bool = False
     calm: bool = True
     fence: int | None = None
+    ledger: UUID = NOBODY
+    mark: Mark = Mark(0, NOBODY)
 
     def clears(self, xid: int) -> bool:
         """Whether a row of this transaction is surely in nobody's hands."""
         return self.calm or (self.fence is not None and xid >= self.fence)
+
+    def owns(self, seen: Sighting | None) -> bool:
+        """Whether a lane that was seen before this view was read may be this ledger's own.
+
+        It is not, if it tells of what this ledger has never done: then the database was restored
+        to an earlier state, or is the copy of another one that goes on using the lane.
+        """
+        if seen is None:
+            return True
+        known = seen.mark is None or seen.mark.tide < self.mark.tide or seen.mark == self.mark
+        return known and seen.epoch <= self.epoch

@@ -22,6 +22,9 @@ class Census(Protocol):
     All verbs raise `LaneUnavailable`, and those with an epoch `WrongEpoch`, as a lane's do.
     """
 
+    def belong_to(self, ledger: UUID) -> None:
+        """Count the lane of this ledger from now on."""
+
     async def epoch(self) -> int | None:
         """The epoch the lane is at; None if it has none, or has lived through a restart."""
 

@@ -19,7 +19,8 @@ class Inspector(Protocol):
 
     What is answered DONE holds: no run of what was ended begins afterwards. STARTING: it was done
     as well, but the lane could not be asked, or gave the job to a worker at that moment; the
-    outcome of such a run is refused.
+    outcome of such a run is refused. What would run again is not touched where the lane cannot
+    be asked: a worker that had it would run it twice at once. The answer is UNKNOWN, then.
     """
 
     async def find(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Found:
@@ -56,7 +57,7 @@ class Inspector(Protocol):
         """Make dead jobs available again, with all their attempts before them."""
 
     async def retry(self, ids: Sequence[UUID], actor: str) -> Answers:
-        """Run again now: promotes what waits, replays what is dead."""
+        """Run again now: replays what is dead, promotes what waits."""
 
     async def reprioritise(self, ids: Sequence[UUID], priority: int, actor: str) -> Answers:
         """Give jobs that no worker has another priority."""
@@ -93,4 +94,17 @@ class Inspector(Protocol):
 
         Raises:
             UnknownQueue: there is none of this name.
+        """
+
+
+class BlindInspector(Inspector, Protocol):
+    """An inspector of the ledger alone, behind the back of any lane."""
+
+    async def cancel(self, ids: Sequence[UUID], actor: str, *, untold: bool = False) -> Answers:
+        """Cancel jobs that no worker has.
+
+        Args:
+            ids: the jobs.
+            actor: who asked.
+            untold: a lane may carry them and cannot be told; a relay will.
         """

@@ -15,6 +15,7 @@ from headrace.model.entry import (
     Taken,
 )
 from headrace.model.job import Beat, Delivery, Token
+from headrace.model.lane_view import Mark, Sighting
 
 LEASE = 15.0
 GRACE = 20.0  # a lease and a beat: whoever held an entry has re-asserted it or stopped (A1)
@@ -45,16 +46,25 @@ class Lane(Protocol):
     async def close(self) -> None:
         """Disconnect."""
 
+    def belong_to(self, ledger: UUID) -> None:
+        """Carry for this ledger from now on: the lanes of two ledgers share nothing."""
+
     def stamp(self) -> int | None:
         """The lane's clock now, in milliseconds; never ahead of it. None if not known."""
 
     async def epoch(self) -> int | None:
         """The epoch the lane is at; None if it has none, or has lived through a restart."""
 
+    async def seen(self) -> Sighting | None:
+        """What the lane tells of itself; None if there is none."""
+
+    async def mark(self, epoch: int, mark: Mark) -> None:
+        """Leave a mark of the ledger, unless one of a higher tide is there."""
+
     async def open_epoch(
         self, epoch: int, *, grace: float = GRACE, paused: Sequence[str] = ()
     ) -> None:
-        """Empty the lane and begin an epoch; nothing if it is at that one already.
+        """Empty the lane and begin an epoch, unmarked; nothing if it is at that one already.
 
         For `grace` seconds workers may `reassert` what they hold, and entries that are put without
         `clear` are not given out. Until a minute after, all is given out flagged.
@@ -156,9 +166,6 @@ class Lane(Protocol):
 
     async def paused(self, epoch: int) -> set[str]:
         """The queues that are paused here."""
-
-    async def suspect(self, epoch: int, queue: str, seconds: float) -> None:
-        """Give out all of a queue flagged for so long, whatever a bulk change does meanwhile."""
 
     async def limit(self, epoch: int, caps: Mapping[str, int]) -> None:
         """Set how many entries a level of these queues may hold, instead of the lane's default."""

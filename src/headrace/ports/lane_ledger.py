@@ -39,8 +39,20 @@ class LaneLedger(Protocol):
     async def view(self) -> LaneView:
         """How the lane is now."""
 
-    async def switch(self, epoch: int, mode: Mode, *, held: bool) -> LaneView | None:
-        """Begin a new epoch in a mode; None if the epoch is another one by now."""
+    async def switch(
+        self, epoch: int, mode: Mode, *, held: bool, above: int = 0
+    ) -> LaneView | None:
+        """Begin a new epoch in a mode, later than `above`, too.
+
+        Returns:
+            None, with nothing done, if the epoch is another one by now.
+        """
+
+    async def mark(self, epoch: int) -> LaneView | None:
+        """Write down the next mark; None if no lane of this epoch gives out jobs."""
+
+    async def part(self, view: LaneView) -> LaneView | None:
+        """Take a new identity while the lane is to be built; None if somebody was first."""
 
     async def fence(self, epoch: int, mode: Mode) -> LaneView | None:
         """Tell that the lane refuses earlier epochs; from now on the mode is this one."""
@@ -73,6 +85,12 @@ class LaneLedger(Protocol):
 
     async def standing(self, ids: Sequence[UUID], view: LaneView) -> Mapping[UUID, Standing]:
         """How the lane should have these jobs; unknown ones are left out."""
+
+    async def untold(self, n: int) -> list[UUID]:
+        """Up to `n` jobs that ended while the lane could not be told."""
+
+    async def told(self, ids: Sequence[UUID]) -> None:
+        """The lane agrees about these jobs again."""
 
     async def snapshot(self) -> str:
         """From where the next sweep reads."""

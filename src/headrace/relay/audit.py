@@ -77,7 +77,9 @@ class _Audit:
         ]
 
     async def _wrong_epochs(self) -> dict[int, Breach]:
-        view, epoch = await self._ledger.view(), await self._census.epoch()
+        view = await self._ledger.view()
+        self._census.belong_to(view.ledger)
+        epoch = await self._census.epoch()
         if view.mode is not Mode.HYBRID or epoch == view.epoch:
             return {}
         there = "none" if epoch is None else epoch

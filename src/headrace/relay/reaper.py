@@ -26,9 +26,11 @@ class Reaper:
     """Watches the beats of all workers and voids the silent.
 
     Silence is measured on this process's own clock between its own polls, never by comparing wall
-    clocks. Whoever could not poll for five seconds has not watched: it starts over. So the first
-    reaper back after an outage of the database, or after a SIGSTOP, reaps nobody who had no
-    chance to beat (tests/model/direct.py, twin `judge_without_watching`).
+    clocks. Whoever could not poll for five seconds has not watched: that time is no silence. So the
+    first reaper back after an outage of the database, or after a SIGSTOP, reaps nobody who had no
+    chance to beat (tests/model/direct.py, twin `judge_without_watching`): who lives has all of its
+    lease before it but what it took from one beat to the next. Who died before goes on being dead;
+    were all to get a new lease at each gap, a busy machine would reap nobody for long.
     """
 
     def __init__(
@@ -54,8 +56,10 @@ class Reaper:
         return 0.0 if taken == _BATCH else min(_POLL, self._lease / 5)
 
     def _look(self, beats: Mapping[UUID, int], asked: float) -> None:
-        if asked - self._polled > min(_LONGEST_GAP, self._lease / 2):
-            self._sights.clear()
+        gap = asked - self._polled
+        if gap > min(_LONGEST_GAP, self._lease / 2):
+            for sight in self._sights.values():
+                sight.since = min(sight.since + gap, asked)
         for worker in self._sights.keys() - beats.keys():
             del self._sights[worker]
         for worker, count in beats.items():

@@ -3,13 +3,16 @@
 import logging
 import uuid
 
-from headrace.model.lane_view import LaneView, Mode
+from headrace.engines.lane_owner import recognise
+from headrace.model.lane_view import LaneView, Mode, Sighting, short
 from headrace.ports.clock import boottime
 from headrace.ports.lane import GRACE, LEASE, Lane
 from headrace.ports.lane_ledger import LaneLedger
 from headrace.relay.lane_reaper import LaneReaper
 from headrace.relay.pauses import Pauses
+from headrace.relay.stranger import Stranger
 from headrace.relay.sweep import Sweep
+from headrace.relay.untold import Untold
 from headrace.relay.walk import CAP, Walk
 from headrace.service import Loop
 
@@ -52,6 +55,7 @@ class Relay:
         self._epoch = 0
         self._since = 0.0
         self._checked = 0.0
+        self._marked = 0.0
         self._pause = _SHORTEST
         self._leads_until = 0.0
         if lane is not None:
@@ -59,6 +63,8 @@ class Relay:
             self._sweep = Sweep(ledger, lane, self._walk, horizon=HORIZON)
             self._reaper = LaneReaper(ledger, lane)
             self._pauses = Pauses(lane)
+            self._stranger = Stranger(ledger, lease=lease)
+            self._untold = Untold(ledger, lane)
         self.loop = Loop("relay", self.poll, ended=self._resign)
 
     async def poll(self) -> float:
@@ -75,14 +81,22 @@ class Relay:
             if not view.held:
                 await self._begin(view)
             return self._longest
-        if view.mode is Mode.REBUILD or not await self._holds(self._lane, view):
-            await self._rebuild(self._lane, view)
+        self._lane.belong_to(view.ledger)
+        seen = await self._lane.seen()
+        if seen is not None and not view.owns(seen):
+            view = await recognise(self._ledger, self._lane)
+        if view.mode is Mode.REBUILD:
+            return await self._build(self._lane, view, seen)
+        if not await self._holds(self._lane, view, seen):
+            _log.warning("the lane lost its data (epoch %d); building it anew", view.epoch)
+            await self._ledger.switch(view.epoch, Mode.REBUILD, held=False)
             return 0.0
+        await self._leave_mark(self._lane, view)
         return await self._carry(view)
 
-    async def _holds(self, lane: Lane, view: LaneView) -> bool:
+    async def _holds(self, lane: Lane, view: LaneView, seen: Sighting | None) -> bool:
         """Whether the lane has what was put into it: all of it, or in part as of a minute ago."""
-        if await lane.epoch() != view.epoch:
+        if seen is None or not seen.living or seen.epoch != view.epoch:
             return False
         if boottime() - self._checked < _CHECK:
             return True
@@ -116,24 +130,37 @@ class Relay:
         """A lane is configured and nobody wants it off: use it."""
         await self._ledger.switch(view.epoch, Mode.REBUILD, held=False)
 
-    async def _rebuild(self, lane: Lane, view: LaneView) -> None:
-        """A new lane: another epoch than the one whose data are gone, then grace, then a refill.
+    async def _build(self, lane: Lane, view: LaneView, seen: Sighting | None) -> float:
+        """A new lane for an epoch that the ledger has begun: first a grace, then a refill.
 
-        Whoever notices first raises the epoch; opening it again changes nothing.
+        Opening it again changes nothing; who came second to a strange one finds its mark.
         """
-        if view.mode is Mode.HYBRID:
-            _log.warning("the lane lost its data (epoch %d); building it anew", view.epoch)
-            await self._ledger.switch(view.epoch, Mode.REBUILD, held=False)
-            return
+        strange = seen is not None and not view.owns(seen)
+        if seen is not None and strange and not await self._stranger.gone(view, seen):
+            return self._longest
         paused = [queue.name for queue in await self._ledger.queues() if queue.paused]
         await lane.open_epoch(view.epoch, grace=self._grace, paused=paused)
-        await self._ledger.fence(view.epoch, Mode.HYBRID)
-        _log.info("the lane is open under epoch %d", view.epoch)
+        await lane.mark(view.epoch, view.mark)
+        opened = await lane.seen()
+        if opened is not None and view.owns(opened):
+            await self._ledger.fence(view.epoch, Mode.HYBRID)
+            _log.info("the lane %s is open under epoch %d", short(view.ledger), view.epoch)
+        return 0.0
+
+    async def _leave_mark(self, lane: Lane, view: LaneView) -> None:
+        """Every now and then, in the ledger first; it tells copies that this lane is in use."""
+        if boottime() - self._marked < self._lead / 2:
+            return
+        marked = await self._ledger.mark(view.epoch)
+        if marked is not None:
+            await lane.mark(marked.epoch, marked.mark)
+            self._marked = boottime()
 
     async def _carry(self, view: LaneView) -> float:
         queues = await self._ledger.queues()
         await self._pauses.round(view, queues)
-        moved = await self._reaper.round(view)
+        moved = await self._untold.round(view)
+        moved += await self._reaper.round(view)
         moved += await self._sweep.round(view)
         moved += await self._walk.round(view, queues)
         self._pause = _SHORTEST if moved else min(self._pause * 2, self._longest)

@@ -21,7 +21,13 @@ async def switch_off(ledger: LaneLedger, lane: Lane | None) -> LaneView:
         return view
     try:
         await lane.open()
+        lane.belong_to(view.ledger)
+        seen = await lane.seen()
+        view = await ledger.view()
+        if seen is not None and not view.owns(seen):
+            raise LaneUnavailable("it is of another history of this database, which may use it")
         await lane.open_epoch(view.epoch)
+        await lane.mark(view.epoch, view.mark)
     except LaneError as exc:
         _log.warning("the lane cannot be told (%s); jobs run again when its leases are over", exc)
         return view

@@ -67,10 +67,13 @@ class Hand:
         """The fence check: may this handler start now?
 
         No, if the lease may be over or the delivery was voided: somebody else may run it (the
-        models' twin `no_self_fence` runs a completed job without this).
+        models' twin `no_self_fence` runs a completed job without this). Nor if this very token
+        runs already: a lane that lost its data may give it again to whoever has it.
         """
         with self._lock:
             token = delivery.token
+            if token in self._started:
+                return False  # its name stays: the run that goes on needs it
             if token not in self._held or self._silent_at(self._clock()):
                 # It is tried once: what is no longer named is given back by the next beat.
                 self._drop([token])

@@ -9,6 +9,7 @@ from headrace.lanes.redis.connection import Argument, Link, Links
 from headrace.lanes.redis.keys import Keys
 from headrace.lanes.redis.scripts import script
 from headrace.model.job import Delivery
+from headrace.model.lane_view import NOBODY
 
 T = TypeVar("T")
 CHUNK = 500  # entries a script handles at once: Lua's stack, and nobody waits long behind it
@@ -19,11 +20,17 @@ _STAMPS_FOR = 600.0  # seconds for which the last clock seen is counted on
 class Caller:
     """The stock of connections of a lane, its keys, and its clock as last seen."""
 
-    def __init__(self, url: str, name: str, *, lease: float, timeout: float) -> None:
+    def __init__(self, url: str, *, lease: float, timeout: float) -> None:
         self._links = Links(url, timeout=timeout)
-        self._keys = Keys(name)
+        self._ledger = NOBODY
+        self._keys = Keys(NOBODY)
         self._lease = round(lease * 1000)
         self._clock: tuple[int, float] | None = None
+
+    def belong_to(self, ledger: UUID) -> None:
+        """Carry for this ledger from now on."""
+        if ledger != self._ledger:
+            self._ledger, self._keys = ledger, Keys(ledger)
 
     def stamp(self) -> int | None:
         """The lane's clock now, in milliseconds; never ahead of it."""
@@ -35,7 +42,7 @@ class Caller:
 
     async def _run(self, name: str, epoch: int, keys: list[bytes], args: Iterable[Argument]) -> Any:  # noqa: ANN401 - whatever the script returns
         async with self._links.link() as link:
-            return await link.run(script(name), keys, (mark(epoch, link), *args))
+            return await link.run(script(name), keys, (in_this_life(epoch, link), *args))
 
     async def _tell(
         self, name: str, epoch: int, keys: list[bytes], args: Iterable[Argument]
@@ -47,7 +54,7 @@ class Caller:
         self._clock = (now, time.monotonic())
 
 
-def mark(epoch: int, link: Link) -> str:
+def in_this_life(epoch: int, link: Link) -> str:
     """The epoch as a server's life knows it: what survived a restart or a failover is not it."""
     return f"{epoch}:{link.server.run_id}"
 

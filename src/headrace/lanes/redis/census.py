@@ -17,8 +17,8 @@ _AT_ONCE = 500
 class RedisCensus(Upkeep):
     """The census of a lane, beside the verbs of upkeep that a check needs."""
 
-    def __init__(self, url: str, name: str = "main", *, lease: float, timeout: float = 5.0) -> None:
-        super().__init__(url, name, lease=lease, timeout=timeout)
+    def __init__(self, url: str, *, lease: float, timeout: float = 5.0) -> None:
+        super().__init__(url, lease=lease, timeout=timeout)
 
     async def close(self) -> None:
         """Disconnect."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -12,14 +13,17 @@ from redis.backoff import NoBackoff
 
 from headrace.errors import LaneError
 from headrace.lanes.redis.faults import translated
-from headrace.lanes.redis.keys import Keys
+from headrace.lanes.redis.keys import LANES, Keys, ledger_of
+from headrace.lanes.redis.upkeep import read_mark
 from headrace.model.finding import Finding, Level
-from headrace.model.lane_view import LaneView, Mode
+from headrace.model.lane_view import NOBODY, LaneView, Mark, Mode, Sighting, short
 
 _CLOCK = 2.0
 _FULL = 0.9
 _TIMEOUT = 5.0
 _MIB = 1 << 20
+_IDLE = 3600.0
+_STEP, _STEPS = 10_000, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +35,19 @@ class _Seen:
         info: the fields of INFO.
         ahead: seconds of its clock before this host's.
         epoch: as the lane keeps it; empty if there is no lane.
+        mark: as the lane keeps it, too.
         places: how many are ready, delayed and leased.
+        others: the lanes of other ledgers, as their keys name them, with the seconds since anybody
+            looked after each.
     """
 
     server: str
     info: Mapping[str, Any]
     ahead: float
     epoch: str
+    mark: Mark | None
     places: tuple[int, int, int]
+    others: Mapping[str, float]
 
 
 async def examine(url: str, view: LaneView | None, ledger_ahead: float) -> list[Finding]:
@@ -50,7 +59,7 @@ async def examine(url: str, view: LaneView | None, ledger_ahead: float) -> list[
         ledger_ahead: seconds of the ledger's clock before this host's.
     """
     try:
-        seen = await _look(url)
+        seen = await _look(url, NOBODY if view is None else view.ledger)
     except LaneError as exc:
         return [Finding(Level.FAIL, "lane server", str(exc), "mend the URL or the server")]
     server = [_server(seen), _policy(seen.info), _memory(seen.info)]
@@ -60,8 +69,10 @@ async def examine(url: str, view: LaneView | None, ledger_ahead: float) -> list[
         *server,
         _clock(seen.ahead - ledger_ahead),
         _mode(view),
+        _identity(view, seen),
         *_epoch(view, seen),
         _jobs(seen.places),
+        *_others(seen.others),
     ]
 
 
@@ -79,7 +90,7 @@ def unconfigured(view: LaneView | None) -> list[Finding]:
     ]
 
 
-async def _look(url: str) -> _Seen:
+async def _look(url: str, ledger: UUID) -> _Seen:
     parts = urlsplit(url)
     name = parts.netloc.rpartition("@")[2] or parts.path
     try:
@@ -97,17 +108,16 @@ async def _look(url: str) -> _Seen:
         ) from None
     async with client:
         with translated(name):
-            return await _ask(client, name)
+            return await _ask(client, name, Keys(ledger))
 
 
-async def _ask(client: "Redis", name: str) -> _Seen:
-    keys = Keys("main")
+async def _ask(client: "Redis", name: str, keys: Keys) -> _Seen:
     info = await client.info()
     seconds, micros = await client.time()
     ahead = seconds + micros / 1e6 - time.time()
-    epoch, names, workers = await _each(
+    (epoch, mark), names, workers = await _each(
         client,
-        ("HGET", keys.meta, "epoch"),
+        ("HMGET", keys.meta, "epoch", "mark"),
         ("SMEMBERS", keys.queues),
         ("ZRANGE", keys.workers, 0, -1),
     )
@@ -116,7 +126,32 @@ async def _ask(client: "Redis", name: str) -> _Seen:
     delayed = [("ZCARD", keys.delayed(queue)) for queue in queues]
     leased = [("HLEN", keys.held(worker)) for worker in workers]
     counts = [sum(await _each(client, *commands)) for commands in (ready, delayed, leased)]
-    return _Seen(name, info, ahead, (epoch or b"").decode(), (counts[0], counts[1], counts[2]))
+    return _Seen(
+        name,
+        info,
+        ahead,
+        (epoch or b"").decode(),
+        None if mark is None else read_mark(mark),
+        (counts[0], counts[1], counts[2]),
+        await _other_lanes(client, keys, seconds),
+    )
+
+
+async def _other_lanes(client: "Redis", keys: Keys, now: int) -> dict[str, float]:
+    """Those that are found among the first million keys of the server."""
+    found: set[bytes] = set()
+    position = 0
+    for _ in range(_STEPS):
+        position, some = await client.scan(position, match=LANES, count=_STEP)
+        found.update(one for one in some if isinstance(one, bytes))
+        if position == 0:
+            break
+    others = sorted(found - {keys.meta})
+    clocks = await _each(client, *(("HGET", meta, "clock") for meta in others))
+    return {
+        ledger_of(meta): max(0.0, now - int(clock or 0) / 1000)
+        for meta, clock in zip(others, clocks, strict=True)
+    }
 
 
 async def _each(client: "Redis", *commands: tuple[bytes | str | int, ...]) -> list[Any]:
@@ -196,6 +231,36 @@ def _mode(view: LaneView) -> Finding:
         "direct: PostgreSQL gives out the jobs, though a lane is configured here",
         "start a worker with HEADRACE_REDIS_URL",
     )
+
+
+def _identity(view: LaneView, seen: _Seen) -> Finding:
+    number, _, _ = seen.epoch.partition(":")
+    lane = Sighting(int(number) if number.isdigit() else 0, living=True, mark=seen.mark)
+    if view.owns(lane):
+        return Finding(Level.OK, "lane ledger", f"{short(view.ledger)}, in every key of the lane")
+    return Finding(
+        Level.FAIL,
+        "lane ledger",
+        f"the lane of {short(view.ledger)} tells of what this database never did: the database was "
+        "restored to an earlier state, or is the copy of another that uses the lane",
+        "a worker with HEADRACE_REDIS_URL builds the lane anew, or gives this database one of its "
+        "own; start one, if none lives",
+    )
+
+
+def _others(others: Mapping[str, float]) -> list[Finding]:
+    """Lanes that nobody has looked after for an hour; those in use are none of our business."""
+    idle = {ledger: since for ledger, since in others.items() if since > _IDLE}
+    return [
+        Finding(
+            Level.WARN,
+            "lane of another",
+            f"the lane of ledger {ledger} lies idle for {since / 3600:,.0f} h",
+            "if its database is gone: redis-cli --scan --pattern "
+            f"'{{headrace:{ledger}}}:*' | xargs redis-cli unlink",
+        )
+        for ledger, since in sorted(idle.items())
+    ]
 
 
 def _epoch(view: LaneView, seen: _Seen) -> list[Finding]:

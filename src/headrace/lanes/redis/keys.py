@@ -1,19 +1,24 @@
 """Every key of a lane on Redis. All share one hash tag, so a lane is one slot of a cluster."""
 
-import re
 from uuid import UUID
 
-from headrace.errors import ConfigError
+from headrace.model.lane_view import short
 from headrace.model.priority import LEVELS
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
+LANES = b"{headrace:*}:meta"  # one key of every lane of a server
+
+
+def ledger_of(meta: bytes) -> str:
+    """The ledger's identity, in its short form, from the key of a lane's `meta`."""
+    return meta.removeprefix(b"{headrace:").partition(b"}")[0].decode()
 
 
 class Keys:
-    """The keys of one lane.
+    """The keys of one ledger's lane.
 
     Attributes:
-        meta: HASH of the epoch, the clock, the grace, pauses, caps and the levels' passes.
+        meta: HASH of the epoch, the ledger's mark, the clock, the grace, pauses, caps and the
+            levels' passes.
         jobs: HASH of every entry by id.
         tombs: ZSET of ids that ended, by when their tombstone goes.
         workers: ZSET of workers by when their lease ends.
@@ -21,13 +26,8 @@ class Keys:
         cursors: HASH of the refill's cursors.
     """
 
-    def __init__(self, lane: str) -> None:
-        if not _NAME.fullmatch(lane):
-            raise ConfigError(
-                f"lane name {lane!r} is not allowed; use 1 to 100 letters, digits and . _ : - "
-                "beginning with a letter or digit"
-            )
-        self._tag = tag = f"{{headrace:{lane}}}:".encode()
+    def __init__(self, ledger: UUID) -> None:
+        self._tag = tag = f"{{headrace:{short(ledger)}}}:".encode()
         self.meta = tag + b"meta"
         self.jobs = tag + b"jobs"
         self.tombs = tag + b"tombs"

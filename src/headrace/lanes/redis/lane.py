@@ -20,7 +20,6 @@ class RedisLane(Upkeep):
 
     Args:
         url: redis://, rediss:// or unix://.
-        name: of the lane; several may share a server.
         caps: how many entries it holds where `limit` sets nothing else.
         lease: seconds a worker may be silent; the same for all who use the lane.
         timeout: seconds for connecting and for each reply.
@@ -31,13 +30,12 @@ class RedisLane(Upkeep):
     def __init__(
         self,
         url: str,
-        name: str = "main",
         *,
         caps: Caps = Caps(),  # noqa: B008 - immutable
         lease: float = LEASE,
         timeout: float = 2.0,
     ) -> None:
-        super().__init__(url, name, lease=lease, timeout=timeout)
+        super().__init__(url, lease=lease, timeout=timeout)
         self._caps = caps
         self._waits: dict[UUID, Link] = {}
 

@@ -5,11 +5,12 @@ from uuid import UUID
 
 from headrace.errors import LaneUnavailable, WrongEpoch
 from headrace.lanes.redis import packing
-from headrace.lanes.redis.calls import Caller, mark, sliced
+from headrace.lanes.redis.calls import Caller, in_this_life, sliced
 from headrace.lanes.redis.connection import Argument
 from headrace.lanes.redis.scripts import script
 from headrace.model.entry import Cursor, Depth, Ended, Lease
 from headrace.model.job import Token
+from headrace.model.lane_view import Mark, Sighting
 from headrace.model.priority import LEVELS
 from headrace.ports.lane import GRACE
 
@@ -22,10 +23,22 @@ class Upkeep(Caller):
 
     async def epoch(self) -> int | None:
         """The epoch the lane is at."""
+        seen = await self.seen()
+        return seen.epoch if seen is not None and seen.living else None
+
+    async def seen(self) -> Sighting | None:
+        """What the lane tells of itself."""
         async with self._links.link() as link:
-            value = await link.call("HGET", self._keys.meta, "epoch")
-            number, _, run_id = (value or b"").decode().partition(":")
-            return int(number) if run_id == link.server.run_id else None
+            epoch, mark = await link.call("HMGET", self._keys.meta, "epoch", "mark")
+            if epoch is None:
+                return None
+            number, _, run_id = epoch.decode().partition(":")
+            left = None if mark is None else read_mark(mark)
+            return Sighting(int(number) if run_id else 0, run_id == link.server.run_id, left)
+
+    async def mark(self, epoch: int, mark: Mark) -> None:
+        """Leave a mark of the ledger, unless one of a higher tide is there."""
+        await self._tell("mark", epoch, [self._keys.meta], (mark.tide, mark.name.hex))
 
     async def open_epoch(
         self, epoch: int, *, grace: float = GRACE, paused: Sequence[str] = ()
@@ -34,7 +47,7 @@ class Upkeep(Caller):
         keys = self._keys
         first = [keys.meta, keys.queues, keys.workers]
         async with self._links.link() as link:
-            new = mark(epoch, link)
+            new = in_this_life(epoch, link)
             found = await link.run(script("close"), first, (new, epoch))
             if not found:
                 return
@@ -110,10 +123,6 @@ class Upkeep(Caller):
         names = await self._run("paused", epoch, [self._keys.meta], ())
         return {name.decode() for name in names}
 
-    async def suspect(self, epoch: int, queue: str, seconds: float) -> None:
-        """Give out all of a queue flagged for so long."""
-        await self._tell("suspect", epoch, [self._keys.meta], (queue, round(seconds * 1000)))
-
     async def limit(self, epoch: int, caps: Mapping[str, int]) -> None:
         """Set how many entries a level of these queues may hold."""
         args = [part for pair in caps.items() for part in pair]
@@ -158,3 +167,9 @@ class Upkeep(Caller):
         keys = [self._keys.meta, self._keys.cursors]
         args = (f"{level}:{queue}", packing.cursor(old), packing.cursor(new))
         return bool(await self._run("move", epoch, keys, args))
+
+
+def read_mark(left: bytes) -> Mark:
+    """A mark as the lane keeps it."""
+    tide, _, name = left.decode().partition(":")
+    return Mark(int(tide), UUID(name))

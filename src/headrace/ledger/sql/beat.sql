@@ -20,5 +20,5 @@ WITH hand AS (
     WHERE NOT EXISTS (SELECT 1 FROM headrace.job j
                       WHERE j.id = hand.id AND j.gen = hand.gen AND j.state = 0)
 )
-SELECT alive.id AS worker, gone.id AS lost_id, gone.gen AS lost_gen, lane.epoch, lane.mode
+SELECT alive.id AS worker, gone.id AS lost_id, gone.gen AS lost_gen, lane.epoch, lane.mode, lane.ledger
 FROM alive JOIN headrace.lane ON lane.name = 'main' LEFT JOIN gone ON true

@@ -1,4 +1,5 @@
--- cancel: jobs that no worker has are not wanted any more. $1 ids, $2 actor.
+-- cancel: jobs that no worker has are not wanted any more. $1 ids, $2 actor, $3 whether the lane does
+-- not know of it.
 -- Locked rows are left alone (A7); the state is tested before and after the lock.
 WITH free AS (
     SELECT id, state FROM headrace.job
@@ -19,5 +20,8 @@ WITH free AS (
 ), history AS (
     INSERT INTO headrace.job_event (job_id, gen, kind, actor)
     SELECT id, gen - 1, 'cancelled', $2::text FROM cancelled
+), untold AS (
+    INSERT INTO headrace.untold (job_id) SELECT id FROM cancelled WHERE $3::boolean
+    ON CONFLICT DO NOTHING
 )
 SELECT id FROM cancelled

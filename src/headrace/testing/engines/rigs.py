@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 from redis.asyncio import Redis
@@ -130,16 +130,19 @@ class Hybrid(Direct):
 
 @asynccontextmanager
 async def hybrid_rig(url: str, redis_url: str) -> AsyncIterator[Rig]:
-    """A rig with a lane of its own, on a migrated database of its own."""
-    name = f"test-{uuid4()}"
-    lane = RedisLane(redis_url, name, lease=LEASE)
+    """A rig with a lane of its own, on a migrated database of its own.
+
+    Databases that are copies of each other need a server each, or an identity of their own.
+    """
+    lane = RedisLane(redis_url, lease=LEASE)
     engine = LedgeredEngine(PostgresLedger(url), lane)
     await engine.start()
     try:
         async with Queries(url) as queries, Redis.from_url(redis_url) as client:
 
             async def pass_in_lane(seconds: float) -> None:
-                await client.hincrby(Keys(name).meta.decode(), "offset", round(seconds * 1000))
+                meta = Keys(engine.view.ledger).meta.decode()
+                await client.hincrby(meta, "offset", round(seconds * 1000))
 
             around = Hybrid(url, engine, queries, lane, pass_in_lane)
             await around.open_lane()

@@ -1,11 +1,13 @@
 """A wrong epoch does nothing; a new one empties the lane and waits for the old one's workers."""
 
 from collections.abc import Awaitable, Callable
+from uuid import uuid4
 
 import pytest
 
 from headrace.errors import WrongEpoch
 from headrace.model.entry import Ended, PutReply
+from headrace.model.lane_view import Mark, Sighting
 from headrace.testing.lanes.rig import EPOCH, LEASE, QUEUE, Rig, entry
 
 NEXT = EPOCH + 1
@@ -38,10 +40,10 @@ class Epochs:
                 lambda e: lane.flag(e, [one.id]),
                 lambda e: lane.leased(e, [one.id]),
                 lambda e: lane.held(e, 9),
-                lambda e: lane.suspect(e, QUEUE, 60),
                 lambda e: lane.limit(e, {QUEUE: 0}),
                 lambda e: lane.depth(e, QUEUE),
                 lane.sound,
+                lambda e: lane.mark(e, Mark(9, ann)),
                 lane.cursors,
                 lambda e: lane.move_cursor(e, QUEUE, 5, None, None),
             ]
@@ -173,3 +175,24 @@ class Epochs:
             await rig.pass_time(LEASE / 3 - 0.5)
             last = await lane.expired(NEXT, 1)
         assert [lease.id for lease in last] == [held[0].id]
+
+    async def test_the_mark_of_the_highest_tide_is_told(self, rig: Rig) -> None:
+        lane = rig.lane
+        first, second, other = (Mark(tide, uuid4()) for tide in (1, 2, 2))
+        assert await lane.seen() == Sighting(EPOCH, living=True, mark=None)
+        for mark, told in [(first, first), (second, second), (first, second), (other, second)]:
+            await lane.mark(EPOCH, mark)
+            assert await lane.seen() == Sighting(EPOCH, living=True, mark=told)
+        await lane.open_epoch(EPOCH, grace=0)
+        assert await lane.seen() == Sighting(EPOCH, living=True, mark=second)
+        await lane.open_epoch(NEXT, grace=0)
+        assert await lane.seen() == Sighting(NEXT, living=True, mark=None)
+
+    async def test_the_lane_of_another_ledger_is_another(self, rig: Rig) -> None:
+        await rig.put(entry())
+        rig.lane.belong_to(uuid4())
+        assert await rig.lane.seen() is None
+        assert await rig.lane.epoch() is None
+        await rig.lane.open_epoch(EPOCH, grace=0)
+        await rig.lane.beat(EPOCH, rig.ann, [], 0)
+        assert await rig.take() == []

@@ -154,13 +154,25 @@ class Leases:
         await rig.lane.leave(EPOCH, rig.ann)
         assert [lease.id for lease in await rig.lane.expired(EPOCH, 10)] == [held[0].id]
 
-    async def test_after_a_gap_every_worker_gets_one_full_lease(self, rig: Rig) -> None:
+    async def test_a_gap_in_looking_costs_no_lease(self, rig: Rig) -> None:
         await rig.put(entry())
         await rig.take()
-        await rig.pass_time(10 * LEASE)
-        assert await rig.lane.expired(EPOCH, 10) == [], "nobody had a chance to beat"
+        for _ in range(3):
+            await rig.pass_time(10 * LEASE)
+            assert await rig.lane.expired(EPOCH, 10) == [], "nobody had a chance to beat"
         await rig.fall_silent(rig.ann)
         assert len(await rig.lane.expired(EPOCH, 10)) == 1
+
+    async def test_a_gap_in_looking_delays_an_end_by_no_more_than_itself(self, rig: Rig) -> None:
+        await rig.put(entry())
+        await rig.take()
+        for silent in (LEASE / 3, 10 * LEASE, LEASE / 3, 10 * LEASE, LEASE / 3 - 0.5):
+            await rig.pass_time(silent)
+            assert await rig.lane.expired(EPOCH, 10) == []
+        await rig.pass_time(1.0)
+        assert len(await rig.lane.expired(EPOCH, 10)) == 1
+        await rig.pass_time(10 * LEASE)
+        assert len(await rig.lane.expired(EPOCH, 10)) == 1, "what is over stays over"
 
     async def test_the_late_beats_of_one_worker_leave_no_gap(self, rig: Rig) -> None:
         await rig.put(entry())

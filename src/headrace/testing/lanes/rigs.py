@@ -26,12 +26,13 @@ def memory_rig() -> Rig:
 @asynccontextmanager
 async def redis_rig(url: str) -> AsyncIterator[Rig]:
     """A rig of a lane of its own on a server."""
-    name = f"test-{uuid4()}"
-    lane = RedisLane(url, name, caps=CAPS, lease=LEASE)
+    ledger = uuid4()
+    lane = RedisLane(url, caps=CAPS, lease=LEASE)
+    lane.belong_to(ledger)
     client = Redis.from_url(url)
 
     async def pass_time(seconds: float) -> None:
-        await client.hincrby(Keys(name).meta.decode(), "offset", round(seconds * 1000))
+        await client.hincrby(Keys(ledger).meta.decode(), "offset", round(seconds * 1000))
 
     await lane.open()
     try:

@@ -174,15 +174,6 @@ class Takes:
         assert len(await rig.take()) == 1
         assert await rig.take(worker=rig.bob) == []
 
-    async def test_a_suspect_queue_is_given_out_flagged(self, rig: Rig) -> None:
-        await rig.lane.suspect(EPOCH, QUEUE, 3)
-        await rig.put(await rig.fresh(), await rig.fresh(queue="other"))
-        assert [one.flagged for one in await rig.take()] == [True]
-        assert [one.flagged for one in await rig.take(queue="other")] == [False]
-        await rig.pass_time(3.1)
-        await rig.put(await rig.fresh())
-        assert [one.flagged for one in await rig.take()] == [False]
-
 
 def _but(delivery: Delivery, **changes: int) -> Delivery:
     return replace(delivery, **changes)

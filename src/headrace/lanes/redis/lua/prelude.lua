@@ -137,13 +137,17 @@ local function before(a, b)
   return false
 end
 
--- Compare the clock with the last one seen (protocol A1): when it stepped back, or nobody looked
--- for half a lease, every worker gets one full lease, and all is suspect for a minute. The beats of
--- one worker, which come every third of a lease or a little later, are looks enough.
+-- Compare the clock with the last one seen (protocol A1). Where nobody looked for half a lease, no
+-- beat came through either, whoever was late or frozen, so that time is no silence: each lease that
+-- was not over ends as much later, and all is suspect for a minute. A worker's own fence does not
+-- wait: it counts real time from its last good beat, and no lease is shorter for this. The beats of
+-- one worker, which come every third of a lease or a little later, are looks enough. A clock that
+-- stepped back goes on from where it was.
 local function look_at_clock(workers, lease)
-  if raw < seen or (seen > 0 and now - seen > lease / 2) then
-    for _, worker in ipairs(call('ZRANGE', workers, 0, -1)) do
-      call('ZADD', workers, now + lease, worker)
+  local gap = now - seen
+  if raw < seen or (seen > 0 and gap > lease / 2) then
+    for _, worker in ipairs(call('ZRANGEBYSCORE', workers, '(' .. state[3], '+inf')) do
+      call('ZINCRBY', workers, gap, worker)
     end
     local suspect = tonumber(call('HGET', KEYS[1], 'suspect') or 0)
     call('HSET', KEYS[1], 'suspect', math.max(suspect, now + SUSPECT))

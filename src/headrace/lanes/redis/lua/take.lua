@@ -14,9 +14,8 @@ local STALE = 1000
 if ARGV[7] ~= '' then
   acknowledge(KEYS[2], KEYS[5], KEYS[3], ARGV[7])
 end
-local settings = call('HMGET', KEYS[1], 'suspect', 'suspect:' .. queue, 'paused:' .. queue,
-  'shares:' .. queue)
-local suspect = math.max(tonumber(settings[1] or 0), tonumber(settings[2] or 0)) > now and 1 or 0
+local settings = call('HMGET', KEYS[1], 'suspect', 'paused:' .. queue, 'shares:' .. queue)
+local suspect = tonumber(settings[1] or 0) > now and 1 or 0
 
 local function reply(due, levels, ids, found)
   local out = { now, due, suspect, table.concat(levels), table.concat(ids) }
@@ -56,7 +55,7 @@ if number == last then
   return reply(-1, levels, ids, found)
 end
 call('HSET', KEYS[6], queue, number)
-if settings[3] then
+if settings[2] then
   return NOTHING
 end
 
@@ -82,7 +81,7 @@ for level = 1, 10 do
 end
 local strides = { struct.unpack('<dddddddddd', ARGV[6]) }
 -- The passes of the ten levels, and the last key served.
-local passes = settings[4] and { struct.unpack('<ddddddddddd', settings[4]) }
+local passes = settings[3] and { struct.unpack('<ddddddddddd', settings[3]) }
   or { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 passes[12] = nil
 
