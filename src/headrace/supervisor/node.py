@@ -37,13 +37,13 @@ async def run_node(
         RuntimeError: a job was stuck past its second timeout; the process should be replaced.
     """
     async with app, app.living():
-        _say_what_is_missing(app.engine)
         beside = services(app.engine, lease=app.settings.lease.total_seconds())
         for loop in beside:
             loop.start()
         try:
             worker = Worker(app, queues, grace=grace)
             with draining(worker.finish):
+                _say_what_is_missing(app.engine)
                 watch = asyncio.create_task(_orphaned(worker)) if supervised else None
                 try:
                     await worker.run(burst=burst)
