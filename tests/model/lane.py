@@ -13,9 +13,9 @@ from model.lane_state import (
     AGAIN,
     DONE,
     FRESH,
-    HELD,
     NEW,
     RUNNING,
+    UNSTARTED,
     Producer,
     Setting,
     State,
@@ -94,7 +94,7 @@ class Lane(Setting):
         """Whether nothing can start any more, since all that may still come is to be verified."""
         held = [worker.hand for worker in state.workers if worker.hand]
         given = [worker.reply for worker in state.workers if worker.reply]
-        waiting = [hand for hand in held if hand.phase == HELD] + given
+        waiting = [hand for hand in held if hand.phase in UNSTARTED] + given
         puts = (state.relay or state.reaper.action) and self.twin.relay_put_unflagged
         covered = state.verify_all and not self.twin.verify_all_ends_by_time
         return (
@@ -179,6 +179,8 @@ class Lane(Setting):
             row = ledger.settle(row, late.worker, late.gen, late.outcome)
         elif late.action == "claim" and row.claimable and row.gen == late.gen:
             row = ledger.claim(row, late.worker, late.call)
+        elif late.action in ("prefetch", "charge"):
+            return state._replace(uncharged=_as_said(state.uncharged, late))
         elif late.action == "put" and not state.lost:
             return self.first_put(state, late)
         elif not state.lost and late.epoch == state.epoch:
@@ -193,6 +195,11 @@ class Lane(Setting):
             return state.lane.beat(late.worker, late.call, late.named, verify=verify)
         entry = None if state.grace else state.lane.ready()
         return state.lane.lease(entry, late.worker, late.call) if entry else state.lane
+
+
+def _as_said(uncharged: frozenset[tuple[int, int]], late: Statement) -> frozenset[tuple[int, int]]:
+    take = {(late.worker, late.call)}
+    return uncharged | take if late.action == "prefetch" else uncharged - take
 
 
 def _flagged(producer: Producer) -> Producer:

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from model.explorer import Step
 from model.lane_state import (
     ACKING,
+    AHEAD,
+    FOUND,
     HELD,
     RUNNING,
+    UNSTARTED,
     Delivery,
     Setting,
     State,
@@ -74,12 +77,19 @@ class Process:
             return
         if _is_fresh(me) and any(_is_fresh(other) for other in state.workers[: self.number]):
             return  # one unused worker is like the other: let the first one take
-        called = me._replace(calls=me.calls + 1)
+        yield from self._take_as(entry, HELD)
+        if state.budget.aheads:
+            for step in self._take_as(entry, FOUND):
+                yield step._replace(state=step.state.spend("aheads"))
+
+    def _take_as(self, entry: Entry, phase: str) -> Iterator[Step[State]]:
+        called = self.me._replace(calls=self.me.calls + 1)
+        me = self.me
         if self.setting.twin.no_lease:
             lane = self.state.lane.pop(entry)
         else:
             lane = self.state.lane.lease(entry, me.id, called.calls)
-        reply = Delivery(entry.gen, entry.gen, called.calls, self._must_verify(entry))
+        reply = Delivery(entry.gen, entry.gen, called.calls, self._must_verify(entry), phase)
         yield self._step("take", self._become(called._replace(reply=reply), lane=lane))
         late = Statement("take", me.id, call=called.calls, epoch=self.state.epoch)
         yield from self._lose(called, late)
@@ -110,14 +120,14 @@ class Process:
     def _voided(self) -> Worker:
         """After a beat that came too late nothing starts that was taken before it."""
         me, twin = self.me._replace(silent=False), self.setting.twin
-        if me.hand and me.hand.phase == HELD and not twin.late_beat_voids_nothing:
+        if me.hand and me.hand.phase in UNSTARTED and not twin.late_beat_voids_nothing:
             me = me._replace(hand=None)
         return me if twin.late_beat_keeps_the_reply else me._replace(reply=None)
 
     def _ledger_beat(self) -> Iterator[Step[State]]:
         me = self.me
         if me.id in self.state.judged:
-            zombie = me.hand if me.hand and me.hand.phase != HELD else None
+            zombie = me.hand if me.hand and me.hand.phase not in UNSTARTED else None
             fresh = restarted(self.state, self.number)
             workers = list(fresh.workers)
             workers[self.number] = workers[self.number]._replace(hand=zombie)
@@ -138,7 +148,9 @@ class Process:
                 yield self._step("reassert", self._become(me, lane=lane))
 
     def _deliver(self, hand: Delivery) -> Iterator[Step[State]]:
-        if hand.phase == HELD:
+        if hand.phase == FOUND:
+            yield from self._prefetch(hand)
+        elif hand.phase in UNSTARTED:
             yield from self._prepare(hand)
             yield from self._release(hand)
         elif hand.phase == ACKING:
@@ -156,8 +168,27 @@ class Process:
         elif hand.verify:
             seen = hand._replace(verify=False) if current else stale
             yield self._step("verify", self._become(self._with_hand(seen)))
+        elif hand.phase == AHEAD and not setting.twin.start_uncharged:
+            yield from self._charge(hand)
         else:
             yield from self._start(hand)
+
+    def _prefetch(self, hand: Delivery) -> Iterator[Step[State]]:
+        known = self._become(self._with_hand(hand._replace(phase=AHEAD)))
+        uncharged = known.uncharged | {(self.me.id, hand.call)}
+        yield self._step("prefetch", known._replace(uncharged=uncharged))
+        yield from self._lose(
+            self._with_hand(None), Statement("prefetch", self.me.id, 0, hand.call)
+        )
+
+    def _charge(self, hand: Delivery) -> Iterator[Step[State]]:
+        held = self._with_hand(hand._replace(phase=HELD))
+        uncharged = self.state.uncharged - {(self.me.id, hand.call)}
+        yield self._step("charge", self._become(held)._replace(uncharged=uncharged))
+        unheard = (
+            held if self.setting.twin.start_though_the_charge_is_lost else self._with_hand(None)
+        )
+        yield from self._lose(unheard, Statement("charge", self.me.id, 0, hand.call))
 
     def _claim(self, hand: Delivery, stale: Delivery, *, current: bool) -> Iterator[Step[State]]:
         if not current:

@@ -42,7 +42,8 @@ class LaneReaper:
         if owner == NOBODY or state.row.state != LIVE:
             return
         if owner in state.judged:
-            row = self.model.ledger.reap(state.row, owner)
+            ahead = (owner, state.row.call) in state.uncharged
+            row = self.model.ledger.reap(state.row, owner, left=ahead)
             yield Step("reap", "reaper", state._replace(row=row), f"w{owner}")
             return
         judged = state._replace(judged=state.judged | {owner})
@@ -68,7 +69,8 @@ class LaneReaper:
                 lane = state.lane.release(entry.gen, entry.holder, entry.call, verify=False)
                 yield self._step("release", state._replace(lane=lane))
             else:
-                seen = Reaper("bump", entry.gen, entry.started, state.epoch)
+                lease = (entry.holder, -1 if entry.condemned else entry.call)
+                seen = Reaper("bump", entry.gen, entry.started, lease, state.epoch)
                 lane = state.lane
                 if not self.model.twin.expired_condemns_nothing:
                     lane = lane.condemn(entry)
@@ -78,7 +80,8 @@ class LaneReaper:
 
     def _bump(self) -> Step[State]:
         state, reaper = self.state, self.state.reaper
-        row = self.model.ledger.bump(state.row, reaper.gen, started=reaper.started)
+        ran = reaper.started and reaper.lease not in state.uncharged
+        row = self.model.ledger.bump(state.row, reaper.gen, started=ran)
         if row == state.row:
             after = reaper._replace(action="read")
         elif row.state == LIVE:

@@ -8,12 +8,14 @@ from model.explorer import Step
 from model.ledger import NOBODY, OVER, Ledger, Row
 from model.redis_lane import RedisLane
 
+FOUND, AHEAD = "found", "ahead"  # taken ahead of free slots: before the ledger knows, and after
 HELD, RUNNING, ACKING = "held", "running", "acking"
+UNSTARTED = (FOUND, AHEAD, HELD)
 NEW, FRESH, AGAIN, DONE = "new", "fresh", "again", "done"
 
 
 class Delivery(NamedTuple):
-    """A job in a process's hands: held, running, finished with an outcome, or to be acked."""
+    """A job in a process's hands: unstarted, running, finished with an outcome, or to be acked."""
 
     gen: int
     entry_gen: int  # the generation of the lane's entry: older, once it is claimed in the ledger
@@ -55,6 +57,7 @@ class Reaper(NamedTuple):
     action: str = ""
     gen: int = 0
     started: bool = False
+    lease: tuple[int, int] = (NOBODY, 0)  # whose it was, by which take
     epoch: int = 0
     new_gen: int = 0
 
@@ -82,6 +85,7 @@ class Budget(NamedTuple):
     flushes: int = 0
     failovers: int = 0  # restarts with an older state
     cancels: int = 0
+    aheads: int = 0  # takes ahead of free slots
     changes: int = 0  # by operators, of what runs again
     restores: int = 0  # of the ledger, to a dump
 
@@ -107,6 +111,7 @@ class State(NamedTuple):
     ahead: bool = False  # and at a later epoch than the ledger
     judged: frozenset[int] = frozenset()  # identities that a reaper has voided for ever
     registered: int = 0  # identities given so far
+    uncharged: frozenset[tuple[int, int]] = frozenset()  # in the ledger: takes ahead, by worker
     wire: tuple[Statement, ...] = ()
 
     def spend(self, fault: str) -> "State":
@@ -136,6 +141,8 @@ class LaneTwin:
     late_beat_voids_nothing: bool = False
     late_beat_keeps_the_reply: bool = False
     last_attempt_not_claimed: bool = False
+    start_uncharged: bool = False
+    start_though_the_charge_is_lost: bool = False
     # reaper
     no_reaper: bool = False
     expired_condemns_nothing: bool = False
@@ -204,10 +211,19 @@ def tidied(state: State) -> State:
         producer = Producer(DONE, window=False)
     if not producer.window:
         lane = lane._replace(tomb=False)
-    state = state._replace(row=row, producer=producer, lane=lane, wire=wire)
+    uncharged = frozenset(take for take in state.uncharged if _is_known(take, state))
+    state = state._replace(row=row, producer=producer, lane=lane, wire=wire, uncharged=uncharged)
     for number in range(len(state.workers)):
         state = _renumbered(state, number)
     return state
+
+
+def _is_known(take: tuple[int, int], state: State) -> bool:
+    """Whether anything that may be reaped still names this take."""
+    leases = {(entry.holder, entry.call) for entry in state.lane.entries}
+    leases |= {(state.row.owner, state.row.call), state.reaper.lease}
+    hands = {(worker.id, one.call) for worker in state.workers for one in worker[2:4] if one}
+    return state.row.state not in OVER and take in leases | hands
 
 
 def _may_matter(late: Statement, state: State) -> bool:
@@ -218,6 +234,8 @@ def _may_matter(late: Statement, state: State) -> bool:
         return late.action == "beat" and late.epoch == state.epoch
     if late.action in ("settle", "claim"):
         return late.gen == state.row.gen
+    if late.action in ("prefetch", "charge"):
+        return True
     return late.epoch == state.epoch
 
 
@@ -229,6 +247,8 @@ def _renumbered(state: State, number: int) -> State:
     numbers = {entry.call for entry in state.lane.entries if entry.holder == worker.id}
     numbers |= {late.call for late in state.wire if late.worker == worker.id}
     numbers |= {delivery.call for delivery in (worker.hand, worker.reply) if delivery}
+    numbers |= {call for of, call in state.uncharged if of == worker.id}
+    numbers |= {state.reaper.lease[1]} if state.reaper.lease[0] == worker.id else set()
     if state.snapshot:
         numbers |= {entry.call for entry in state.snapshot.entries if entry.holder == worker.id}
     if state.row.owner == worker.id:
@@ -258,7 +278,14 @@ def _recounted(state: State, number: int, ranks: dict[int, int]) -> State:
     )
     lane = state.lane.renumbered(worker.id, ranks)
     snapshot = snapshot and snapshot.renumbered(worker.id, ranks)
+    uncharged = frozenset(
+        (of, ranks[call] if of == worker.id else call) for of, call in state.uncharged
+    )
+    reaper = state.reaper
+    if reaper.lease[0] == worker.id:
+        reaper = reaper._replace(lease=(worker.id, ranks[reaper.lease[1]]))
     state = state._replace(row=row, lane=lane, wire=wire, snapshot=snapshot)
+    state = state._replace(uncharged=uncharged, reaper=reaper)
     return _with_worker(state, number, renumbered)
 
 

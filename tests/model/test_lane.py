@@ -40,6 +40,17 @@ SOUND = {
     "cancel, expiry": Lane(Budget(cancels=1, expiries=1), pushes=False),
     "cancel, loss": Lane(Budget(cancels=1, losses=1), pushes=False),
     "cancel, flush": Lane(Budget(cancels=1, flushes=1)),
+    "taken ahead, crash, drain": Lane(Budget(aheads=1, crashes=1, drains=1), pushes=False),
+    "taken ahead, expiry": Lane(Budget(aheads=1, expiries=1), pushes=False),
+    "taken ahead, loss, crash": Lane(
+        Budget(aheads=1, losses=1, crashes=1), pushes=False, workers=1
+    ),
+    "taken ahead, one attempt, crash, loss": Lane(
+        Budget(aheads=1, crashes=1, losses=1), pushes=False, max_attempts=1
+    ),
+    "taken ahead, flush, crash": Lane(
+        Budget(aheads=1, flushes=1, crashes=1), pushes=False, workers=1
+    ),
     "restore": Lane(Budget(restores=1), pushes=False),
     "restore, crash, pushed": Lane(Budget(restores=1, crashes=1), workers=1),
     "restore, flush": Lane(Budget(restores=1, flushes=1), pushes=False, workers=1),
@@ -98,6 +109,14 @@ TWINS = [
     Case("reaper_redelivers_in_the_lane", properties.ONE_RUN_PER_TOKEN, EXPIRY),
     Case("bump_without_epoch", properties.NO_LATE_START, FLUSH_AND_CRASH),
     Case("last_attempt_not_claimed", properties.CHARGED, FLUSH_AND_CRASH, max_attempts=1),
+    Case("start_uncharged", properties.CHARGED, Budget(aheads=1, crashes=1)),
+    Case("start_uncharged", properties.CHARGED, Budget(aheads=1, crashes=1), max_attempts=1),
+    Case(
+        "start_though_the_charge_is_lost",
+        properties.CHARGED,
+        Budget(aheads=1, crashes=1, losses=1),
+        workers=1,
+    ),
     Case("no_grace", properties.ONE_RUN_PER_TOKEN, FLUSH),
     Case("old_reply_kept", properties.ONE_RUN_PER_TOKEN, FLUSH),
     Case("no_verify_all", properties.NO_LATE_START, FAILOVER),
