@@ -40,7 +40,7 @@ SOUND = {
     "cancel, expiry": Lane(Budget(cancels=1, expiries=1), pushes=False),
     "cancel, loss": Lane(Budget(cancels=1, losses=1), pushes=False),
     "cancel, flush": Lane(Budget(cancels=1, flushes=1)),
-    "taken ahead, crash, drain": Lane(Budget(aheads=1, crashes=1, drains=1), pushes=False),
+    "taken ahead, failure, drain": Lane(Budget(aheads=2, failures=1, drains=1), pushes=False),
     "taken ahead, expiry": Lane(Budget(aheads=1, expiries=1), pushes=False),
     "taken ahead, loss, crash": Lane(
         Budget(aheads=1, losses=1, crashes=1), pushes=False, workers=1
