@@ -7,7 +7,6 @@ from headrace.config import Settings
 from headrace.engines.lane_inspector import LaneInspector
 from headrace.engines.ledgered import LedgeredEngine
 from headrace.errors import ConfigError
-from headrace.lanes.redis.lane import RedisLane
 from headrace.ledger.inspector import LedgerInspector
 from headrace.ledger.lane_ledger import PostgresLaneLedger
 from headrace.ledger.postgres import PostgresLedger
@@ -48,6 +47,8 @@ async def inspecting(settings: Settings) -> AsyncIterator[Inspector]:
 def _lane(settings: Settings) -> Lane | None:
     if settings.redis_url is None:
         return None
+    from headrace.lanes.redis.lane import RedisLane  # noqa: PLC0415 - its driver takes long
+
     return RedisLane(settings.redis_url, lease=settings.lease.total_seconds())
 
 

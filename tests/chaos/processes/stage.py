@@ -32,6 +32,7 @@ from chaos.processes.lane_stage import RecordedLaneLedger, lanes_with
 from chaos.processes.tasks import Middle
 from chaos.twins import apply_twin_of_this_process, swap_method
 from headrace import connect
+from headrace.lanes.redis import lane as redis_lane
 from headrace.ledger.postgres import PostgresLedger
 from headrace.ledger.transaction import LedgerTransaction
 from headrace.model.job import Delivery, Inserted, NewJob, Settlement, Token
@@ -202,7 +203,7 @@ def _record_ledger(stage: Stage, witness: Witness) -> None:
         return stage.around("ledger", recorded)
 
     _put(connect, "PostgresLedger", ledger)
-    _put(connect, "RedisLane", lanes_with(stage.around))
+    _put(redis_lane, "RedisLane", lanes_with(stage.around))
 
 
 def _record_transactions(stage: Stage, witness: Witness) -> None:
