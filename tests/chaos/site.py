@@ -252,14 +252,19 @@ class Site:
 
             await until(said, within=within, what=sql)
 
-    async def reached(self, *points: str, within: float = 30.0) -> None:
+    async def reached(self, *points: str, within: float = 60.0) -> None:
         """Wait until a process has died at each of these points."""
 
         async def all_reached() -> bool:
             seen = {e.name for e in self.events() if isinstance(e, CrashPointReached)}
             return seen >= set(points)
 
-        await until(all_reached, within=within, what=f"all of {', '.join(points)}")
+        try:
+            await until(all_reached, within=within, what="all of them")
+        except TimeoutError as exc:
+            reached = {e.name for e in self.events() if isinstance(e, CrashPointReached)}
+            missed = ", ".join(sorted(set(points) - reached))
+            raise TimeoutError(f"nobody died at {missed} within {within:g} s") from exc
 
     async def verdict(self) -> "Verdict":
         """Check the history against the ledger as they are now."""
