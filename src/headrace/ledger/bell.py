@@ -82,7 +82,8 @@ class PostgresBell:
         self._closing.set()
         if self._tolling is not None:
             await asyncio.wait([self._tolling])
-        connection, self._connection = self._connection, None
+        async with self._connecting:  # one that is about to come would be left open
+            connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()
         self._ears.clear()
