@@ -7,6 +7,7 @@ level's cursor, or in somebody's hands.
 """
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from headrace.model.entry import START, Cursor, LaneEntry, PutReply
 from headrace.model.lane_view import LaneView
@@ -17,6 +18,7 @@ from headrace.ports.lane_ledger import LaneLedger, QueueRow
 
 CAP = 20_000
 _STEP = 500
+_STEPS = 8  # of one level in one round: workers must not empty a lane faster than it is filled
 _NET = 60.0
 _ROOM = 0.5
 _Level = tuple[str, int]
@@ -73,9 +75,7 @@ class Walk:
             self._rests[key] = boottime() + self._horizon / 6
         if not entries:
             return 0
-        replies = await self._lane.put(view.epoch, entries)
-        self._reached[key] = _position(entries[-1])
-        return replies.count(PutReply.STORED)
+        return await self._put(view, key, entries)
 
     async def _refill(self, view: LaneView, queue: QueueRow, cursors: dict[_Level, Cursor]) -> int:
         spilled = {level: cursor for (name, level), cursor in cursors.items() if name == queue.name}
@@ -84,25 +84,41 @@ class Walk:
         depth = await self._lane.depth(view.epoch, queue.name)
         put = 0
         for level, cursor in spilled.items():
-            if depth.ready.get(level, 0) < self._cap * _ROOM:
-                put += await self._refill_level(view, queue, level, cursor)
+            room = self._cap - depth.ready.get(level, 0)
+            if room > self._cap * (1 - _ROOM):
+                put += await self._refill_level(view, queue, level, cursor, room)
         return put
 
     async def _refill_level(
-        self, view: LaneView, queue: QueueRow, level: int, cursor: Cursor
+        self, view: LaneView, queue: QueueRow, level: int, cursor: Cursor, room: int
     ) -> int:
-        """A step beyond a cursor. What does not fit meanwhile lowers it again, by itself."""
-        before = Cursor(cursor.run_at - 1, START.id)  # the job at the cursor itself did not fit
-        entries = await self._ledger.walk(queue, level, before, view, self._horizon, _STEP)
-        beyond = _position(entries[-1]) if len(entries) == _STEP else None
-        if not await self._lane.move_cursor(view.epoch, queue.name, level, cursor, beyond):
-            return 0
-        if not entries:
-            return 0
+        """Some steps beyond a cursor. What does not fit meanwhile lowers it again, by itself."""
+        key, put = (queue.name, level), 0
+        for _ in range(_STEPS):
+            n = min(_STEP, room - put)
+            entries = await self._ledger.walk(
+                queue, level, _just_before(cursor), view, self._horizon, n
+            )
+            beyond = _position(entries[-1]) if len(entries) == n else None
+            if not await self._lane.move_cursor(view.epoch, queue.name, level, cursor, beyond):
+                break
+            if entries:
+                put += await self._put(view, key, entries)
+            after = (await self._lane.cursors(view.epoch)).get(key)
+            if after is None or put >= room:
+                break
+            cursor = after
+        return put
+
+    async def _put(self, view: LaneView, key: _Level, entries: Sequence[LaneEntry]) -> int:
         replies = await self._lane.put(view.epoch, entries)
-        key, reached = (queue.name, level), _position(entries[-1])
-        self._reached[key] = max(self._reached.get(key, START), reached)
+        self._reached[key] = max(self._reached.get(key, START), _position(entries[-1]))
         return replies.count(PutReply.STORED)
+
+
+def _just_before(cursor: Cursor) -> Cursor:
+    """The job at a cursor did not fit; thousands may be due at its very microsecond."""
+    return Cursor(cursor.run_at, UUID(int=max(cursor.id.int - 1, 0)))
 
 
 def _position(entry: LaneEntry) -> Cursor:

@@ -1,0 +1,78 @@
+"""A bounded lane is fed from a backlog, however its jobs were inserted."""
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from headrace.lanes.memory import MemoryLane
+from headrace.ledger.postgres import PostgresLedger
+from headrace.model.entry import Caps
+from headrace.model.lane_view import LaneView, Mode
+from headrace.relay.walk import Walk
+from integration.ledgers import new_job
+
+VIEW = LaneView(1, Mode.HYBRID)
+CAP = 2_000
+JOBS = 6_000
+
+
+class Fed:
+    """A lane, the walk that feeds it, and a worker that takes from it."""
+
+    def __init__(self, ledger: PostgresLedger) -> None:
+        self.ledger = ledger
+        self.lane = MemoryLane(caps=Caps(level=CAP))
+        self.walk = Walk(ledger.lanes, self.lane, horizon=30.0, cap=CAP)
+        self.worker = uuid4()
+        self.calls = 0
+
+    async def begin(self) -> None:
+        await self.lane.open_epoch(VIEW.epoch, grace=0)
+        await self.lane.beat(VIEW.epoch, self.worker, (), 0)
+
+    async def round(self) -> int:
+        return await self.walk.round(VIEW, await self.ledger.lanes.queues())
+
+    async def ready(self) -> int:
+        return sum((await self.lane.depth(VIEW.epoch, "q")).ready.values())
+
+    async def take(self) -> list[UUID]:
+        self.calls += 1
+        taken = await self.lane.take(VIEW.epoch, self.worker, "q", self.calls, 500)
+        return [one.id for one in taken.deliveries]
+
+
+@pytest.fixture(params=[97, 500, JOBS], ids=lambda size: f"{size} a statement")
+async def fed(request: pytest.FixtureRequest, ledger: PostgresLedger) -> Fed:
+    """A full lane with more behind it; jobs of one statement are due at the same microsecond."""
+    jobs = [new_job(ledger) for _ in range(JOBS)]
+    for first in range(0, JOBS, request.param):
+        await ledger.insert(jobs[first : first + request.param])
+    fed = Fed(ledger)
+    await fed.begin()
+    while await fed.round() > 0:
+        pass
+    assert await fed.ready() == CAP
+    assert await fed.lane.cursors(VIEW.epoch)
+    return fed
+
+
+async def test_every_job_comes_in_order_while_those_before_it_still_run(fed: Fed) -> None:
+    """What was taken is waiting in the ledger as before, so that the refill has to pass it."""
+    taken: list[UUID] = []
+    rounds = 0
+    while len(taken) < JOBS:
+        taken += await fed.take()
+        if await fed.ready() < CAP / 2 and await fed.lane.cursors(VIEW.epoch):
+            assert await fed.round() > 0, f"the lane runs dry after {len(taken)} jobs"
+            rounds += 1
+    assert taken == sorted(taken, key=lambda one: one.int)
+    assert rounds <= JOBS / 500
+
+
+async def test_one_round_fills_what_is_empty(fed: Fed) -> None:
+    for _ in range(3):
+        await fed.take()
+    assert await fed.ready() == CAP - 1_500
+    await fed.round()
+    assert await fed.ready() > CAP - 10  # a few of what it read were there already
