@@ -1,0 +1,153 @@
+"""A whole run: environments, rounds, backlogs, recovery."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.peers.backlog import measure_backlog, prefill_seconds
+from benchmarks.peers.catalogue import Peer
+from benchmarks.peers.conversation import PeerFailed, producer
+from benchmarks.peers.environments import NotInstalled, make_environment
+from benchmarks.peers.figures import Results
+from benchmarks.peers.marks import Marks
+from benchmarks.peers.measures import REPEATED, Stand
+from benchmarks.peers.plan import Plan, rotated
+from benchmarks.peers.progress import Progress
+from benchmarks.peers.recovery import measure_recovery
+from benchmarks.peers.servers import Servers, running_servers
+
+_INSTALL = "installation"
+
+
+@dataclass(slots=True)
+class Run:
+    """A run and what it found out.
+
+    Attributes:
+        plan: sizes.
+        peers: who takes part.
+        node: the version of Node for those that need it.
+        scratch: folder of environments, servers and logs.
+        progress: tells how far it is.
+        results: samples and failures.
+        facts: what each driver says of its peer.
+        versions: what is installed, by peer.
+        servers: versions of both servers.
+        rounds: repetitions that were done.
+        seconds: how long it took.
+    """
+
+    plan: Plan
+    peers: Sequence[Peer]
+    node: str
+    scratch: Path
+    progress: Progress
+    results: Results = field(default_factory=Results)
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    versions: dict[str, dict[str, str]] = field(default_factory=dict)
+    servers: dict[str, str] = field(default_factory=dict)
+    rounds: int = 0
+    seconds: float = 0.0
+    _began: float = field(default_factory=time.monotonic)
+
+    async def measure(self) -> None:
+        """Do all of it."""
+        memory = Path("/dev/shm")  # noqa: S108 - marks are written faster than to a disk
+        with ExitStack() as stack:
+            shared = stack.enter_context(
+                TemporaryDirectory(dir=memory if memory.is_dir() else None)
+            )
+            async with running_servers(self.scratch / "servers") as servers:
+                self.servers = servers.versions
+                stands = await self._stands(servers, Path(shared))
+                await self._rounds(stands)
+                await self._recovery(stands)
+                await self._backlogs(stands)
+        self.seconds = self._elapsed
+
+    @property
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began
+
+    async def _stands(self, servers: Servers, marks: Path) -> list[Stand]:
+        stands = []
+        for peer in self.peers:
+            self.progress.say("environments", peer.title)
+            try:
+                stands.append(await self._stand(peer, servers, marks / peer.name))
+            except (NotInstalled, PeerFailed) as exc:
+                self.results.fail(peer.name, _INSTALL, str(exc))
+        self.progress.plan(self.plan, len(stands))
+        return stands
+
+    async def _stand(self, peer: Peer, servers: Servers, marks: Path) -> Stand:
+        environment = await make_environment(peer, self.node, self.scratch)
+        self.versions[peer.name] = environment.versions
+        marks.mkdir()
+        log = self.scratch / "logs" / f"{peer.name}.log"
+        log.parent.mkdir(exist_ok=True)
+        log.write_bytes(b"")
+        stand = Stand(peer, environment, servers, Marks(marks), log, self.plan)
+        await servers.make_template(peer)
+        async with producer(peer, environment, stand.variables(), log) as one:
+            self.facts[peer.name] = await one.order("facts")
+            stand.bulk = self.facts[peer.name]["bulk"]
+            await one.order("install", within=30.0)
+        await servers.keep_template(peer)
+        return stand
+
+    async def _rounds(self, stands: Sequence[Stand]) -> None:
+        for number in range(self.plan.rounds):
+            began = self._elapsed
+            # One measurement of all peers after the other: a noisy minute hits all of them.
+            for turn, (name, measure) in enumerate(REPEATED.items()):
+                for stand in rotated(stands, number + turn):
+                    self.progress.say(f"round {number + 1}", f"{name}, {stand.peer.title}")
+                    await self._try(stand, name, measure)
+                    self.progress.done(name)
+            self.rounds += 1
+            if self._elapsed + (self._elapsed - began) > self.plan.rounds_limit:
+                break
+
+    async def _recovery(self, stands: Sequence[Stand]) -> None:
+        if self.plan.recovery:
+            self.progress.say("kill -9", "all peers")
+            await measure_recovery(stands, self.results, self.plan.recovery)
+            self.progress.done("recovery")
+        for stand in stands:
+            stand.redis = ""
+
+    async def _backlogs(self, stands: Sequence[Stand]) -> None:
+        for size in self.plan.backlogs:
+            # The cheap ones first, where there may not be time for all.
+            for stand in sorted(stands, key=lambda one: prefill_seconds(one, size)):
+                self.progress.say("backlog", f"{size:,}, {stand.peer.title}")
+                await self._backlog(stand, size)
+                self.progress.done(f"backlog_{size}")
+
+    async def _backlog(self, stand: Stand, size: int) -> None:
+        name = f"backlog_{size}"
+        seconds = prefill_seconds(stand, size)
+        if seconds > self.plan.prefill:
+            reason = f"prefilling would take {seconds:,.0f} s"
+            self.results.fail(stand.peer.name, name, reason)
+        elif self._elapsed + seconds + self.plan.window > self.plan.limit:
+            reason = f"prefilling would take {seconds:,.0f} s, more than is left of the hour: --full"
+            self.results.fail(stand.peer.name, name, reason)
+        else:
+            await self._try(stand, name, lambda stand: measure_backlog(stand, size))
+
+    async def _try(
+        self, stand: Stand, name: str, measure: Callable[[Stand], Awaitable[dict[str, float]]]
+    ) -> None:
+        if self.results.failed(stand.peer.name, name):
+            return
+        try:
+            self.results.add(stand.peer.name, await measure(stand))
+        except PeerFailed as exc:
+            self.results.fail(stand.peer.name, name, str(exc))
+            self.progress.complain(f"{stand.peer.title}, {name}: {exc}")
