@@ -1,6 +1,7 @@
 """The measurements that are repeated: each on fresh servers, with one peer alone."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from benchmarks.peers.marks import Marks, rate_between
 from benchmarks.peers.plan import Plan
 from benchmarks.peers.servers import Meter, Servers
 
+_CHECK = 0.5  # seconds between two looks whether the workers are alive
 _STARTED = 30.0  # seconds that a worker may take to its first job
 _WARM, _WARM_MOST = 20, 1000  # one job in 20, the first of them, is not measured
 _MOST = 2_000_000  # jobs of an order that only time ends
@@ -95,9 +97,12 @@ class Stand:
 
     async def reach(self, crew: Workers, count: int, within: float) -> bool:
         """Wait for so many jobs to begin; a worker that ended meanwhile is an error."""
-        reached = await self.marks.reach(count, within)
-        crew.check()
-        return reached
+        end = time.monotonic() + within
+        while (left := end - time.monotonic()) > 0:
+            if await self.marks.reach(count, min(left, _CHECK)):
+                return True
+            crew.check()
+        return False
 
 
 Measure = Callable[[Stand], Awaitable[dict[str, float]]]
@@ -110,8 +115,9 @@ async def measure_enqueue(stand: Stand) -> dict[str, float]:
     seconds = stand.plan.enqueue
     async with stand.fresh() as one:
         for how in ways:
-            order = {"how": how, "task": "noop", "n": _MOST, "seconds": seconds}
-            done = await one.order("enqueue", within=seconds, **order)
+            order = {"how": how, "task": "noop", "n": _MOST}
+            await one.order("enqueue", within=seconds, seconds=seconds / 4, **order)  # connects
+            done = await one.order("enqueue", within=seconds, seconds=seconds, **order)
             found[f"enqueue_{how}"] = done["n"] / done["seconds"]
     return found
 
@@ -148,13 +154,15 @@ async def drain(
         after = await stand.servers.meter()
     starts = [mark.at for mark in stand.marks.all()]
     try:
-        rate = rate_between(starts, first - 1, last - 1)
+        rate = rate_between(starts, warm - 1, last - 1)
     except ValueError as exc:
         raise PeerFailed(str(exc)) from None
     return Window(rate, _costs(before, after, cpu, last - first))
 
 
 def _costs(before: Meter, after: Meter, worker_cpu: float, jobs: int) -> dict[str, float]:
+    if jobs == 0:  # all were done before the first look, as may be where they are few
+        return {}
     return {
         "worker_cpu": worker_cpu / jobs * 1e6,
         "postgres_cpu": (after.postgres_cpu - before.postgres_cpu) / jobs * 1e6,
@@ -195,9 +203,9 @@ async def measure_drain_1(stand: Stand) -> dict[str, float]:
     """One worker process, and what a job costs."""
     window, waiting = await _drained(stand, "noop", 1)
     uses = {"postgresql": ("postgres_cpu", "wal", "postgres_bytes"), "valkey": ("valkey_cpu", "valkey_bytes")}
-    costs = {**waiting, **window.costs, "wal": waiting["wal"] + window.costs["wal"]}
-    of_stores = {name: costs[name] for store in stand.peer.stores for name in uses[store]}
-    return {"drain_1": window.rate, "worker_cpu": costs["worker_cpu"], **of_stores}
+    costs = {**waiting, **window.costs, "wal": waiting["wal"] + window.costs.get("wal", 0.0)}
+    wanted = ["worker_cpu", *(name for store in stand.peer.stores for name in uses[store])]
+    return {"drain_1": window.rate, **{name: costs[name] for name in wanted if name in costs}}
 
 
 async def measure_drain_2(stand: Stand) -> dict[str, float]:

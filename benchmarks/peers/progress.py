@@ -67,7 +67,7 @@ class Progress:
 def expected_seconds(plan: Plan, peers: int) -> dict[str, float]:
     """What each step will take, roughly."""
     drain = _START + plan.fill / 2 + plan.drain
-    return {
+    expected = {
         "enqueue": _START + 2.5 * plan.enqueue,
         **dict.fromkeys(("drain_1", "drain_2", "sleep", "block"), drain),
         "mixed": _START + 2 * plan.mixed,
@@ -78,3 +78,6 @@ def expected_seconds(plan: Plan, peers: int) -> dict[str, float]:
             for size in plan.backlogs
         },
     }
+    repeated = {"enqueue", "drain_1", "drain_2", "sleep", "block", "mixed", "latency"}
+    left_out = repeated - set(plan.only) if plan.only else set()
+    return {name: seconds for name, seconds in expected.items() if name not in left_out}

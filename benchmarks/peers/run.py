@@ -1,7 +1,7 @@
 """A whole run: environments, rounds, backlogs, recovery."""
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from benchmarks.peers.conversation import PeerFailed, producer
 from benchmarks.peers.environments import NotInstalled, make_environment
 from benchmarks.peers.figures import Results
 from benchmarks.peers.marks import Marks
-from benchmarks.peers.measures import REPEATED, Stand
+from benchmarks.peers.measures import REPEATED, Measure, Stand
 from benchmarks.peers.plan import Plan, rotated
 from benchmarks.peers.progress import Progress
 from benchmarks.peers.recovery import measure_recovery
@@ -70,6 +70,10 @@ class Run:
         self.seconds = self._elapsed
 
     @property
+    def _repeated(self) -> list[tuple[str, Measure]]:
+        return [one for one in REPEATED.items() if not self.plan.only or one[0] in self.plan.only]
+
+    @property
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
 
@@ -104,7 +108,7 @@ class Run:
         for number in range(self.plan.rounds):
             began = self._elapsed
             # One measurement of all peers after the other: a noisy minute hits all of them.
-            for turn, (name, measure) in enumerate(REPEATED.items()):
+            for turn, (name, measure) in enumerate(self._repeated):
                 for stand in rotated(stands, number + turn):
                     self.progress.say(f"round {number + 1}", f"{name}, {stand.peer.title}")
                     await self._try(stand, name, measure)
@@ -142,7 +146,7 @@ class Run:
             await self._try(stand, name, lambda stand: measure_backlog(stand, size))
 
     async def _try(
-        self, stand: Stand, name: str, measure: Callable[[Stand], Awaitable[dict[str, float]]]
+        self, stand: Stand, name: str, measure: Measure
     ) -> None:
         if self.results.failed(stand.peer.name, name):
             return

@@ -54,8 +54,9 @@ async function work (concurrency) {
 
 async function install () {
   if (!POSTGRESQL) return
-  await producer.open()
-  await producer.close()
+  const queue = new Queue(NAME, { connection: { ...connection(), migrate: true } }, ...backend)
+  await queue.waitUntilReady()
+  await queue.close()
 }
 
 serve({

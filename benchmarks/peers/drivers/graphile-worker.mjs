@@ -6,6 +6,7 @@
 // Durable at COMMIT; a finished job's row is deleted, so that there is no history. Jobs of a dead worker
 // wait for four hours: https://worker.graphile.org/docs/faq
 
+import './shared/quiet-graphile-worker.mjs' // before what reads it
 import { makeWorkerUtils, run } from 'graphile-worker'
 import { BULK, DATABASE_URL, VARIANT, handlers, serve } from './shared/line.mjs'
 

@@ -4,14 +4,18 @@ README.md, "Use it": `enqueue` and `enqueue_many` for producers, `headrace worke
 extra `speed` (uvloop). A worker runs what the command line would run, with the same defaults.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 from headrace import Headrace
 from headrace.bench.loop import run
 from headrace.connect import inspecting
+from headrace.engines.ledgered import LedgeredEngine
 from headrace.ledger.migrate import migrate
+from headrace.model.lane_view import Mode
+from headrace.relay.services import services
 from headrace.supervisor.node import run_node
-from line import ASYNC_HANDLERS, BULK, DATABASE_URL, REDIS_URL, VARIANT, Driver, Facts, Payload, block
+from line import BULK, DATABASE_URL, HANDLERS, REDIS_URL, VARIANT, Driver, Facts, Payload
 
 QUEUE = "bench"
 HYBRID = VARIANT == "hybrid"
@@ -23,37 +27,17 @@ FACTS = Facts(
 app = Headrace("peers", database_url=DATABASE_URL, redis_url=REDIS_URL if HYBRID else None)
 
 
-async def noop(i: int, x: str) -> None:  # noqa: ARG001 - the payload's filling
-    await ASYNC_HANDLERS["noop"](i)
-
-
-async def sleep(i: int, x: str) -> None:  # noqa: ARG001 - as above
-    await ASYNC_HANDLERS["sleep"](i)
-
-
-def blocking(i: int, x: str) -> None:  # noqa: ARG001 - as above
-    block(i)
-
-
-async def hold(i: int, x: str) -> None:  # noqa: ARG001 - as above
-    await ASYNC_HANDLERS["hold"](i)
-
-
-register = app.task(queue=QUEUE)
-TASKS = {
-    "noop": register(noop),
-    "sleep": register(sleep),
-    "block": register(blocking),
-    "hold": register(hold),
-}
+TASKS = {name: app.task(queue=QUEUE)(handler) for name, handler in HANDLERS.items()}
 
 
 class Producer:
     """An application that is started."""
 
     async def open(self) -> None:
-        """Connect."""
+        """Connect, and see to it that the lane is open, as it is where workers have run before."""
         await app.start()
+        if HYBRID:
+            await _open_lane()
 
     async def enqueue(self, task: str, job: Payload) -> None:
         """Returns at COMMIT."""
@@ -72,6 +56,19 @@ class Producer:
     async def close(self) -> None:
         """Disconnect."""
         await app.stop()
+
+
+async def _open_lane() -> None:
+    """By the relay, which every worker process runs beside its worker."""
+    engine = app.engine
+    assert isinstance(engine, LedgeredEngine)
+    beside = services(engine)
+    for loop in beside:
+        loop.start()
+    while (view := await engine.ledger.lanes.view()).mode is not Mode.HYBRID:
+        await asyncio.sleep(0.02)  # the relay tells nobody
+    engine.heed(view)
+    await asyncio.gather(*(loop.stop() for loop in beside))
 
 
 def work(concurrency: int) -> None:

@@ -2,13 +2,14 @@
 
 https://janbjorge.github.io/pgqueuer/guides/performance-tuning: a pool as driver, and a larger
 `batch_size` where jobs are short; lists of jobs in one `enqueue`. Its default durability keeps all
-tables logged. Plain functions run in threads. Its command line runs on uvloop where that is installed.
+tables logged. Blocking code goes through asyncio.to_thread,
+as its own error message says. Its command line runs on uvloop where that is installed.
 It begins all jobs of a batch at once: there is no limit but the optional `max_concurrent_tasks`, at
 least twice the batch.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 import uvloop
@@ -17,7 +18,7 @@ from pgqueuer.db import AsyncpgPoolDriver
 from pgqueuer.models import Job
 from pgqueuer.queries import Queries
 
-from line import ASYNC_HANDLERS, BULK, DATABASE_URL, Driver, Facts, Payload, block
+from line import ASYNC_HANDLERS, BULK, DATABASE_URL, Driver, Facts, Handler, Payload
 
 BATCH = 100
 FACTS = Facts(
@@ -58,28 +59,16 @@ async def _work() -> None:
     pool = await asyncpg.create_pool(DATABASE_URL, min_size=5, max_size=20)
     queue = PgQueuer(AsyncpgPoolDriver(pool))
 
-    async def noop(job: Job) -> None:
-        await ASYNC_HANDLERS["noop"](_number(job))
-
-    async def sleep(job: Job) -> None:
-        await ASYNC_HANDLERS["sleep"](_number(job))
-
-    def blocking(job: Job) -> None:
-        block(_number(job))
-
-    async def hold(job: Job) -> None:
-        await ASYNC_HANDLERS["hold"](_number(job))
-
-    queue.entrypoint("noop")(noop)
-    queue.entrypoint("sleep")(sleep)
-    queue.entrypoint("block")(blocking)
-    queue.entrypoint("hold")(hold)
+    for name, handler in ASYNC_HANDLERS.items():
+        queue.entrypoint(name)(_entrypoint(handler))
     await queue.run(batch_size=BATCH)
 
 
-def _number(job: Job) -> int:
-    number: int = json.loads(job.payload or b"{}")["i"]
-    return number
+def _entrypoint(handler: Handler) -> Callable[[Job], Awaitable[None]]:
+    async def entrypoint(job: Job) -> None:
+        await handler(**json.loads(job.payload or b""))
+
+    return entrypoint
 
 
 def work(concurrency: int) -> None:  # noqa: ARG001 - a batch is what it runs at once

@@ -67,7 +67,8 @@ class Marks:
     """
 
     def __init__(self) -> None:
-        self._view: memoryview | None = None
+        self._lock = Lock()
+        self._forget()
         os.register_at_fork(after_in_child=self._forget)
 
     def __call__(self, number: int) -> None:
@@ -82,66 +83,79 @@ class Marks:
             view[0] = n + 1
 
     def _open(self) -> memoryview:
+        with self._lock:
+            if self._view is None:
+                self._view = self._map()
+            return self._view
+
+    def _map(self) -> memoryview:
         path = Path(os.environ["PEER_MARKS"]) / f"{os.getpid()}.marks"
         with path.open("w+b") as file:
             file.truncate(16 * (_ROOM + 1))
-            view = memoryview(mmap.mmap(file.fileno(), 0)).cast("Q")
-        self._numbers = itertools.count()
-        self._view = view
-        return view
+            return memoryview(mmap.mmap(file.fileno(), 0)).cast("Q")
 
     def _forget(self) -> None:
-        self._view = None
+        self._numbers = itertools.count()
+        self._view: memoryview | None = None
 
 
 mark = Marks()
 HOLDS = os.environ.get("PEER_HOLD") == "1"
 
 
-async def noop(number: int) -> None:
+# The handlers take a payload's two fields, so that a peer may register them as they are.
+async def noop(i: int, x: str = "") -> None:  # noqa: ARG001 - filling
     """Do nothing."""
-    mark(number)
+    mark(i)
 
 
-async def sleep(number: int) -> None:
+async def sleep(i: int, x: str = "") -> None:  # noqa: ARG001 - as above
     """Wait 5 ms without holding a thread."""
-    mark(number)
+    mark(i)
     await asyncio.sleep(0.005)
 
 
-def block(number: int) -> None:
+def block(i: int, x: str = "") -> None:  # noqa: ARG001 - as above
     """Hold a thread for 5 ms."""
-    mark(number)
+    mark(i)
     time.sleep(0.005)
 
 
-async def hold(number: int) -> None:
+async def block_in_thread(i: int, x: str = "") -> None:  # noqa: ARG001 - as above
+    """The same, for peers that run coroutines only."""
+    await asyncio.to_thread(block, i)
+
+
+async def hold(i: int, x: str = "") -> None:  # noqa: ARG001 - as above
     """Run until killed; in a process that does not hold, end at once."""
-    mark(number)
+    mark(i)
     while HOLDS:
         await asyncio.sleep(3600)
 
 
 # For peers whose handlers are plain functions.
-def sync_noop(number: int) -> None:
+def sync_noop(i: int, x: str = "") -> None:  # noqa: ARG001 - as above
     """Do nothing."""
-    mark(number)
+    mark(i)
 
 
-def sync_sleep(number: int) -> None:
+def sync_sleep(i: int, x: str = "") -> None:  # noqa: ARG001 - as above
     """The coroutine of 5 ms, in a peer that has no event loop of its own."""
-    asyncio.run(sleep(number))
+    asyncio.run(sleep(i))
 
 
-def sync_hold(number: int) -> None:
+def sync_hold(i: int, x: str = "") -> None:  # noqa: ARG001 - as above
     """Run until killed; in a process that does not hold, end at once."""
-    mark(number)
+    mark(i)
     while HOLDS:
         time.sleep(3600)
 
 
-ASYNC_HANDLERS = {"noop": noop, "sleep": sleep, "hold": hold}
-SYNC_HANDLERS = {
+Handler = Callable[..., Any]
+# By task: for peers that run both kinds of functions, coroutines only, plain functions only.
+HANDLERS: dict[str, Handler] = {"noop": noop, "sleep": sleep, "block": block, "hold": hold}
+ASYNC_HANDLERS: dict[str, Handler] = {**HANDLERS, "block": block_in_thread}
+SYNC_HANDLERS: dict[str, Handler] = {
     "noop": sync_noop,
     "sleep": sync_sleep,
     "block": block,
