@@ -52,5 +52,5 @@ if __name__ == "__main__":
     # A quick or partial run shows that it works; the documentation holds whole ones.
     whole = not wanted.quick and not wanted.only
     folder = wanted.output or (OUTPUT if whole else wanted.scratch / "results")
-    for written in write_outputs(finished, folder):
+    for written in write_outputs(finished.report(), folder):
         print(written)

@@ -28,7 +28,7 @@ class Producer:
         self._process = process
         self._log = log
 
-    async def order(self, do: str, *, within: float = 0.0, **arguments: object) -> Any:
+    async def order(self, do: str, *, within: float = 0.0, **arguments: object) -> Any:  # noqa: ANN401 - JSON
         """Send an order and return its answer; `within` is what it may take, in seconds.
 
         Raises:

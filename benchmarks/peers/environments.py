@@ -1,7 +1,6 @@
 """An environment for each peer, made by uv or npm in a folder that git ignores."""
 
 import asyncio
-import hashlib
 import json
 import os
 import platform
@@ -64,7 +63,9 @@ async def _python(peer: Peer, folder: Path) -> Environment:
     python = str(folder / "bin" / "python")
     listed = await _run([_uv(), "pip", "list", "--format", "json", "--python", python])
     versions = {one["name"]: one["version"] for one in json.loads(listed)}
-    versions["python"] = (await _run([python, "-c", "import platform as p; print(p.python_version())"])).strip()
+    versions["python"] = (
+        await _run([python, "-c", "import platform as p; print(p.python_version())"])
+    ).strip()
     # -P: a driver has the name of its peer, and must not be imported in its place.
     command = (python, "-P", str(peer.driver))
     return Environment(command, {"PYTHONPATH": str(_SHARED)}, versions)

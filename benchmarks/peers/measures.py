@@ -58,12 +58,16 @@ class Stand:
             **more,
         }
 
-    @asynccontextmanager
-    async def fresh(self) -> AsyncIterator[Producer]:
-        """Fresh servers and a producer that is connected."""
+    async def renew(self) -> None:
+        """Fresh servers."""
         self.marks.clear()
         await self.servers.renew_valkey()
         await self.servers.renew_database(self.peer)
+
+    @asynccontextmanager
+    async def fresh(self) -> AsyncIterator[Producer]:
+        """Fresh servers and a producer that is connected."""
+        await self.renew()
         async with self.producer() as one:
             yield one
 
@@ -154,7 +158,7 @@ async def drain(
         after = await stand.servers.meter()
     starts = [mark.at for mark in stand.marks.all()]
     try:
-        rate = rate_between(starts, warm - 1, last - 1)
+        rate = rate_between(starts, min(warm, first) - 1, last - 1)
     except ValueError as exc:
         raise PeerFailed(str(exc)) from None
     return Window(rate, _costs(before, after, cpu, last - first))
@@ -175,13 +179,16 @@ async def _drained(stand: Stand, task: str, processes: int) -> tuple[Window, dic
     """Fill as much as a window needs, and drain it; with what a waiting job took."""
     plan = stand.plan
     n = jobs_for(stand.pace.get(task), processes, plan)
-    async with stand.fresh() as one:
-        held, meter = await stand.servers.held(stand.peer), await stand.servers.meter()
+    await stand.renew()
+    held = await stand.servers.held(stand.peer)
+    async with stand.producer() as one:
+        meter = await stand.servers.meter()
         n = await stand.fill(one, task, n, plan.fill)
         if n < 1:
             raise PeerFailed(f"no job was enqueued within {plan.fill} s")
-        full, filled = await stand.servers.held(stand.peer), await stand.servers.meter()
+        filled = await stand.servers.meter()
         await one.order("close")
+    full = await stand.servers.held(stand.peer)
     window = await drain(stand, n, plan.drain, processes=processes)
     stand.pace[task] = window.rate / processes
     waiting = {
@@ -202,7 +209,10 @@ def jobs_for(pace: float | None, processes: int, plan: Plan) -> int:
 async def measure_drain_1(stand: Stand) -> dict[str, float]:
     """One worker process, and what a job costs."""
     window, waiting = await _drained(stand, "noop", 1)
-    uses = {"postgresql": ("postgres_cpu", "wal", "postgres_bytes"), "valkey": ("valkey_cpu", "valkey_bytes")}
+    uses = {
+        "postgresql": ("postgres_cpu", "wal", "postgres_bytes"),
+        "valkey": ("valkey_cpu", "valkey_bytes"),
+    }
     costs = {**waiting, **window.costs, "wal": waiting["wal"] + window.costs.get("wal", 0.0)}
     wanted = ["worker_cpu", *(name for store in stand.peer.stores for name in uses[store])]
     return {"drain_1": window.rate, **{name: costs[name] for name in wanted if name in costs}}

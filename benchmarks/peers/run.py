@@ -1,9 +1,11 @@
 """A whole run: environments, rounds, backlogs, recovery."""
 
+import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,7 +20,9 @@ from benchmarks.peers.measures import REPEATED, Measure, Stand
 from benchmarks.peers.plan import Plan, rotated
 from benchmarks.peers.progress import Progress
 from benchmarks.peers.recovery import measure_recovery
+from benchmarks.peers.report import Report
 from benchmarks.peers.servers import Servers, running_servers
+from headrace.bench.machine import describe_machine
 
 _INSTALL = "installation"
 
@@ -53,10 +57,11 @@ class Run:
     rounds: int = 0
     seconds: float = 0.0
     _began: float = field(default_factory=time.monotonic)
+    _load: float = field(default_factory=lambda: round(os.getloadavg()[0], 2))
 
     async def measure(self) -> None:
         """Do all of it."""
-        memory = Path("/dev/shm")  # noqa: S108 - marks are written faster than to a disk
+        memory = Path("/dev/shm")  # where marks are written faster than to a disk
         with ExitStack() as stack:
             shared = stack.enter_context(
                 TemporaryDirectory(dir=memory if memory.is_dir() else None)
@@ -68,6 +73,22 @@ class Run:
                 await self._recovery(stands)
                 await self._backlogs(stands)
         self.seconds = self._elapsed
+
+    def report(self) -> Report:
+        """What was found out, with the machine and the versions."""
+        machine = describe_machine()
+        run: dict[str, str | int | float] = {
+            "date": datetime.now(UTC).date().isoformat(),
+            **{name: machine[name] for name in ("processor", "cores", "memory_gb", "system")},
+            **self.servers,
+            "size_of_run": self.plan.name,
+            "rounds": self.rounds,
+            "minutes": round(self.seconds / 60, 1),
+            "load_before": self._load,
+            "load_after": machine["load_before"],
+            "jobs_at_once_a_process": self.plan.concurrency,
+        }
+        return Report(self.plan, self.peers, self.results, self.facts, self.versions, run)
 
     @property
     def _repeated(self) -> list[tuple[str, Measure]]:
@@ -140,14 +161,14 @@ class Run:
             reason = f"prefilling would take {seconds:,.0f} s"
             self.results.fail(stand.peer.name, name, reason)
         elif self._elapsed + seconds + self.plan.window > self.plan.limit:
-            reason = f"prefilling would take {seconds:,.0f} s, more than is left of the hour: --full"
+            reason = (
+                f"prefilling would take {seconds:,.0f} s, more than is left of the hour: --full"
+            )
             self.results.fail(stand.peer.name, name, reason)
         else:
             await self._try(stand, name, lambda stand: measure_backlog(stand, size))
 
-    async def _try(
-        self, stand: Stand, name: str, measure: Measure
-    ) -> None:
+    async def _try(self, stand: Stand, name: str, measure: Measure) -> None:
         if self.results.failed(stand.peer.name, name):
             return
         try:

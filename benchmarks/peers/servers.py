@@ -1,6 +1,7 @@
 """The PostgreSQL and the Valkey of a run: started once, fresh for each measurement, metered."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ POSTGRES_SETTINGS = {
 }
 VALKEY_SETTINGS = {"databases": "64", "auto-aof-rewrite-percentage": "0"}
 
+_LEFT = 2.0  # seconds that clients get to leave
 _ON_DISK = """
 SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -99,7 +101,7 @@ class Servers:
         await self._drop(peer.database)
 
     async def renew_valkey(self) -> None:
-        """An empty Valkey with an empty append-only file, and a PostgreSQL with nothing to write."""
+        """An empty Valkey and append-only file, and a PostgreSQL with nothing left to write."""
         await self._redis.flushall()
         await self._redis.bgrewriteaof()
         while (await self._redis.info("persistence"))["aof_rewrite_in_progress"]:
@@ -112,7 +114,12 @@ class Servers:
         return Meter(wal, _cpu(self._postgres.pid), _cpu(self._valkey.pid))
 
     async def held(self, peer: Peer) -> Held:
-        """What the peer's jobs take now."""
+        """What the peer's jobs take now, once no client takes memory of Valkey beside them."""
+        end = time.monotonic() + _LEFT
+        while (await self._redis.info("clients"))["connected_clients"] > 1:
+            if time.monotonic() > end:
+                break
+            await asyncio.sleep(0.01)  # another process leaves
         connection = await asyncpg.connect(self.database_url(peer))
         try:
             on_disk = await connection.fetchval(_ON_DISK)

@@ -1,8 +1,9 @@
 """arq.
 
-https://arq-docs.helpmanual.io/: max_jobs for jobs that wait; keep_result=0 stores no results; hiredis parses.
-It looks for jobs every poll_delay (0.5 s) and has no call for many jobs at once. Blocking code goes through
-an executor, as its "Synchronous Jobs" says. A running job is locked for its timeout (300 s).
+https://arq-docs.helpmanual.io/: max_jobs for jobs that wait; keep_result=0 stores no results;
+hiredis parses. It looks for jobs every poll_delay (0.5 s) and has no call for many jobs at once.
+Blocking code goes through an executor, as its "Synchronous Jobs" says. A running job is locked for
+its timeout (300 s).
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """awa, a Rust core under Python.
 
-https://github.com/hardbyte/awa (README of awa-pg): enqueue_many_copy streams many jobs by COPY into its queue
-storage; start([(queue, workers)]) sets the concurrency. Blocking code goes through asyncio.to_thread.
-A job whose worker sends no heartbeat for 90 s is rescued.
+https://github.com/hardbyte/awa (README of awa-pg): enqueue_many_copy streams many jobs by COPY into
+its queue storage; start([(queue, workers)]) sets the concurrency. Blocking code goes through
+asyncio.to_thread. A job whose worker sends no heartbeat for 90 s is rescued.
 """
 
 import asyncio
@@ -104,9 +104,10 @@ def _with_job(handler: Handler) -> Callable[..., Awaitable[None]]:
 
 
 async def install() -> None:
-    """Its migrations."""
+    """Its migrations, and its queue storage, which the first worker would make."""
     async with AsyncClient(DATABASE_URL) as client:
         await client.migrate()
+        await client.install_queue_storage(schema="awa")
 
 
 Driver(FACTS, Producer, work, install, bulk=BULK).main()

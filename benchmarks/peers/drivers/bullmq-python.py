@@ -1,7 +1,8 @@
 """BullMQ's port to Python, on Redis.
 
-https://docs.bullmq.io/python/introduction and https://docs.bullmq.io/guide/workers/concurrency: concurrency for jobs
-that wait, addBulk for many; removeOnComplete keeps Redis from growing. Blocking code goes through asyncio.to_thread.
+https://docs.bullmq.io/python/introduction and https://docs.bullmq.io/guide/workers/concurrency:
+concurrency for jobs that wait, addBulk for many; removeOnComplete keeps Redis from growing.
+Blocking code goes through asyncio.to_thread.
 """
 
 import asyncio
@@ -34,7 +35,9 @@ class Producer:
 
     async def bulk(self, task: str, jobs: Sequence[Payload]) -> None:
         """One transaction of scripts."""
-        await self._queue.addBulk([{"name": task, "data": dict(job), "opts": OPTIONS} for job in jobs])
+        await self._queue.addBulk(
+            [{"name": task, "data": dict(job), "opts": OPTIONS} for job in jobs]
+        )
 
     async def held(self) -> int:
         """Waiting or active."""

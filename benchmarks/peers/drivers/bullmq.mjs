@@ -1,10 +1,11 @@
 // BullMQ on Node, with its Redis or its PostgreSQL backend.
 //
 // https://docs.bullmq.io/guide/workers/concurrency: concurrency for jobs that wait;
-// https://docs.bullmq.io/guide/queues/adding-bulks: addBulk; https://docs.bullmq.io/guide/postgresql:
-// createPostgresBackend. The production guide's removeOnComplete keeps the store from growing:
-// https://docs.bullmq.io/guide/going-to-production#automatic-job-removal
-// Redis: what the append-only file keeps (here everysec), at least once. PostgreSQL: durable at COMMIT.
+// https://docs.bullmq.io/guide/queues/adding-bulks: addBulk;
+// https://docs.bullmq.io/guide/postgresql: createPostgresBackend. The production guide's
+// removeOnComplete keeps the store from growing:
+// https://docs.bullmq.io/guide/going-to-production#automatic-job-removal Redis: what the
+// append-only file keeps (here everysec), at least once. PostgreSQL: durable at COMMIT.
 
 import { Queue, Worker, createPostgresBackend } from 'bullmq'
 import { BULK, DATABASE_URL, REDIS_URL, VARIANT, handlers, serve } from './shared/line.mjs'

@@ -2,9 +2,9 @@
 
 https://docs.celeryq.dev/en/stable/userguide/optimizing.html: a larger prefetch multiplier for many
 short tasks, no results (ignore_result). https://docs.celeryq.dev/en/stable/userguide/concurrency/:
-the thread pool for jobs that wait. Celery has no call for many jobs at once, and no coroutines: they
-run by asyncio.run. By default a job is acknowledged before it runs (at most once); with acks_late it
-would come back after visibility_timeout, an hour.
+the thread pool for jobs that wait. Celery has no call for many jobs at once, and no coroutines:
+they run by asyncio.run. By default a job is acknowledged before it runs (at most once); with
+acks_late it would come back after visibility_timeout, an hour.
 """
 
 from celery import Celery

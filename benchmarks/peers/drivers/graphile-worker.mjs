@@ -1,10 +1,10 @@
 // Graphile Worker, by default or with its local queue.
 //
 // https://worker.graphile.org/docs/performance, "Quick stats" and "Batching": concurrentJobs with a
-// pool one larger, localQueue.size 500, completeJobBatchDelay 0, failJobBatchDelay 0, and `addJobs` for
-// many jobs in one call. The default variant leaves the batching out.
-// Durable at COMMIT; a finished job's row is deleted, so that there is no history. Jobs of a dead worker
-// wait for four hours: https://worker.graphile.org/docs/faq
+// pool one larger, localQueue.size 500, completeJobBatchDelay 0, failJobBatchDelay 0, and `addJobs`
+// for many jobs in one call. The default variant leaves the batching out. Durable at COMMIT; a
+// finished job's row is deleted, so that there is no history. Jobs of a dead worker wait for four
+// hours: https://worker.graphile.org/docs/faq
 
 import './shared/quiet-graphile-worker.mjs' // before what reads it
 import { makeWorkerUtils, run } from 'graphile-worker'

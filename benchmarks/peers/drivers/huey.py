@@ -1,8 +1,9 @@
 """Huey on Redis.
 
-https://huey.readthedocs.io/en/latest/consumer.html: threads for jobs that wait; RedisHuey waits for jobs by
-a blocking pop; results=False stores none. It has no call for many jobs at once and no coroutines: they run
-by asyncio.run. A job is taken off the list before it runs, so that a killed worker loses it.
+https://huey.readthedocs.io/en/latest/consumer.html: threads for jobs that wait; RedisHuey waits for
+jobs by a blocking pop; results=False stores none. It has no call for many jobs at once and no
+coroutines: they run by asyncio.run. A job is taken off the list before it runs, so that a killed
+worker loses it.
 """
 
 import logging

@@ -1,12 +1,14 @@
 """Oban for Python.
 
-https://oban.pro/docs/py: a queue's limit is its concurrency; enqueue_many inserts many jobs in one statement. Its
-command line runs on uvloop. Bulk acknowledgement, several processes and exact rescue are of Oban Pro.
-Finished jobs are kept for a day. Orphans are rescued by the leader's lifeline, every 60 s.
+https://oban.pro/docs/py: a queue's limit is its concurrency; enqueue_many inserts many jobs in one
+statement. Its command line runs on uvloop. Bulk acknowledgement, several processes and exact rescue
+are of Oban Pro. Finished jobs are kept for a day. Orphans are rescued by the leader's lifeline,
+every 60 s.
 """
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import uvloop
 from oban import Oban, worker
@@ -24,7 +26,7 @@ FACTS = Facts(
 )
 
 
-def _worker(name: str, handler: Handler) -> type:
+def _worker(name: str, handler: Handler) -> Any:
     class OneTask:
         """A worker of Oban."""
 

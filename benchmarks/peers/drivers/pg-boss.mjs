@@ -1,9 +1,10 @@
 // pg-boss.
 //
-// https://pgboss.io/api/workers: batchSize for many jobs a fetch, localConcurrency for several workers in a process,
-// LISTEN/NOTIFY (useListenNotify, notify) for low latency; https://pgboss.io/api/jobs: insert() for many jobs in one
-// statement. A handler gets a batch; it runs the batch's jobs together. Durable at COMMIT. Completed jobs are
-// kept for a week. An active job fails and is retried once it has been active for 15 minutes.
+// https://pgboss.io/api/workers: batchSize for many jobs a fetch, burstWhenBatchFull to fetch again
+// at once while batches are full, LISTEN/NOTIFY (useListenNotify, notify) for low latency;
+// https://pgboss.io/api/jobs: insert() for many jobs in one statement. A handler gets a batch; it
+// runs the batch's jobs together. Durable at COMMIT. Completed jobs are kept for a week. An active
+// job fails and is retried once it has been active for 15 minutes.
 
 import { PgBoss } from 'pg-boss'
 import { BULK, DATABASE_URL, handlers, serve } from './shared/line.mjs'
@@ -29,9 +30,9 @@ const producer = {
   close: () => boss.stop({ graceful: false })
 }
 
-async function work (concurrency) {
+async function work () {
   await start()
-  const options = { batchSize: BATCH, pollingIntervalSeconds: 0.5, localConcurrency: 2 }
+  const options = { batchSize: BATCH, burstWhenBatchFull: true }
   for (const [task, handler] of Object.entries(handlers)) {
     await boss.work(task, options, jobs => Promise.all(jobs.map(job => handler(job.data))))
   }
@@ -46,7 +47,7 @@ async function install () {
 serve({
   facts: {
     docs: 'https://pgboss.io/api/workers',
-    settings: `batchSize ${BATCH}, 2 workers, LISTEN/NOTIFY, insert() in bulk`,
+    settings: `batchSize ${BATCH}, burstWhenBatchFull, LISTEN/NOTIFY, insert()`,
     durability: 'durable at COMMIT, at least once; history kept for a week',
     cannot: 'run jobs of a dead worker before 15 minutes have passed'
   },

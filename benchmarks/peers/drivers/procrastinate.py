@@ -1,10 +1,11 @@
 """Procrastinate over psycopg 3.
 
-https://procrastinate.readthedocs.io/en/stable/howto/production/concurrency.html: concurrency for coroutines;
-https://procrastinate.readthedocs.io/en/stable/howto/advanced/batch_defer.html: batch_defer for many jobs;
-https://procrastinate.readthedocs.io/en/stable/howto/production/delete_finished_jobs.html: finished jobs are deleted,
-which keeps the table small. Plain functions run in threads. Jobs of a dead worker stay "doing" until the
-application asks for stalled jobs and retries them: nothing does by default.
+https://procrastinate.readthedocs.io/en/stable/howto/production/concurrency.html: concurrency for
+coroutines; https://procrastinate.readthedocs.io/en/stable/howto/advanced/batch_defer.html:
+batch_defer for many jobs;
+https://procrastinate.readthedocs.io/en/stable/howto/production/delete_finished_jobs.html: finished
+jobs are deleted, which keeps the table small. Plain functions run in threads. Jobs of a dead worker
+stay "doing" until the application asks for stalled jobs and retries them: nothing does by default.
 """
 
 import asyncio

@@ -1,9 +1,10 @@
 """RQ.
 
-https://github.com/rq/rq/blob/master/docs/benchmark.md: SimpleWorker, which does not fork, is for jobs
-of a few milliseconds. `enqueue_many` sends many in one pipeline. Results are not kept (result_ttl=0).
-A worker process runs one job at a time, and so there is one running job to kill, not fifty. Jobs of a
-dead worker are moved to the failed ones when their timeout (180 s) and a minute are over.
+https://github.com/rq/rq/blob/master/docs/benchmark.md: SimpleWorker, which does not fork, is for
+jobs of a few milliseconds. `enqueue_many` sends many in one pipeline. Results are not kept
+(result_ttl=0). A worker process runs one job at a time, and so there is one running job to kill,
+not fifty. Jobs of a dead worker are moved to the failed ones when their timeout (180 s) and a
+minute are over.
 """
 
 from collections.abc import Sequence

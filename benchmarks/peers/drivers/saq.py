@@ -1,8 +1,8 @@
 """SAQ on Redis.
 
-https://saq-py.readthedocs.io/: concurrency for jobs that wait, hiredis, plain functions run in threads. It has
-no call for many jobs at once but `map`, which waits for them. A job that a dead worker ran is found by
-the sweep, every 60 s, once its timeout (10 s) is over.
+https://saq-py.readthedocs.io/: concurrency for jobs that wait, hiredis, plain functions run in
+threads. It has no call for many jobs at once but `map`, which waits for them. A job that a dead
+worker ran is found by the sweep, every 60 s, once its timeout (10 s) is over.
 """
 
 import asyncio

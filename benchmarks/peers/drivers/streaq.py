@@ -1,8 +1,10 @@
 """streaq, on Redis streams.
 
-https://streaq.readthedocs.io/en/latest/ and https://github.com/tastyware/streaq/tree/master/benchmarks: concurrency
-for jobs that wait, enqueue_many in one pipeline; plain functions run in threads (sync_concurrency); silent
-tasks write no line of log; ttl=0 keeps no results. What a dead worker held is taken over after idle_timeout (60 s).
+https://streaq.readthedocs.io/en/latest/ and
+https://github.com/tastyware/streaq/tree/master/benchmarks: concurrency for jobs that wait,
+enqueue_many in one pipeline; plain functions run in threads (sync_concurrency); silent tasks write
+no line of log; ttl=0 keeps no results. What a dead worker held is taken over after idle_timeout (60
+s).
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,10 @@
 """taskiq on Redis streams.
 
-https://taskiq-python.github.io/available-components/brokers.html and taskiq-redis' README: RedisStreamBroker is
-the broker with acknowledgements; https://taskiq-python.github.io/guide/cli.html: --max-async-tasks, and uvloop is
-used where installed. It has no call for many jobs at once. Plain functions run in threads. Entries of
-a dead worker are claimed when they have been idle for ten minutes. The stream is never trimmed by default.
+https://taskiq-python.github.io/available-components/brokers.html and taskiq-redis' README:
+RedisStreamBroker is the broker with acknowledgements;
+https://taskiq-python.github.io/guide/cli.html: --max-async-tasks, and uvloop is used where
+installed. It has no call for many jobs at once. Plain functions run in threads. Entries of a dead
+worker are claimed when they have been idle for ten minutes. The stream is never trimmed by default.
 """
 
 import uvloop

@@ -68,7 +68,8 @@ class Marks:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._forget()
+        self._numbers = itertools.count()
+        self._view: memoryview[int] | None = None
         os.register_at_fork(after_in_child=self._forget)
 
     def __call__(self, number: int) -> None:
@@ -82,13 +83,13 @@ class Marks:
             view[2 * n + 2] = number
             view[0] = n + 1
 
-    def _open(self) -> memoryview:
+    def _open(self) -> memoryview[int]:
         with self._lock:
             if self._view is None:
                 self._view = self._map()
             return self._view
 
-    def _map(self) -> memoryview:
+    def _map(self) -> memoryview[int]:
         path = Path(os.environ["PEER_MARKS"]) / f"{os.getpid()}.marks"
         with path.open("w+b") as file:
             file.truncate(16 * (_ROOM + 1))
@@ -96,7 +97,7 @@ class Marks:
 
     def _forget(self) -> None:
         self._numbers = itertools.count()
-        self._view: memoryview | None = None
+        self._view = None
 
 
 mark = Marks()
