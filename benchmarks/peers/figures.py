@@ -43,6 +43,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     ),
     "Drain at a backlog": ("backlog_10000", "backlog_100000", "backlog_1000000"),
     "After kill -9 of a worker with running jobs": (
+        "recovery_running",
         "recovery",
         "recovery_rerun",
         "recovery_lost",
@@ -72,9 +73,10 @@ FIGURES: dict[str, Figure] = {
     "backlog_100000": _rate("100,000"),
     "backlog_1000000": _rate("1,000,000"),
     "recovery": Figure("all run again after", "s"),
-    "recovery_rerun": Figure("ran again", "of 50", more_is_better=True),
-    "recovery_lost": Figure("lost", "of 50"),
-    "recovery_twice": Figure("run again twice", "of 50"),
+    "recovery_running": Figure("were running", "jobs", more_is_better=True),
+    "recovery_rerun": Figure("ran again", "jobs", more_is_better=True),
+    "recovery_lost": Figure("lost", "jobs"),
+    "recovery_twice": Figure("ran again twice", "jobs"),
 }
 
 
@@ -117,10 +119,14 @@ class Results:
         taken = self.samples.get(peer, {}).get(figure)
         return Sample(median(taken), min(taken), max(taken)) if taken else None
 
+    def has(self, figure: str) -> bool:
+        """Whether any peer has it."""
+        return any(figure in taken for taken in self.samples.values())
+
     def best(self, figure: str) -> float | None:
-        """The best median of all peers."""
-        middles = [median(taken[figure]) for taken in self.samples.values() if figure in taken]
-        if not middles:
+        """The best median of all peers; None where all are alike, or nothing was measured."""
+        middles = {median(taken[figure]) for taken in self.samples.values() if figure in taken}
+        if len(middles) < 2:
             return None
         return max(middles) if FIGURES[figure].more_is_better else min(middles)
 

@@ -31,7 +31,7 @@ def write_plots(report: Report, folder: Path) -> list[str]:
 
 
 def _write(report: Report, name: str, folder: Path) -> bool:
-    figures = [one for one in _PLOTS[name] if report.results.best(one) is not None]
+    figures = [one for one in _PLOTS[name] if report.results.has(one)]
     shown = (
         [peer for peer in report.peers if report.results.sample(peer.name, figures[0])]
         if figures

@@ -102,7 +102,7 @@ class Report:
 
     def _tables(self) -> Iterator[str]:
         for title, names in TABLES.items():
-            shown = [name for name in names if self.results.best(name) is not None]
+            shown = [name for name in names if self.results.has(name)]
             peers = [peer for peer in self.peers if any(self._has(peer, name) for name in names)]
             if not shown or not peers:
                 continue

@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.peers.backlog import measure_backlog, prefill_seconds
 from benchmarks.peers.catalogue import Peer
 from benchmarks.peers.conversation import PeerFailed, producer
-from benchmarks.peers.environments import NotInstalled, make_environment
+from benchmarks.peers.environments import Environment, NotInstalled, make_environment
 from benchmarks.peers.figures import Results
 from benchmarks.peers.marks import Marks
 from benchmarks.peers.measures import REPEATED, Measure, Stand
@@ -41,6 +41,7 @@ class Run:
         facts: what each driver says of its peer.
         versions: what is installed, by peer.
         servers: versions of both servers.
+        ready: environments that need not be made, by peer.
         rounds: repetitions that were done.
         seconds: how long it took.
     """
@@ -54,6 +55,7 @@ class Run:
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
     servers: dict[str, str] = field(default_factory=dict)
+    ready: dict[str, Environment] = field(default_factory=dict)
     rounds: int = 0
     seconds: float = 0.0
     _began: float = field(default_factory=time.monotonic)
@@ -110,7 +112,9 @@ class Run:
         return stands
 
     async def _stand(self, peer: Peer, servers: Servers, marks: Path) -> Stand:
-        environment = await make_environment(peer, self.node, self.scratch)
+        environment = self.ready.get(peer.name) or await make_environment(
+            peer, self.node, self.scratch
+        )
         self.versions[peer.name] = environment.versions
         marks.mkdir()
         log = self.scratch / "logs" / f"{peer.name}.log"

@@ -12,7 +12,7 @@ import asyncpg
 from redis.asyncio import Redis
 
 from benchmarks.peers.catalogue import Peer
-from benchmarks.peers.processes import cpu_seconds
+from headrace.bench.machine import family_cpu
 from headrace.embedded import EmbeddedPostgres, EmbeddedValkey
 
 # What would fall upon one peer and not on another, a checkpoint or a rewrite of the append-only
@@ -156,4 +156,4 @@ def _template(peer: Peer) -> str:
 
 
 def _cpu(pid: int | None) -> float:
-    return cpu_seconds([pid]) if pid is not None else 0.0
+    return family_cpu(pid) if pid is not None else 0.0

@@ -83,13 +83,13 @@ class Marks:
             view[2 * n + 2] = number
             view[0] = n + 1
 
-    def _open(self) -> memoryview[int]:
+    def _open(self) -> "memoryview[int]":
         with self._lock:
             if self._view is None:
                 self._view = self._map()
             return self._view
 
-    def _map(self) -> memoryview[int]:
+    def _map(self) -> "memoryview[int]":
         path = Path(os.environ["PEER_MARKS"]) / f"{os.getpid()}.marks"
         with path.open("w+b") as file:
             file.truncate(16 * (_ROOM + 1))
