@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.peers.catalogue import Peer
 from benchmarks.peers.conversation import PeerFailed, Producer, Workers, producer, workers
@@ -152,26 +152,40 @@ async def drain(
         if not await stand.reach(crew, 1, _STARTED):
             raise PeerFailed(f"no job began within {_STARTED:.0f} s of the start of a worker")
         await stand.reach(crew, warm, seconds / 2)
-        before, cpu, first = await stand.servers.meter(), crew.cpu(), stand.marks.count()
+        before = await _look(stand, crew)
         await stand.reach(crew, round(n * share), seconds)
-        last, cpu = stand.marks.count(), crew.cpu() - cpu
-        after = await stand.servers.meter()
+        after = await _look(stand, crew)
     starts = [mark.at for mark in stand.marks.all()]
     try:
-        rate = rate_between(starts, min(warm, first) - 1, last - 1)
+        rate = rate_between(starts, min(warm, before.jobs) - 1, after.jobs - 1)
     except ValueError as exc:
         raise PeerFailed(str(exc)) from None
-    return Window(rate, _costs(before, after, cpu, last - first))
+    return Window(rate, _costs(before, after))
 
 
-def _costs(before: Meter, after: Meter, worker_cpu: float, jobs: int) -> dict[str, float]:
+class _Look(NamedTuple):
+    """What was spent, and how many jobs had begun, at some moment of a drain."""
+
+    servers: Meter
+    workers: float
+    jobs: int
+
+
+async def _look(stand: Stand, crew: Workers) -> _Look:
+    # Always in this order, so that all three are of a stretch of the same length.
+    return _Look(await stand.servers.meter(), crew.cpu(), stand.marks.count())
+
+
+def _costs(before: _Look, after: _Look) -> dict[str, float]:
+    jobs = after.jobs - before.jobs
     if jobs == 0:  # all were done before the first look, as may be where they are few
         return {}
+    spent, had = after.servers, before.servers
     return {
-        "worker_cpu": worker_cpu / jobs * 1e6,
-        "postgres_cpu": (after.postgres_cpu - before.postgres_cpu) / jobs * 1e6,
-        "valkey_cpu": (after.valkey_cpu - before.valkey_cpu) / jobs * 1e6,
-        "wal": (after.wal - before.wal) / jobs,
+        "worker_cpu": (after.workers - before.workers) / jobs * 1e6,
+        "postgres_cpu": (spent.postgres_cpu - had.postgres_cpu) / jobs * 1e6,
+        "valkey_cpu": (spent.valkey_cpu - had.valkey_cpu) / jobs * 1e6,
+        "wal": (spent.wal - had.wal) / jobs,
     }
 
 

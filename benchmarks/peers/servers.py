@@ -92,9 +92,7 @@ class Servers:
     async def renew_database(self, peer: Peer) -> None:
         """The peer's database, with its schema and nothing else."""
         await self._drop(peer.database)
-        await self._admin.execute(
-            f"CREATE DATABASE {peer.database} TEMPLATE {_template(peer)} STRATEGY file_copy"
-        )
+        await self._admin.execute(f"CREATE DATABASE {peer.database} TEMPLATE {_template(peer)}")
 
     async def drop_database(self, peer: Peer) -> None:
         """Drop the peer's database."""

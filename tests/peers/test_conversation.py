@@ -1,5 +1,6 @@
 """The harness talks with a driver, and sees what its workers mark."""
 
+import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.peers.catalogue import DRIVERS, Peer
-from benchmarks.peers.conversation import PeerFailed, Producer, producer, workers
+from benchmarks.peers.conversation import PeerFailed, Producer, Workers, producer, workers
 from benchmarks.peers.environments import Environment
 from benchmarks.peers.marks import Marks
 
@@ -75,8 +76,13 @@ async def test_a_worker_that_ended_is_an_error(tmp_path: Path) -> None:
     async with workers(PEER, broken, {}, tmp_path / "log", concurrency=1) as crew:
         assert not await Marks(tmp_path).reach(1, 0.01)
         with pytest.raises(PeerFailed, match="a worker ended with 1: cannot work"):
-            while True:
-                crew.check()
+            await _until_it_tells(crew)
+
+
+async def _until_it_tells(crew: Workers) -> None:
+    while True:
+        crew.check()
+        await asyncio.sleep(0.01)
 
 
 def test_the_payload_is_two_hundred_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,13 +10,17 @@ from benchmarks.peers.outputs import write_outputs
 from benchmarks.peers.plan import QUICK
 from benchmarks.peers.progress import Progress
 from benchmarks.peers.run import Run
+from servers import copy_postgres, postgres_template
 
 PLAN = replace(
     QUICK, enqueue=0.05, fill=0.2, drain=0.2, latency_jobs=5, backlogs=(400,), prefill=20.0
 )
 
 
-async def test_a_quick_run_leaves_its_files(server_directory: Path, tmp_path: Path) -> None:
+async def test_a_quick_run_leaves_its_files(
+    shared_directory: Path, server_directory: Path, tmp_path: Path
+) -> None:
+    copy_postgres(postgres_template(shared_directory), server_directory / "servers")
     catalogue = read_catalogue()
     peers = catalogue.only(["headrace-direct"])
     # Here headrace is installed already.

@@ -115,10 +115,8 @@ def test_a_report_says_what_failed_and_what_was_not_in_time() -> None:
     results.add("headrace-direct", {"drain_1": 2000.0, "recovery": 16.0, "recovery_rerun": 50.0})
     results.add("huey", {"drain_1": 1000.0, "recovery_rerun": 0.0})
     results.fail("oban", "installation", "uv: no Python 3.12")
-    facts = dict.fromkeys(
-        ("headrace-direct", "huey"),
-        {"docs": "D", "settings": "S", "durability": "at most once", "cannot": ""},
-    )
+    told = {"docs": "D", "settings": "S", "durability": "at most once", "cannot": ""}
+    facts = {"headrace-direct": told, "huey": told}
     report = Report(DEFAULT, peers, results, facts, {}, {"cores": 2})
     text = report.as_markdown()
     assert "* Oban, installation: uv: no Python 3.12" in text

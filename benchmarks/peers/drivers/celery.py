@@ -51,7 +51,7 @@ class Producer:
 def work(concurrency: int) -> None:
     """As `celery worker` does."""
     options = ["--pool=threads", f"--concurrency={concurrency}", "--loglevel=WARNING"]
-    app.worker_main(["worker", *options, "--without-gossip", "--without-mingle"])
+    app.worker_main(["--quiet", "worker", *options, "--without-gossip", "--without-mingle"])
 
 
 Driver(FACTS, Producer, work).main()
