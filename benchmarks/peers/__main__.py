@@ -30,8 +30,8 @@ def arguments(given: list[str]) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
-async def main(given: argparse.Namespace) -> Run:
-    """Measure and write."""
+async def main(given: argparse.Namespace) -> tuple[Run, bool]:
+    """Measure; what was found out, and whether nobody cut it off."""
     catalogue = read_catalogue()
     plan = QUICK if given.quick else FULL if given.full else DEFAULT
     if given.no_recovery:
@@ -42,15 +42,19 @@ async def main(given: argparse.Namespace) -> Run:
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with run.progress.shown():
-        await run.measure()
-    return run
+        try:
+            await run.measure()
+        except asyncio.CancelledError:  # by Ctrl-C or SIGTERM: what was measured is still told
+            return run, False
+    return run, True
 
 
 if __name__ == "__main__":
     wanted = arguments(sys.argv[1:])
-    finished = asyncio.run(main(wanted))
+    finished, to_its_end = asyncio.run(main(wanted))
     # A quick or partial run shows that it works; the documentation holds whole ones.
-    whole = not wanted.quick and not wanted.only
+    whole = to_its_end and not wanted.quick and not wanted.only
     folder = wanted.output or (OUTPUT if whole else wanted.scratch / "results")
     for written in write_outputs(finished.report(), folder):
         print(written)
+    sys.exit(0 if to_its_end else 130)

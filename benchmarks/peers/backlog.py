@@ -4,7 +4,8 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from benchmarks.peers.conversation import PeerFailed
-from benchmarks.peers.measures import Stand, drain
+from benchmarks.peers.draining import drain
+from benchmarks.peers.stand import Stand
 
 _FIRST = 1_000_000  # number of the first job, of seven digits as all
 _PRODUCERS = 2

@@ -1,112 +1,17 @@
 """The measurements that are repeated: each on fresh servers, with one peer alone."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import Any
 
-from benchmarks.peers.catalogue import Peer
-from benchmarks.peers.conversation import PeerFailed, Producer, Workers, producer, workers
-from benchmarks.peers.environments import Environment
+from benchmarks.peers.conversation import PeerFailed, Producer, Workers
+from benchmarks.peers.draining import STARTED, Window, drain
 from benchmarks.peers.figures import percentile
-from benchmarks.peers.marks import Marks, rate_between
 from benchmarks.peers.plan import Plan
-from benchmarks.peers.servers import Meter, Servers
+from benchmarks.peers.stand import Stand
 
-_CHECK = 0.5  # seconds between two looks whether the workers are alive
-_STARTED = 30.0  # seconds that a worker may take to its first job
-_WARM, _WARM_MOST = 20, 1000  # one job in 20, the first of them, is not measured
 _MOST = 2_000_000  # jobs of an order that only time ends
 _LEAST = 200  # jobs that make a rate
-
-
-@dataclass(slots=True)
-class Stand:
-    """A peer at work.
-
-    Attributes:
-        peer: which.
-        environment: where it lives.
-        servers: both.
-        marks: what its handlers write.
-        log: what its processes say.
-        plan: sizes.
-        bulk: jobs a bulk call; 0 where it has none.
-        pace: jobs a second, as last seen, by task and by "fill".
-        redis: the database of Valkey that it uses; the first where empty.
-    """
-
-    peer: Peer
-    environment: Environment
-    servers: Servers
-    marks: Marks
-    log: Path
-    plan: Plan
-    bulk: int = 0
-    pace: dict[str, float] = field(default_factory=dict)
-    redis: str = ""
-
-    def variables(self, **more: str) -> dict[str, str]:
-        """Of the environment of its processes."""
-        return {
-            "PEER_DATABASE_URL": self.servers.database_url(self.peer),
-            "PEER_REDIS_URL": self.redis or self.servers.redis_url(),
-            "PEER_MARKS": str(self.marks.folder),
-            **more,
-        }
-
-    async def renew(self) -> None:
-        """Fresh servers."""
-        self.marks.clear()
-        await self.servers.renew_valkey()
-        await self.servers.renew_database(self.peer)
-
-    @asynccontextmanager
-    async def fresh(self) -> AsyncIterator[Producer]:
-        """Fresh servers and a producer that is connected."""
-        await self.renew()
-        async with self.producer() as one:
-            yield one
-
-    @asynccontextmanager
-    async def producer(self, **order: int) -> AsyncIterator[Producer]:
-        """A producer that is connected."""
-        async with producer(self.peer, self.environment, self.variables(), self.log) as one:
-            await one.order("open", **order)
-            yield one
-
-    @asynccontextmanager
-    async def crew(self, number: int = 1, **variables: str) -> AsyncIterator[Workers]:
-        """Worker processes."""
-        told = self.variables(**variables)
-        async with workers(
-            self.peer,
-            self.environment,
-            told,
-            self.log,
-            number=number,
-            concurrency=self.plan.concurrency,
-        ) as crew:
-            yield crew
-
-    async def fill(self, one: Producer, task: str, n: int, seconds: float) -> int:
-        """Enqueue `n` jobs by the fastest way, or as many as the time allows."""
-        done = await one.order("fill", task=task, n=n, seconds=seconds, within=seconds)
-        if done["seconds"] > 0:
-            self.pace["fill"] = done["n"] / done["seconds"]
-        return int(done["n"])
-
-    async def reach(self, crew: Workers, count: int, within: float) -> bool:
-        """Wait for so many jobs to begin; a worker that ended meanwhile is an error."""
-        end = time.monotonic() + within
-        while (left := end - time.monotonic()) > 0:
-            if await self.marks.reach(count, min(left, _CHECK)):
-                return True
-            crew.check()
-        return False
 
 
 Measure = Callable[[Stand], Awaitable[dict[str, float]]]
@@ -124,69 +29,6 @@ async def measure_enqueue(stand: Stand) -> dict[str, float]:
             done = await one.order("enqueue", within=seconds, seconds=seconds, **order)
             found[f"enqueue_{how}"] = done["n"] / done["seconds"]
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A stretch of a drain.
-
-    Attributes:
-        rate: jobs a second.
-        costs: worker_cpu, postgres_cpu and valkey_cpu in microseconds a job; wal in bytes a job.
-    """
-
-    rate: float
-    costs: dict[str, float]
-
-
-async def drain(
-    stand: Stand, n: int, seconds: float, *, processes: int = 1, share: float = 1.0
-) -> Window:
-    """Watch workers at a backlog of `n` jobs, until a share of it is done or the time is over.
-
-    Raises:
-        PeerFailed: a worker ended, or too few jobs ran to tell a rate.
-    """
-    warm = max(1, min(n // _WARM, _WARM_MOST))
-    async with stand.crew(processes) as crew:
-        if not await stand.reach(crew, 1, _STARTED):
-            raise PeerFailed(f"no job began within {_STARTED:.0f} s of the start of a worker")
-        await stand.reach(crew, warm, seconds / 2)
-        before = await _look(stand, crew)
-        await stand.reach(crew, round(n * share), seconds)
-        after = await _look(stand, crew)
-    starts = [mark.at for mark in stand.marks.all()]
-    try:
-        rate = rate_between(starts, min(warm, before.jobs) - 1, after.jobs - 1)
-    except ValueError as exc:
-        raise PeerFailed(str(exc)) from None
-    return Window(rate, _costs(before, after))
-
-
-class _Look(NamedTuple):
-    """What was spent, and how many jobs had begun, at some moment of a drain."""
-
-    servers: Meter
-    workers: float
-    jobs: int
-
-
-async def _look(stand: Stand, crew: Workers) -> _Look:
-    # Always in this order, so that all three are of a stretch of the same length.
-    return _Look(await stand.servers.meter(), crew.cpu(), stand.marks.count())
-
-
-def _costs(before: _Look, after: _Look) -> dict[str, float]:
-    jobs = after.jobs - before.jobs
-    if jobs == 0:  # all were done before the first look, as may be where they are few
-        return {}
-    spent, had = after.servers, before.servers
-    return {
-        "worker_cpu": (after.workers - before.workers) / jobs * 1e6,
-        "postgres_cpu": (spent.postgres_cpu - had.postgres_cpu) / jobs * 1e6,
-        "valkey_cpu": (spent.valkey_cpu - had.valkey_cpu) / jobs * 1e6,
-        "wal": (spent.wal - had.wal) / jobs,
-    }
 
 
 async def _drained(stand: Stand, task: str, processes: int) -> tuple[Window, dict[str, float]]:
@@ -278,7 +120,9 @@ async def measure_latency(stand: Stand) -> dict[str, float]:
 
 def latencies(calls: list[list[int]], starts: dict[int, int]) -> dict[str, float]:
     """Percentiles, in milliseconds, of the time from the calls to the starts of these jobs."""
-    waited = sorted((starts[number] - at) / 1e6 for number, at in calls)
+    waited = sorted((starts[number] - at) / 1e6 for number, at in calls if number in starts)
+    if len(waited) < len(calls):
+        raise PeerFailed(f"{len(calls) - len(waited)} jobs were never begun, others twice")
     return {f"latency_p{share}": percentile(waited, share / 100) for share in (50, 95, 99)}
 
 
@@ -287,8 +131,8 @@ async def _warmed(stand: Stand, one: Producer, crew: Workers) -> int:
     n = 20
     order: dict[str, Any] = {"how": "single", "task": "noop", "n": n, "seconds": 10.0}
     await one.order("enqueue", within=10.0, **order)
-    if not await stand.reach(crew, n, _STARTED):
-        raise PeerFailed(f"{n} jobs did not begin within {_STARTED:.0f} s")
+    if not await stand.reach(crew, n, STARTED):
+        raise PeerFailed(f"{n} jobs did not begin within {STARTED:.0f} s")
     await asyncio.sleep(0.3)  # what follows finds an idle system; nothing tells when it is
     return n
 

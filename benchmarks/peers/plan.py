@@ -47,8 +47,8 @@ class Plan:
 
     @property
     def rounds_limit(self) -> float:
-        """When no further round is begun: recovery and backlogs need the last third."""
-        return self.limit * 2 / 3
+        """When no further round is begun: recovery and backlogs need the last quarter."""
+        return self.limit * 3 / 4
 
     @property
     def drain_most(self) -> int:
@@ -59,11 +59,11 @@ class Plan:
 DEFAULT = Plan(
     name="default",
     rounds=3,
-    enqueue=0.8,
-    fill=3.0,
+    enqueue=0.7,
+    fill=2.5,
     drain=2.0,
-    mixed=2.0,
-    latency_jobs=120,
+    mixed=1.5,
+    latency_jobs=100,
     latency_gap=0.02,
     recovery=120.0,
     backlogs=(10_000, 100_000, 1_000_000),

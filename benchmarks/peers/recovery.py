@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from benchmarks.peers.conversation import PeerFailed, Producer
 from benchmarks.peers.figures import Results
 from benchmarks.peers.marks import Mark
-from benchmarks.peers.measures import Stand
+from benchmarks.peers.servers import SERVER_FAULTS
+from benchmarks.peers.stand import Stand
 
 RUNNING = 50
 NAME = "recovery"
@@ -58,7 +59,7 @@ async def measure_recovery(stands: Sequence[Stand], results: Results, within: fl
                 await stand.servers.renew_valkey()
             try:
                 killed.append(await _kill(stand, number, stack))
-            except PeerFailed as exc:
+            except (PeerFailed, *SERVER_FAULTS) as exc:
                 results.fail(stand.peer.name, NAME, str(exc))
         end = time.monotonic() + within
         while time.monotonic() < end and not all(one.is_done() for one in killed):
@@ -66,7 +67,7 @@ async def measure_recovery(stands: Sequence[Stand], results: Results, within: fl
         for one in killed:
             try:
                 results.add(one.stand.peer.name, await _account(one))
-            except PeerFailed as exc:
+            except (PeerFailed, *SERVER_FAULTS) as exc:
                 results.fail(one.stand.peer.name, NAME, str(exc))
 
 

@@ -1,6 +1,8 @@
 """A whole run: environments, rounds, backlogs, recovery."""
 
+import asyncio
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -16,15 +18,19 @@ from benchmarks.peers.conversation import PeerFailed, producer
 from benchmarks.peers.environments import Environment, NotInstalled, make_environment
 from benchmarks.peers.figures import Results
 from benchmarks.peers.marks import Marks
-from benchmarks.peers.measures import REPEATED, Measure, Stand
+from benchmarks.peers.measures import REPEATED, Measure
 from benchmarks.peers.plan import Plan, rotated
 from benchmarks.peers.progress import Progress
 from benchmarks.peers.recovery import measure_recovery
 from benchmarks.peers.report import Report
-from benchmarks.peers.servers import Servers, running_servers
+from benchmarks.peers.servers import SERVER_FAULTS, Servers, running_servers
+from benchmarks.peers.stand import Stand
 from headrace.bench.machine import describe_machine
 
 _INSTALL = "installation"
+_LONGEST = 120.0  # seconds of one measurement, beside what its plan allows
+# What one peer does to itself or to a server must not end the run of the others.
+_FAULTS = (PeerFailed, *SERVER_FAULTS)
 
 
 @dataclass(slots=True)
@@ -74,6 +80,7 @@ class Run:
                 await self._rounds(stands)
                 await self._recovery(stands)
                 await self._backlogs(stands)
+        shutil.rmtree(self.scratch / "servers")  # gigabytes of what is of no use
         self.seconds = self._elapsed
 
     def report(self) -> Report:
@@ -106,8 +113,9 @@ class Run:
             self.progress.say("environments", peer.title)
             try:
                 stands.append(await self._stand(peer, servers, marks / peer.name))
-            except (NotInstalled, PeerFailed) as exc:
+            except (NotInstalled, *_FAULTS) as exc:
                 self.results.fail(peer.name, _INSTALL, str(exc))
+                self.progress.complain(f"{peer.title} is left out: {exc}")
         self.progress.plan(self.plan, len(stands))
         return stands
 
@@ -176,7 +184,9 @@ class Run:
         if self.results.failed(stand.peer.name, name):
             return
         try:
-            self.results.add(stand.peer.name, await measure(stand))
-        except PeerFailed as exc:
-            self.results.fail(stand.peer.name, name, str(exc))
-            self.progress.complain(f"{stand.peer.title}, {name}: {exc}")
+            async with asyncio.timeout(_LONGEST + self.plan.prefill + self.plan.window):
+                self.results.add(stand.peer.name, await measure(stand))
+        except _FAULTS as exc:
+            reason = str(exc) or type(exc).__name__
+            self.results.fail(stand.peer.name, name, reason)
+            self.progress.complain(f"{stand.peer.title}, {name}: {reason}")

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from benchmarks.peers.catalogue import Peer
 from headrace.bench.machine import family_cpu
@@ -24,6 +25,8 @@ POSTGRES_SETTINGS = {
 }
 VALKEY_SETTINGS = {"databases": "64", "auto-aof-rewrite-percentage": "0"}
 
+# What a server answers, or does not, when a peer has exhausted it.
+SERVER_FAULTS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, RedisError)
 _LEFT = 2.0  # seconds that clients get to leave
 _ON_DISK = """
 SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c

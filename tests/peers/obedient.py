@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from line import ASYNC_HANDLERS, Driver, Facts, Payload
+from jobs import ASYNC_HANDLERS, Payload
+from line import Driver, Facts
 
 HELD: list[Payload] = []
 

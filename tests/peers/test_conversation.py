@@ -87,6 +87,6 @@ async def _until_it_tells(crew: Workers) -> None:
 
 def test_the_payload_is_two_hundred_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(DRIVERS / "shared")
-    from line import FIRST, payload  # noqa: PLC0415 - found there only
+    from jobs import FIRST, payload  # noqa: PLC0415 - found there only
 
     assert len(json.dumps(payload(FIRST))) == 200

@@ -13,7 +13,8 @@ from arq import create_pool
 from arq.connections import RedisSettings
 from arq.worker import Worker, func
 
-from line import ASYNC_HANDLERS, REDIS_URL, Driver, Facts, Handler, Payload
+from jobs import ASYNC_HANDLERS, Handler, Payload
+from line import REDIS_URL, Driver, Facts
 
 FACTS = Facts(
     docs="https://arq-docs.helpmanual.io/",

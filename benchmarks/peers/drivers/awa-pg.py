@@ -12,7 +12,8 @@ from typing import Any
 
 from awa import AsyncClient
 
-from line import ASYNC_HANDLERS, BULK, DATABASE_URL, Driver, Facts, Handler, Payload
+from jobs import ASYNC_HANDLERS, Handler, Payload
+from line import BULK, DATABASE_URL, Driver, Facts
 
 QUEUE = "bench"
 FACTS = Facts(

@@ -11,7 +11,8 @@ from typing import Any
 
 from bullmq import Job, Queue, Worker
 
-from line import ASYNC_HANDLERS, BULK, REDIS_URL, Driver, Facts, Payload
+from jobs import ASYNC_HANDLERS, Payload
+from line import BULK, REDIS_URL, Driver, Facts
 
 NAME = "bench"
 FACTS = Facts(

@@ -10,7 +10,8 @@ acks_late it would come back after visibility_timeout, an hour.
 from celery import Celery
 from redis import Redis
 
-from line import REDIS_URL, SYNC_HANDLERS, Driver, Facts, Payload
+from jobs import SYNC_HANDLERS, Payload
+from line import REDIS_URL, Driver, Facts
 
 FACTS = Facts(
     docs="https://docs.celeryq.dev/en/stable/userguide/optimizing.html",

@@ -1,9 +1,9 @@
 """Dramatiq on Redis.
 
-https://dramatiq.io/guide.html: threads for jobs that wait; https://dramatiq.io/cookbook.html,
-"Asyncio": the AsyncIO middleware runs coroutines in one event loop. It has no call for many jobs at
-once. A worker's jobs come back when it has not been heard of for a minute (heartbeat_timeout) and
-another one, by chance at some of its fetches, looks for the dead.
+https://dramatiq.io/guide.html: threads for jobs that wait; https://dramatiq.io/reference.html: the
+AsyncIO middleware runs coroutines in one event loop. It has no call for many jobs at once. A
+worker's jobs come back when it has not been heard of for a minute (heartbeat_timeout) and another
+one, by chance at some of its fetches, looks for the dead.
 """
 
 import threading
@@ -12,7 +12,8 @@ import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware.asyncio import AsyncIO
 
-from line import HANDLERS, REDIS_URL, Driver, Facts, Payload
+from jobs import HANDLERS, Payload
+from line import REDIS_URL, Driver, Facts
 
 FACTS = Facts(
     docs="https://dramatiq.io/guide.html",

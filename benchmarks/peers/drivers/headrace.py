@@ -15,7 +15,8 @@ from headrace.ledger.migrate import migrate
 from headrace.model.lane_view import Mode
 from headrace.relay.services import services
 from headrace.supervisor.node import run_node
-from line import BULK, DATABASE_URL, HANDLERS, REDIS_URL, VARIANT, Driver, Facts, Payload
+from jobs import HANDLERS, Payload
+from line import BULK, DATABASE_URL, REDIS_URL, VARIANT, Driver, Facts
 
 QUEUE = "bench"
 HYBRID = VARIANT == "hybrid"

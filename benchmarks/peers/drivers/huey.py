@@ -10,7 +10,8 @@ import logging
 
 from huey import RedisHuey
 
-from line import REDIS_URL, SYNC_HANDLERS, Driver, Facts, Payload
+from jobs import SYNC_HANDLERS, Payload
+from line import REDIS_URL, Driver, Facts
 
 FACTS = Facts(
     docs="https://huey.readthedocs.io/en/latest/consumer.html",

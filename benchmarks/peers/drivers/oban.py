@@ -2,8 +2,8 @@
 
 https://oban.pro/docs/py: a queue's limit is its concurrency; enqueue_many inserts many jobs in one
 statement. Its command line runs on uvloop. Bulk acknowledgement, several processes and exact rescue
-are of Oban Pro. Finished jobs are kept for a day. Orphans are rescued by the leader's lifeline,
-every 60 s.
+are of Oban Pro. Finished jobs are kept for a day. The leader's lifeline looks for orphans every
+60 s, and rescues what has been executing for 5 minutes.
 """
 
 import asyncio
@@ -15,14 +15,15 @@ from oban import Oban, worker
 from oban.job import Job
 from oban.schema import install as install_schema
 
-from line import ASYNC_HANDLERS, BULK, DATABASE_URL, Driver, Facts, Handler, Payload
+from jobs import ASYNC_HANDLERS, Handler, Payload
+from line import BULK, DATABASE_URL, Driver, Facts
 
 QUEUE = "bench"
 FACTS = Facts(
     docs="https://oban.pro/docs/py",
     settings="queue limit 50, enqueue_many, uvloop",
     durability="durable at COMMIT, at least once; history kept for a day",
-    cannot="bulk acknowledgement and several processes are of the paid edition",
+    cannot="acknowledge in bulk: that is of the paid edition",
 )
 
 

@@ -17,7 +17,8 @@ from pgqueuer.db import AsyncpgPoolDriver
 from pgqueuer.models import Job
 from pgqueuer.queries import Queries
 
-from line import ASYNC_HANDLERS, BULK, DATABASE_URL, Driver, Facts, Handler, Payload
+from jobs import ASYNC_HANDLERS, Handler, Payload
+from line import BULK, DATABASE_URL, Driver, Facts
 
 BATCH = 100
 FACTS = Facts(

@@ -1,11 +1,10 @@
 """Procrastinate over psycopg 3.
 
-https://procrastinate.readthedocs.io/en/stable/howto/production/concurrency.html: concurrency for
-coroutines; https://procrastinate.readthedocs.io/en/stable/howto/advanced/batch_defer.html:
-batch_defer for many jobs;
+https://procrastinate.readthedocs.io/en/stable/howto/basics/worker.html: concurrency for coroutines;
+https://procrastinate.readthedocs.io/en/stable/howto/basics/batch_defer.html: many jobs in one call;
 https://procrastinate.readthedocs.io/en/stable/howto/production/delete_finished_jobs.html: finished
 jobs are deleted, which keeps the table small. Plain functions run in threads. Jobs of a dead worker
-stay "doing" until the application asks for stalled jobs and retries them: nothing does by default.
+stay "doing" until the application asks for stalled jobs and retries them; nothing does by default.
 """
 
 import asyncio
@@ -14,10 +13,11 @@ from collections.abc import Sequence
 import psycopg
 from procrastinate import App, PsycopgConnector
 
-from line import BULK, DATABASE_URL, HANDLERS, Driver, Facts, Payload
+from jobs import HANDLERS, Payload
+from line import BULK, DATABASE_URL, Driver, Facts
 
 FACTS = Facts(
-    docs="https://procrastinate.readthedocs.io/en/stable/howto/production/concurrency.html",
+    docs="https://procrastinate.readthedocs.io/en/stable/howto/basics/worker.html",
     settings="concurrency 50, batch_defer, finished jobs deleted",
     durability="durable at COMMIT, at least once; rows deleted",
     cannot="a dead worker's jobs wait for the application to retry them",

@@ -13,7 +13,8 @@ from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.registry import StartedJobRegistry
 
-from line import BULK, REDIS_URL, SYNC_HANDLERS, Driver, Facts, Payload
+from jobs import SYNC_HANDLERS, Payload
+from line import BULK, REDIS_URL, Driver, Facts
 
 FACTS = Facts(
     docs="https://github.com/rq/rq/blob/master/docs/benchmark.md",
@@ -21,7 +22,7 @@ FACTS = Facts(
     durability="append-only file everysec; a killed worker's job fails",
     cannot="one job at a time a process",
 )
-FUNCTIONS = {name: f"line.{handler.__name__}" for name, handler in SYNC_HANDLERS.items()}
+FUNCTIONS = {name: f"jobs.{handler.__name__}" for name, handler in SYNC_HANDLERS.items()}
 
 
 class Producer:

@@ -11,7 +11,8 @@ from typing import Any
 
 from saq import Queue, Worker
 
-from line import HANDLERS, REDIS_URL, Driver, Facts, Handler, Payload
+from jobs import HANDLERS, Handler, Payload
+from line import REDIS_URL, Driver, Facts
 
 FACTS = Facts(
     docs="https://saq-py.readthedocs.io/en/latest/",

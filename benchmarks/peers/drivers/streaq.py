@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from streaq import Worker
 
-from line import BULK, HANDLERS, REDIS_URL, Driver, Facts, Payload
+from jobs import HANDLERS, Payload
+from line import BULK, REDIS_URL, Driver, Facts
 
 CONCURRENCY = 50
 FACTS = Facts(

@@ -12,7 +12,8 @@ from redis.asyncio import Redis
 from taskiq.api import run_receiver_task
 from taskiq_redis import RedisStreamBroker
 
-from line import HANDLERS, REDIS_URL, Driver, Facts, Payload
+from jobs import HANDLERS, Payload
+from line import REDIS_URL, Driver, Facts
 
 FACTS = Facts(
     docs="https://taskiq-python.github.io/available-components/brokers.html",
