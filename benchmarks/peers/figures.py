@@ -41,7 +41,7 @@ TABLES: dict[str, tuple[str, ...]] = {
         "postgres_bytes",
         "valkey_bytes",
     ),
-    "Drain at a backlog": ("backlog_10000", "backlog_100000", "backlog_1000000"),
+    "Drain at a backlog": ("backlog_1000", "backlog_10000", "backlog_100000", "backlog_1000000"),
     "After kill -9 of a worker with running jobs": (
         "recovery_running",
         "recovery",
@@ -69,6 +69,7 @@ FIGURES: dict[str, Figure] = {
     "wal": Figure("WAL, enqueue to done", "bytes"),
     "postgres_bytes": Figure("waiting, PostgreSQL", "bytes"),
     "valkey_bytes": Figure("waiting, Valkey", "bytes"),
+    "backlog_1000": _rate("1,000"),
     "backlog_10000": _rate("10,000"),
     "backlog_100000": _rate("100,000"),
     "backlog_1000000": _rate("1,000,000"),

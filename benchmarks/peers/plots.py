@@ -1,28 +1,28 @@
-"""Small bar charts of a run, as SVG."""
+"""Small bar charts of a run, as SVG: a chart a table, a panel a column."""
 
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from benchmarks.peers.figures import FIGURES
 from benchmarks.peers.report import Report
+from benchmarks.peers.tables import number
 
 _PLOTS = {
-    "peers-drain": ("drain_1", "drain_2"),
-    "peers-enqueue": ("enqueue_single", "enqueue_concurrent", "enqueue_bulk"),
-    "peers-latency": ("latency_p50", "latency_p99"),
-    "peers-backlog": ("backlog_10000", "backlog_100000", "backlog_1000000"),
-    "peers-recovery": ("recovery",),
+    "peers-drain": ("Drain of no-op jobs", ("drain_1", "drain_2", "mixed")),
+    "peers-enqueue": ("Enqueue", ("enqueue_single", "enqueue_concurrent", "enqueue_bulk")),
+    "peers-latency": ("Idle latency", ("latency_p50", "latency_p99")),
+    "peers-backlog": (
+        "Drain at a backlog",
+        ("backlog_10000", "backlog_100000", "backlog_1000000"),
+    ),
+    "peers-recovery": ("Jobs of a killed worker", ("recovery",)),
 }
-_TITLES = {
-    "peers-drain": "Drain of no-op jobs",
-    "peers-enqueue": "Enqueue",
-    "peers-latency": "Idle latency",
-    "peers-backlog": "Drain at a backlog",
-    "peers-recovery": "All jobs of a killed worker run again",
-}
-_LOGARITHMIC = {"peers-enqueue", "peers-latency"}
-_OURS, _THEIRS = ("#0b4f8a", "#3f86c4", "#8fbce6"), ("#4a4a4a", "#8a8a8a", "#c4c4c4")
+_LOGARITHMIC = "ms"  # latencies span three orders of magnitude
+_OURS, _THEIRS, _RANGE = "#0b4f8a", "#9a9a9a", "#303030"
+_SMALL = 7
 
 
 def write_plots(report: Report, folder: Path) -> list[str]:
@@ -31,37 +31,46 @@ def write_plots(report: Report, folder: Path) -> list[str]:
 
 
 def _write(report: Report, name: str, folder: Path) -> bool:
-    figures = [one for one in _PLOTS[name] if report.results.has(one)]
-    shown = (
-        [peer for peer in report.peers if report.results.sample(peer.name, figures[0])]
-        if figures
-        else []
-    )
-    if not shown:
+    title, wanted = _PLOTS[name]
+    figures = [one for one in wanted if report.results.has(one)]
+    if not figures:
         return False
-    picture = Picture(figsize=(7.2, 0.9 + 0.19 * len(shown) * (len(figures) + 0.6)))
-    axes = picture.subplots()
-    height = 0.8 / len(figures)
-    for turn, figure in enumerate(figures):
-        for place, peer in enumerate(shown):
-            if sample := report.results.sample(peer.name, figure):
-                colour = (_OURS if peer.is_ours else _THEIRS)[turn]
-                error = [[sample.middle - sample.low], [sample.high - sample.middle]]
-                axes.barh(
-                    place + (turn + 0.5) * height - 0.4, sample.middle, height, color=colour,
-                    xerr=error, error_kw={"elinewidth": 0.6, "ecolor": "#b03030"},
-                )  # fmt: skip
-    axes.set_yticks(range(len(shown)), [peer.title for peer in shown], fontsize=8)
-    axes.invert_yaxis()
-    if name in _LOGARITHMIC:
+    height = 0.75 + 0.17 * len(report.peers)
+    picture = Picture(figsize=(7.6, height), layout="constrained")
+    panels = picture.subplots(1, len(figures), sharey=True, squeeze=False)[0]
+    for axes, figure in zip(panels, figures, strict=True):
+        _bars(axes, report, figure)
+    panels[0].set_yticks(
+        range(len(report.peers)), [peer.title for peer in report.peers], fontsize=_SMALL
+    )
+    panels[0].invert_yaxis()
+    picture.suptitle(title, fontsize=9)
+    picture.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    return True
+
+
+def _bars(axes: Axes, report: Report, figure: str) -> None:
+    for place, peer in enumerate(report.peers):
+        if sample := report.results.sample(peer.name, figure):
+            axes.barh(
+                place,
+                sample.middle,
+                0.72,
+                color=_OURS if peer.is_ours else _THEIRS,
+                xerr=[[sample.middle - sample.low], [sample.high - sample.middle]],
+                error_kw={"elinewidth": 0.7, "ecolor": _RANGE},
+            )
+    described = FIGURES[figure]
+    if described.unit == _LOGARITHMIC:
         axes.set_xscale("log")
-    axes.tick_params(axis="x", labelsize=8)
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.locator_params(axis="x", nbins=4)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axes.set_title(f"{described.label}, {described.unit}", fontsize=_SMALL, loc="left")
+    axes.tick_params(axis="x", labelsize=_SMALL - 1)
+    axes.tick_params(axis="y", length=0)
+    axes.margins(y=0.01)
     axes.grid(axis="x", linewidth=0.3)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    legend = ", ".join(FIGURES[one].label for one in figures)
-    unit = FIGURES[figures[0]].unit
-    axes.set_title(f"{_TITLES[name]}: {legend} ({unit})", fontsize=9, loc="left")
-    picture.tight_layout()
-    picture.savefig(folder / f"{name}.svg", metadata={"Date": None})
-    return True
