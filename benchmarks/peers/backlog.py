@@ -1,6 +1,7 @@
 """Drain rates at backlogs of growing size, which are filled by two producers and not drained."""
 
 import asyncio
+import math
 from contextlib import AsyncExitStack
 
 from benchmarks.peers.conversation import PeerFailed
@@ -14,7 +15,8 @@ _SHARE = 0.9  # of the backlog, at which a window ends in any case
 
 def prefill_seconds(stand: Stand, size: int) -> float:
     """How long a backlog of this size will take to make, by what was seen."""
-    return size / stand.pace.get("fill", 1.0)
+    pace = stand.pace.get("fill")
+    return size / pace if pace else math.inf
 
 
 async def measure_backlog(stand: Stand, size: int) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """A whole run: environments, rounds, backlogs, recovery."""
 
 import asyncio
+import math
 import os
 import shutil
 import time
@@ -69,6 +70,12 @@ class Run:
 
     async def measure(self) -> None:
         """Do all of it."""
+        try:
+            await self._measure()
+        finally:
+            self.seconds = self._elapsed
+
+    async def _measure(self) -> None:
         memory = Path("/dev/shm")  # where marks are written faster than to a disk
         with ExitStack() as stack:
             shared = stack.enter_context(
@@ -81,7 +88,6 @@ class Run:
                 await self._recovery(stands)
                 await self._backlogs(stands)
         shutil.rmtree(self.scratch / "servers")  # gigabytes of what is of no use
-        self.seconds = self._elapsed
 
     def report(self) -> Report:
         """What was found out, with the machine and the versions."""
@@ -169,7 +175,9 @@ class Run:
     async def _backlog(self, stand: Stand, size: int) -> None:
         name = f"backlog_{size}"
         seconds = prefill_seconds(stand, size)
-        if seconds > self.plan.prefill:
+        if seconds == math.inf:
+            self.results.fail(stand.peer.name, name, "nothing was seen of how fast jobs are made")
+        elif seconds > self.plan.prefill:
             reason = f"prefilling would take {seconds:,.0f} s"
             self.results.fail(stand.peer.name, name, reason)
         elif self._elapsed + seconds + self.plan.window > self.plan.limit:

@@ -29,6 +29,7 @@ class Stand:
         plan: sizes.
         bulk: jobs a bulk call; 0 where it has none.
         pace: jobs a second, as last seen, by task and by "fill".
+        fastest: how a backlog is made, "single", "concurrent" or "bulk".
         redis: the database of Valkey that it uses; the first where empty.
     """
 
@@ -40,6 +41,7 @@ class Stand:
     plan: Plan
     bulk: int = 0
     pace: dict[str, float] = field(default_factory=dict)
+    fastest: str = "concurrent"
     redis: str = ""
 
     def variables(self, **more: str) -> dict[str, str]:
@@ -87,7 +89,8 @@ class Stand:
 
     async def fill(self, one: Producer, task: str, n: int, seconds: float) -> int:
         """Enqueue `n` jobs by the fastest way, or as many as the time allows."""
-        done = await one.order("fill", task=task, n=n, seconds=seconds, within=seconds)
+        how = "bulk" if self.bulk else self.fastest
+        done = await one.order("enqueue", how=how, task=task, n=n, seconds=seconds, within=seconds)
         if done["seconds"] > 0:
             self.pace["fill"] = done["n"] / done["seconds"]
         return int(done["n"])

@@ -104,10 +104,6 @@ class Orders {
     await this.driver.producer.open()
   }
 
-  async fill ({ task, n, seconds }) {
-    return await this.timed(this.driver.bulk ? this.inBulk : this.concurrently, task, n, seconds)
-  }
-
   async enqueue ({ how, task, n, seconds }) {
     const ways = { single: this.singly, concurrent: this.concurrently, bulk: this.inBulk }
     return await this.timed(ways[how], task, n, seconds)

@@ -147,12 +147,8 @@ class _Orders:
     async def _do_close(self) -> None:
         await _done(self._producer.close())
 
-    async def _do_fill(self, task: str, n: int, seconds: float) -> dict[str, float]:
-        """By the fastest way; fewer than `n` where the time is over."""
-        how = self._bulk if self._driver.bulk else self._concurrently
-        return await self._timed(how, task, n, seconds)
-
     async def _do_enqueue(self, how: str, task: str, n: int, seconds: float) -> dict[str, float]:
+        """In one of three ways; fewer than `n` where the time is over."""
         ways = {"single": self._singly, "concurrent": self._concurrently, "bulk": self._bulk}
         return await self._timed(ways[how], task, n, seconds)
 
