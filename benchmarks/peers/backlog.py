@@ -34,6 +34,7 @@ async def measure_backlog(stand: Stand, size: int) -> dict[str, float]:
         ]
         orders = [stand.fill(each, "noop", share, plan.prefill) for each in (one, *others)]
         made = sum(await asyncio.gather(*orders))
+        await asyncio.gather(*(each.order("close") for each in (one, *others)))
     if made < size:
         raise PeerFailed(f"only {made:,} of {size:,} jobs were made in {plan.prefill:.0f} s")
     window = await drain(stand, size, plan.window, share=_SHARE)

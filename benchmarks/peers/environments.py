@@ -43,7 +43,8 @@ async def make_environment(peer: Peer, node: str, scratch: Path) -> Environment:
     """
     folder = scratch / "environments" / peer.environment
     stamp = folder / _STAMP
-    recipe = json.dumps([peer.packages, peer.python, node if peer.is_node else None])
+    own = (CHECKOUT / "pyproject.toml").read_text() if peer.is_ours else None
+    recipe = json.dumps([peer.packages, peer.python, node if peer.is_node else None, own])
     if not stamp.exists() or stamp.read_text() != recipe:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
