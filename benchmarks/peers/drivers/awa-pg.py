@@ -1,8 +1,8 @@
 """awa, a Rust core under Python.
 
 https://github.com/hardbyte/awa (README of awa-pg): enqueue_many_copy streams many jobs by COPY into
-its queue storage; start([(queue, workers)]) sets the concurrency. Blocking code goes through
-asyncio.to_thread. A job whose worker sends no heartbeat for 90 s is rescued.
+its queue storage; start([(queue, workers)]) sets the concurrency. Blocking code goes to
+threads. A job whose worker sends no heartbeat for 90 s is rescued.
 """
 
 import asyncio

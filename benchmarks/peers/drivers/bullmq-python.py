@@ -2,7 +2,7 @@
 
 https://docs.bullmq.io/python/introduction and https://docs.bullmq.io/guide/workers/concurrency:
 concurrency for jobs that wait, addBulk for many; removeOnComplete keeps Redis from growing.
-Blocking code goes through asyncio.to_thread.
+Blocking code goes to threads.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 https://janbjorge.github.io/pgqueuer/guides/performance-tuning: a pool as driver, and a larger
 `batch_size` where jobs are short; lists of jobs in one `enqueue`. Its default durability keeps all
-tables logged. Blocking code goes through asyncio.to_thread, as its own error message says. Its
+tables logged. Blocking code goes to threads, as its own error message says. Its
 command line runs on uvloop where that is installed. It begins all jobs of a batch at once: there is
 no limit but the optional `max_concurrent_tasks`, at least twice the batch.
 """

@@ -6,11 +6,13 @@ import mmap
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypedDict
 
 FIRST = 1_000_000  # seven digits each, so that all payloads are of one size
+_THREADS = ThreadPoolExecutor(50)  # the interpreter's own pool has six on two cores
 _ROOM = 2_000_000  # marks a process, in a file with holes
 _FILLING = "x" * (200 - len('{"i": 1000000, "x": ""}'))
 
@@ -92,7 +94,7 @@ def block(i: int, x: str = "") -> None:  # noqa: ARG001 - as above
 
 async def block_in_thread(i: int, x: str = "") -> None:  # noqa: ARG001 - as above
     """The same, for peers that run coroutines only."""
-    await asyncio.to_thread(block, i)
+    await asyncio.get_running_loop().run_in_executor(_THREADS, block, i)
 
 
 async def hold(i: int, x: str = "") -> None:  # noqa: ARG001 - as above
