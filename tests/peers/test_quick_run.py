@@ -1,4 +1,4 @@
-"""One small run of the whole harness, with headrace as the only peer."""
+"""One small run of the whole harness, with headrace as the only peer that works."""
 
 import sys
 from dataclasses import replace
@@ -17,18 +17,23 @@ PLAN = replace(
 )
 
 
-async def test_a_quick_run_leaves_its_files(
+async def test_a_quick_run_leaves_its_files_and_goes_on_without_a_broken_peer(
     shared_directory: Path, server_directory: Path, tmp_path: Path
 ) -> None:
     copy_postgres(postgres_template(shared_directory), server_directory / "servers")
     catalogue = read_catalogue()
-    peers = catalogue.only(["headrace-direct"])
+    peers = catalogue.only(["headrace-direct", "huey"])
     # Here headrace is installed already.
     driver = str(DRIVERS / "headrace.py")
     variables = {"PYTHONPATH": str(DRIVERS / "shared")}
-    ready = {"headrace-direct": Environment((sys.executable, "-P", driver), variables, {})}
+    ready = {
+        "headrace-direct": Environment((sys.executable, "-P", driver), variables, {}),
+        "huey": Environment((sys.executable, "-c", "raise SystemExit('not here')"), {}, {}),
+    }
     run = Run(PLAN, peers, catalogue.node, server_directory, Progress(), ready=ready)
     await run.measure()
+    left_out = run.results.failures.pop("huey")
+    assert left_out == {"installation": "the driver ended while it did facts: not here"}
     assert run.results.failures == {}
     measured = run.results.samples["headrace-direct"]
     expected = {"enqueue_single", "enqueue_concurrent", "enqueue_bulk", "drain_1", "latency_p99"}
