@@ -4,7 +4,7 @@ UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON_DOWNLOADS
 BIN := .venv/bin
 
-.PHONY: setup demo test check format lint types imports chaos bench lock
+.PHONY: setup demo test check format lint types imports chaos bench bench-peers lock
 
 setup: .venv/.ready
 
@@ -42,6 +42,11 @@ chaos: setup
 
 bench: setup
 	$(BIN)/headrace bench
+
+# BENCH_PEERS="--full", "--quick" or "--only NAME..."; docs/benchmarks/README.md says more.
+bench-peers: setup
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --group plots
+	$(BIN)/python -m benchmarks.peers $(BENCH_PEERS)
 
 lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
