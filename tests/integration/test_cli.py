@@ -503,6 +503,13 @@ async def test_verify_and_doctor(smith: Jobsmith, cli: Cli) -> None:
     assert {"level": "ok", "name": "queues"}.items() <= findings[-2].items()
 
 
+async def test_an_application_without_tasks_has_no_worker(cli: Cli) -> None:
+    (cli.folder / "empty.py").write_text("import headrace\n\napp = headrace.Headrace('empty')\n")
+    refused = await cli.program("worker", "empty:app")
+    assert refused.status == 2
+    assert 'the application "empty" has no tasks' in refused.err
+
+
 async def test_a_worker_that_does_not_know_of_the_lane_says_so_at_once(
     smith: Jobsmith, cli: Cli
 ) -> None:
@@ -517,6 +524,8 @@ async def test_a_worker_that_does_not_know_of_the_lane_says_so_at_once(
     assert (first["level"], worker.returncode) == ("error", 0)
     assert "set HEADRACE_REDIS_URL" in first["message"]
     assert "headrace lane off" in first["message"]
+    burst = await cli.program("worker", "shop:app", "--burst")
+    assert (burst.status, "headrace lane off" in burst.err) == (1, True)
     result = await cli("doctor", "--json")
     (finding,) = [one for one in json.loads(result.out)["findings"] if one["name"] == "lane server"]
     assert (result.status, finding["level"]) == (1, "fail")

@@ -236,3 +236,22 @@ async def test_a_session_that_cannot_be_closed_hides_no_error_of_the_handler(
     await run(app)
     assert await failures(sql, job) == [("ValueError", "the cause")]
     await engine.dispose()
+
+
+async def test_a_job_starts_and_ends_when_it_does_not_when_its_transaction_began(
+    app: Headrace, sql: asyncpg.Connection
+) -> None:
+    @app.task(queue="q")
+    async def slow(ctx: Context) -> None:
+        async with ctx.transaction() as tx:
+            await tx.execute("SELECT pg_sleep(0.5)")
+
+    job = await slow.enqueue()
+    before = await sql.fetchval("SELECT clock_timestamp()")
+    await run(app)
+    (done,) = await app.get_many([job.id])
+    assert done.started_at is not None
+    assert done.settled_at is not None
+    assert before <= done.started_at
+    assert timedelta(seconds=0.5) <= done.settled_at - done.started_at
+    assert done.settled_at <= await sql.fetchval("SELECT clock_timestamp()")

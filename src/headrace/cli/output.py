@@ -5,10 +5,13 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_GAP = 2
+_LEAST = 20  # of the last column, however narrow the terminal is
 _WIDE = 100_000  # a pipe is as wide as what goes through it
 _STYLES = {
     "ok": "green",
@@ -40,21 +43,29 @@ def print_json(document: object) -> None:
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Iterable[str] = ()
 ) -> None:
-    """A table; columns named in `numbers` stand right, the last is cut at the terminal's edge."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    """A table; columns named in `numbers` stand right.
+
+    The last column is cut at the terminal's edge. The others are not: on a narrow terminal the
+    lines go on below, which is better than to leave out what was asked for.
+    """
+    console = _console()
+    cells = [[_one_line(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+    room = max(console.width - sum(widths[:-1]) - _GAP * (len(widths) - 1), _LEAST)
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
     right = set(numbers)
-    for place, column in enumerate(columns):
-        last = place == len(columns) - 1
+    for column, width in zip(columns, [*widths[:-1], min(widths[-1], room)], strict=True):
         table.add_column(
             column,
             justify="right" if column in right else "left",
             no_wrap=True,
             overflow="ellipsis",
-            min_width=None if last else _min_width(column),
+            width=width,
         )
-    for row in rows:
-        table.add_row(*(Text(_one_line(cell), style=_STYLES.get(cell, "")) for cell in row))
-    _print(table)
+    for row in cells:
+        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+    console.width = _WIDE
+    _print(table, console)
 
 
 def print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
@@ -64,7 +75,7 @@ def print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
     table.add_column(overflow="fold")
     for name, value in pairs:
         table.add_row(name, Text(value, style=_STYLES.get(value, "")))
-    _print(table)
+    _print(table, _console())
 
 
 def say(sentence: str) -> None:
@@ -93,18 +104,18 @@ def ago(time: datetime | None) -> str:
     return f"{seconds}s"
 
 
-def _print(table: Table) -> None:
+def _console() -> Console:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDE
+    return console
+
+
+def _print(table: Table, console: Console) -> None:
     with console.capture() as captured:
         console.print(table)
     for line in captured.get().splitlines():
         print(line.rstrip())  # noqa: T201 - the program speaks
-
-
-def _min_width(column: str) -> int:
-    return 36 if column == "id" else len(column)
 
 
 def _one_line(cell: str) -> str:

@@ -118,6 +118,11 @@ def _loop_factory() -> "Callable[[], AbstractEventLoop] | None":
 
 def _queues(app: "Headrace", wanted: list[str], concurrency: int) -> dict[str, int]:
     known = app.queues
+    if not app.tasks:
+        raise UsageError(
+            f'the application "{app.name}" has no tasks, so a worker can run nothing; import the '
+            "modules that declare them where the application is made"
+        )
     if not wanted:
         return dict.fromkeys(sorted(known), concurrency)
     queues = {}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from headrace.app import Headrace
 from headrace.engines.ledgered import LedgeredEngine
+from headrace.errors import ConfigError
 from headrace.model.lane_view import Mode
 from headrace.ports.engine import Engine
 from headrace.relay.services import services
@@ -34,6 +35,7 @@ async def run_node(
         grace: seconds that running jobs get at the end.
 
     Raises:
+        ConfigError: a burst is to run jobs that a lane gives out, and there is none.
         RuntimeError: a job was stuck past its second timeout; the process should be replaced.
     """
     async with app, app.living():
@@ -43,7 +45,7 @@ async def run_node(
         try:
             worker = Worker(app, queues, grace=grace)
             with draining(worker.finish):
-                _say_what_is_missing(app.engine)
+                _say_what_is_missing(app.engine, burst=burst)
                 watch = asyncio.create_task(_orphaned(worker)) if supervised else None
                 try:
                     await worker.run(burst=burst)
@@ -54,15 +56,19 @@ async def run_node(
             await asyncio.gather(*(loop.stop() for loop in beside))
 
 
-def _say_what_is_missing(engine: Engine) -> None:
+def _say_what_is_missing(engine: Engine, *, burst: bool) -> None:
+    """A worker that stays may get its lane yet, by `headrace lane off`; a burst would never end."""
     if not isinstance(engine, LedgeredEngine) or engine.lane is not None:
         return
     if engine.view.mode is not Mode.DIRECT:
-        _log.error(
+        missing = (
             "this worker runs nothing: a lane gives out the jobs of this database, but no redis_url"
             " is configured here; set HEADRACE_REDIS_URL to the lane's server and start it again,"
             " or run `headrace lane off` to do without a lane"
         )
+        if burst:
+            raise ConfigError(missing)
+        _log.error(missing)
 
 
 async def _orphaned(worker: Worker) -> None:

@@ -1,12 +1,13 @@
 -- settle_completed: the happy path of settle, for a batch of completions (R2).
 -- $1 worker, $2 ids, $3 gens, $4 seconds each ran, $5 results (JSON) or null.
+-- It may stand in the transaction of a handler, which began when now() was.
 -- Returns id and gen of what was written now.
 WITH verdict AS (
     SELECT * FROM unnest($2::uuid[], $3::int[], $4::float8[], $5::text[]) AS v (id, gen, ran, result)
 ), settled AS (
     UPDATE headrace.job j
-    SET state = 2, owner = NULL, settled_by = $1, settled_gen = v.gen, settled_at = now(),
-        started_at = now() - v.ran * interval '1 second', result = v.result::jsonb
+    SET state = 2, owner = NULL, settled_by = $1, settled_gen = v.gen, settled_at = statement_timestamp(),
+        started_at = statement_timestamp() - v.ran * interval '1 second', result = v.result::jsonb
     FROM verdict v
     WHERE j.id = v.id AND j.gen = v.gen AND j.state = 0
     RETURNING j.id, j.gen, j.queue_id
