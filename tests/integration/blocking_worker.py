@@ -3,10 +3,14 @@
 import asyncio
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from headrace import Headrace
+from headrace.supervisor import node
 from headrace.supervisor.node import run_node
+from headrace.worker.worker import Worker
+from steady_pace import SteadyPace
 
 QUEUE = "blocked"
 TIMEOUT = "5s"
@@ -25,6 +29,20 @@ def build(folder: Path) -> Headrace:
         return "first"
 
     @app.task(queue=QUEUE, timeout="60s")
+    async def block_later() -> str:
+        while not (folder / "go").exists():
+            await asyncio.sleep(0.01)  # until the test has seen what this worker holds
+        (folder / "blocking").touch()
+        while not (folder / "gate").exists():
+            time.sleep(0.01)  # noqa: ASYNC251 - as above
+        (folder / "unblocked").touch()
+        return "blocked"
+
+    @app.task(queue=QUEUE)
+    async def quick() -> str:
+        return "by the worker that was blocked"
+
+    @app.task(queue=QUEUE, timeout="60s")
     async def hold() -> str:
         (folder / "holding").touch()
         while not (folder / "unblocked").exists():
@@ -35,4 +53,6 @@ def build(folder: Path) -> Headrace:
 
 
 if __name__ == "__main__":
+    # What waits for its slots, or is held ahead of them, is as if they had been fast until now.
+    setattr(node, "Worker", partial(Worker, pace=lambda: SteadyPace(3)))  # noqa: B010 - of that module
     asyncio.run(run_node(build(Path(sys.argv[1])), {QUEUE: 2}))

@@ -3,13 +3,19 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from headrace import Context, Headrace, State
 from headrace.errors import LedgerUnavailable
-from headrace.model.entry import Taken
+from headrace.ledger.postgres import PostgresLedger
+from headrace.model.entry import Lease, Taken
+from headrace.model.lane_view import Mode
+from headrace.model.verdict import WORKER_LOST
 from headrace.worker.worker import Worker
+from integration.ledgers import new_job
 from integration.served import MODES, served, until
 from steady_pace import SteadyPace
 
@@ -104,6 +110,22 @@ async def test_what_could_not_be_charged_never_starts(
         await worker.stop()
     assert refused
     assert sorted(attempts) == [(number, 1) for number in range(10)]
+
+
+async def test_a_last_attempt_that_nobody_claimed_has_not_started(
+    ledger: PostgresLedger, sql: asyncpg.Connection
+) -> None:
+    """A worker died between its take from the lane and its claim in the ledger (A5)."""
+    jobs = [new_job(ledger, max_attempts=attempts) for attempts in (1, 2)]
+    await ledger.insert(jobs)
+    lanes = ledger.lanes
+    begun = await lanes.switch((await lanes.view()).epoch, Mode.REBUILD, held=False)
+    assert begun is not None
+    await lanes.fence(begun.epoch, Mode.HYBRID)
+    leases = [Lease(uuid4(), job.id, 1, 1) for job in jobs]
+    await lanes.bump(begun.epoch, leases, WORKER_LOST)
+    rows = await sql.fetch("SELECT state, gen, crashes FROM headrace.job ORDER BY max_attempts")
+    assert [tuple(row) for row in rows] == [(0, 2, 0), (0, 2, 1)]
 
 
 async def is_in(app: Headrace, job_id: object, state: State) -> bool:

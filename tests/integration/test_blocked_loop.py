@@ -6,10 +6,11 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
-from headrace import Headrace
+from headrace import Headrace, State
 from headrace.worker.worker import Worker
 from integration.blocking_worker import QUEUE
 from integration.served import MODES, served, until
@@ -77,3 +78,44 @@ async def test_what_blocks_a_loop_past_its_timeout_runs_elsewhere_meanwhile(
     assert (jobs[held.id].crashes, jobs[held.id].failures) == (0, 0)
     assert (jobs[blocked.id].crashes, jobs[blocked.id].failures) == (1, 0)
     assert bytes(jobs[blocked.id].result or b"") == b'"second"'
+
+
+async def test_what_waits_behind_a_blocked_loop_runs_elsewhere(
+    app: Headrace, tmp_path: Path
+) -> None:
+    @app.task(queue=QUEUE)
+    async def hold() -> str:
+        return "held by the wrong worker"
+
+    @app.task(queue=QUEUE)
+    async def block_later() -> str:
+        return "blocked by the wrong worker"
+
+    @app.task(queue=QUEUE, max_attempts=1)
+    async def quick() -> str:
+        return "elsewhere"
+
+    async with blocking_worker(app, tmp_path):
+        held = await hold.enqueue()
+        await until((tmp_path / "holding").exists)
+        blocked, *waiting = await app.enqueue_many(
+            [block_later.job(), *(quick.job() for _ in range(5))]
+        )
+        for job in waiting:
+            await until(lambda job=job: is_running(app, job.id))  # type: ignore[misc]
+        (tmp_path / "go").touch()
+        await until((tmp_path / "blocking").exists)
+        second = Worker(app, {QUEUE: 1})
+        await second.start()
+        for job in waiting:
+            assert await job.result(timeout="20s") == "elsewhere"
+        assert not (tmp_path / "unblocked").exists()
+        (tmp_path / "gate").touch()
+        assert await blocked.result(timeout="20s") == "blocked"
+        assert await held.result(timeout="20s") == "held"
+        await second.stop()
+
+
+async def is_running(app: Headrace, job_id: UUID) -> bool:
+    (job,) = await app.engine.get([job_id])
+    return job.state is State.RUNNING

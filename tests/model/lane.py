@@ -45,6 +45,8 @@ class Lane(Setting):
         """Return the properties that the step breaks."""
         if step.state.row.completions > 1:
             yield properties.ONE_COMPLETION
+        if step.state.row.wronged:
+            yield properties.UNCHARGED
         if step.action == "start":
             yield from self._broken_by_start(before, step.state)
         if step.state.operator.answer == ANSWERED_DONE:

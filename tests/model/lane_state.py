@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from model.explorer import Step
-from model.ledger import NOBODY, OVER, Ledger, Row
+from model.ledger import NOBODY, OVER, Ledger, LedgerTwin, Row
 from model.redis_lane import RedisLane
 
 FOUND, AHEAD = "found", "ahead"  # taken ahead of free slots: before the ledger knows, and after
@@ -148,6 +148,7 @@ class LaneTwin:
     expired_condemns_nothing: bool = False
     reaper_redelivers_in_the_lane: bool = False
     bump_without_epoch: bool = False
+    bump_blames_the_unclaimed: bool = False
     reaper_puts_owned_rows: bool = False
     # operator
     cancel_without_flag: bool = False
@@ -183,7 +184,8 @@ class Setting:
 
     def __post_init__(self) -> None:
         """Make the ledger."""
-        object.__setattr__(self, "ledger", Ledger(self.max_attempts))
+        twin = LedgerTwin(bump_blames_the_unclaimed=self.twin.bump_blames_the_unclaimed)
+        object.__setattr__(self, "ledger", Ledger(self.max_attempts, twin))
 
     @property
     def claims_last(self) -> bool:

@@ -29,7 +29,7 @@ class Row(NamedTuple):
     copies: int = 0
     blamed: int = 0  # crashes counted although the handler had not started
     started: bool = False  # the owner's handler has started
-    wronged: int = 0  # crashes counted against what was only taken ahead
+    wronged: int = 0  # crashes counted against what cannot have started
 
     @property
     def claimable(self) -> bool:
@@ -54,6 +54,7 @@ class LedgerTwin:
     crash_not_counted: bool = False
     ahead_counts_as_crash: bool = False
     forfeit_ignores_gen: bool = False
+    bump_blames_the_unclaimed: bool = False
     forfeit_is_a_release: bool = False
 
 
@@ -148,11 +149,16 @@ class Ledger:
         )
 
     def bump(self, row: Row, gen: int, *, started: bool) -> Row:
-        """Void a generation whose lease in the lane has expired; a started run crashed."""
+        """Void a generation whose lease in the lane has expired; a started run crashed.
+
+        A last attempt starts only once it is claimed, so one that nobody owns has not.
+        """
         if row.state != LIVE or row.gen != gen:
             return row
-        row = row._replace(gen=gen + 1, crashes=row.crashes + started)
-        return self._dead_if_exhausted(row)
+        last = row.failures + row.crashes + 1 >= self.max_attempts
+        ran = started and (not last or self.twin.bump_blames_the_unclaimed)
+        bumped = row._replace(gen=gen + 1, crashes=row.crashes + ran)
+        return self._dead_if_exhausted(bumped._replace(wronged=row.wronged + (ran and last)))
 
     def cancel(self, row: Row) -> Row:
         """Cancel a job that no worker owns in the ledger."""

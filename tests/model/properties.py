@@ -15,7 +15,7 @@ ACCOUNTED = "each claim ends in one failure, crash, snooze, release or completio
 NO_START_AFTER_CANCEL = "no start after a cancel that was answered done"
 CANCELLED_UNTOLD = "no cancel is answered done while a run of the job goes on"
 EFFECTS = "effects exactly once per completed job"
-UNCHARGED = "no crash is counted against a job that was only taken ahead"
+UNCHARGED = "no crash is counted against a run that cannot have begun"
 BLAME = "a fault counts no more than one crash against a handler that never started"
 TOLD = "no worker is told that its accepted settle was refused"
 

@@ -108,6 +108,7 @@ TWINS = [
     Case("no_reaper", CAN_FINISH, CRASH),
     Case("reaper_redelivers_in_the_lane", properties.ONE_RUN_PER_TOKEN, EXPIRY),
     Case("bump_without_epoch", properties.NO_LATE_START, FLUSH_AND_CRASH),
+    Case("bump_blames_the_unclaimed", properties.UNCHARGED, CRASH, max_attempts=1),
     Case("last_attempt_not_claimed", properties.CHARGED, FLUSH_AND_CRASH, max_attempts=1),
     Case("start_uncharged", properties.CHARGED, Budget(aheads=1, crashes=1)),
     Case("start_uncharged", properties.CHARGED, Budget(aheads=1, crashes=1), max_attempts=1),

@@ -68,7 +68,7 @@ class PostgresBell:
                     await ear.event.wait()
         except TimeoutError:
             return None
-        del self._ears[worker]
+        self._ears.pop(worker, None)
         return None
 
     def nudge(self, worker: UUID) -> None:
@@ -86,6 +86,9 @@ class PostgresBell:
             connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()
+        for ear in self._ears.values():
+            ear.nudged = True
+            ear.event.set()
         self._ears.clear()
         self._closing.clear()
 

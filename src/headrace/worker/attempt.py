@@ -83,6 +83,11 @@ class Attempt:
         self._asked = 0
 
     @property
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self._began
+
+    @property
     def overdue(self) -> bool:
         """Whether it has passed its timeout (readable from any thread)."""
         return time.monotonic() > self._overdue_at
@@ -129,7 +134,7 @@ class Attempt:
             "second one; its process was ended"
         )
         error = describe("Timeout", told)
-        return failed(self.delivery, error, self._ran(), self.retry_delay())
+        return failed(self.delivery, error, self.elapsed, self.retry_delay())
 
     def interrupt(self) -> None:
         """The worker cannot wait any longer: cancel the handler."""
@@ -198,7 +203,7 @@ class Attempt:
             error = describe("Cancelled", _BY_ITSELF, stack_of(exc))
         else:
             error = describe("Cancelled", _BY_WHAT_IT_AWAITED, stack_of(exc))
-        return failed(self.delivery, error, self._ran(), self.retry_delay())
+        return failed(self.delivery, error, self.elapsed, self.retry_delay())
 
     def _as_raised(self, exc: BaseException) -> Settlement:
         if isinstance(exc, Outcome):
@@ -207,23 +212,23 @@ class Attempt:
             except Exception as no_outcome:  # noqa: BLE001 - its result or its class is the user's
                 exc = no_outcome
         error = describe(type(exc).__name__, words(exc), stack_of(exc))
-        return failed(self.delivery, error, self._ran(), self.retry_delay())
+        return failed(self.delivery, error, self.elapsed, self.retry_delay())
 
     def _as_returned(self, value: object) -> Settlement:
         if isinstance(value, Complete):
             value = value.result
         if isinstance(value, Outcome):
-            return steered(self.delivery, value, self._ran(), self.retry_delay())
+            return steered(self.delivery, value, self.elapsed, self.retry_delay())
         try:
             result = None if value is None else self._task.encode_result(value)
         except BadPayload as exc:
             return self._give_up(exc)
-        return completed(self.delivery, result, self._ran())
+        return completed(self.delivery, result, self.elapsed)
 
     def _give_up(self, exc: Exception) -> Settlement:
         """Neither arguments nor results get better by another run."""
         error = describe(type(exc).__name__, str(exc))
-        return given_up(self.delivery, Stored.DEAD, error, self._ran())
+        return given_up(self.delivery, Stored.DEAD, error, self.elapsed)
 
     def retry_delay(self) -> timedelta:
         """How long the job waits if this attempt failed."""
@@ -233,9 +238,6 @@ class Attempt:
         except Exception as exc:  # noqa: BLE001 - a policy can be of a class of the user's own
             _log.error("the retry policy of %s is not followed: %s", self._task, words(exc))
             return RetryPolicy().delay(failures, roll)
-
-    def _ran(self) -> float:
-        return time.monotonic() - self._began
 
 
 async def _forget_cancellations(slot: "asyncio.Task[Any]") -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -66,6 +67,7 @@ class Executor:
         self._roused = False
         self._bystander = Bystander()
         self.attempts: dict[asyncio.Task[Any], Attempt] = {}
+        self._busy_seconds = 0.0
         self.finished = 0
         self.low = 0
 
@@ -80,6 +82,16 @@ class Executor:
     def free(self) -> int:
         """Slots that nothing runs in or waits for."""
         return self._concurrency - len(self.attempts) - len(self._waiting)
+
+    @property
+    def slots(self) -> int:
+        """How many there are."""
+        return self._concurrency
+
+    @property
+    def busy_seconds(self) -> float:
+        """For how long slots have run something, all in all."""
+        return self._busy_seconds + sum(one.elapsed for one in self.attempts.values())
 
     @property
     def waiting(self) -> int:
@@ -165,7 +177,9 @@ class Executor:
                 _log.info("job %s is not started: its lease may be over", delivery.id)
                 self._freed()
                 continue
+            began = time.monotonic()
             await self._run(here, hand, delivery)
+            self._busy_seconds += time.monotonic() - began
             self.finished += 1
             if len(self._waiting) <= self.low:
                 await self._ask_for_more()

@@ -1,5 +1,6 @@
 """The fetcher of one queue: keeps its slots filled with as few takes as it can."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -73,7 +74,7 @@ class Fetcher:
     async def poll(self) -> float:
         """Do what is needed most; returns the seconds until more is, unless the slots ask."""
         hand = self._hand()
-        self._pace.saw(self._executor.finished)
+        self._pace.saw(self._executor.finished, self._executor.busy_seconds, self._executor.slots)
         # A worker that was stopped and goes on would take what it may not start.
         if self._backlog() > _MOST_UNWRITTEN or hand.silent:
             return _LONGEST
@@ -128,12 +129,13 @@ class Fetcher:
         return _WATCHFUL
 
     async def _take(self, hand: Hand, n: int, *, ahead: bool = False) -> tuple[int, Taken]:
-        call = hand.open_call()
+        call, asked = hand.open_call(), time.monotonic()
         try:
             taken = await self._engine.take(hand.worker, self._queue, call, n, ahead=ahead)
         except HeadraceError:
             hand.give_up(call)
             raise
+        self._pace.took(time.monotonic() - asked)
         hand.book(call, taken.deliveries)
         self._plenty = len(taken.deliveries) == n
         if not taken.deliveries:
@@ -149,5 +151,6 @@ class Fetcher:
         for hand, delivery in unstarted:
             by_hand.setdefault(hand, []).append(delivery)
         for hand, deliveries in by_hand.items():
-            hand.close(deliveries)
+            hand.close(deliveries)  # of every hand first: the beats give back what is not released
+        for hand, deliveries in by_hand.items():
             await self._engine.release(hand.worker, deliveries)

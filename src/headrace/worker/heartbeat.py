@@ -100,6 +100,8 @@ class Heartbeat:
         while not self._stop.is_set():
             await asyncio.to_thread(self._stop.wait, min(_TICK, self._interval / 4))
             culprit = self._look_at_loop()
+            if culprit is not None:
+                await self._let_go(engine)
             if culprit is not None and culprit.stuck:
                 await self._end_process(engine, culprit)
             overdue = self._to_give_up(culprit)
@@ -117,6 +119,16 @@ class Heartbeat:
                 due = boottime() + self._interval / 5
         if self._connected:
             await engine.stop()
+
+    async def _let_go(self, engine: Engine) -> None:
+        """Give back what has not started, which a blocked loop would keep from idle workers."""
+        hand = self._hand()
+        if unstarted := hand.unstarted():
+            try:
+                await self._connect(engine)
+                await engine.release(hand.worker, unstarted)
+            except HeadraceError as exc:
+                _log.warning("%d jobs go back with a later beat: %s", len(unstarted), exc)
 
     async def _connect(self, engine: Engine) -> None:
         if not self._connected:
