@@ -10,7 +10,7 @@ WITH free AS (
     UPDATE headrace.job j
     SET state = 4, gen = j.gen + 1, xid = pg_current_xact_id(), settled_at = now()
     FROM free
-    WHERE j.id = free.id AND j.state = free.state AND j.owner IS NULL
+    WHERE j.id = free.id AND j.state = free.state AND num_nulls(j.owner) = 1
     RETURNING j.id, j.gen, j.queue_id, free.state AS was
 ), tally AS (
     INSERT INTO headrace.counter_delta (queue_id, state, n)

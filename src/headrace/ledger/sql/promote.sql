@@ -8,7 +8,7 @@ WITH free AS (
     UPDATE headrace.job j
     SET run_at = now(), gen = j.gen + 1, xid = pg_current_xact_id()
     FROM free
-    WHERE j.id = free.id AND j.state = 0 AND j.owner IS NULL AND j.run_at > now()
+    WHERE j.id = free.id AND j.state = 0 AND num_nulls(j.owner) = 1 AND j.run_at > now()
     RETURNING j.id, j.gen
 ), history AS (
     INSERT INTO headrace.job_event (job_id, gen, kind, actor)

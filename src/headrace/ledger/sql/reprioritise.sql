@@ -8,7 +8,7 @@ WITH free AS (
     UPDATE headrace.job j
     SET priority = $3::smallint, gen = j.gen + 1, xid = pg_current_xact_id()
     FROM free
-    WHERE j.id = free.id AND j.state IN (0, 1) AND j.owner IS NULL
+    WHERE j.id = free.id AND j.state IN (0, 1) AND num_nulls(j.owner) = 1
     RETURNING j.id, j.gen, free.priority AS was
 ), history AS (
     INSERT INTO headrace.job_event (job_id, gen, kind, actor, data)
