@@ -26,10 +26,12 @@ async def test_new_directory_serves_role_and_database_named_headrace(
     with EmbeddedPostgres(server_directory / "postgres") as server:
         connection = await asyncpg.connect(server.url)
         row = await connection.fetchrow(
-            "SELECT current_user, current_database(), current_setting('fsync')"
+            "SELECT current_user, current_database(), current_setting('fsync'), "
+            "current_schemas(false)"
         )
         await connection.close()
-    assert tuple(row or ()) == ("headrace", "headrace", "on")
+    # Tables of the application belong elsewhere than those of the ledger.
+    assert tuple(row or ()) == ("headrace", "headrace", "on", ["public"])
 
 
 def test_wrong_password_is_refused(postgres: EmbeddedPostgres) -> None:

@@ -130,8 +130,10 @@ class EmbeddedPostgres(EmbeddedServer):
         ]
         self._run("initdb", initdb, there)
         # One session without a network: the password appears in no file and no process list.
+        # The role has the name of the ledger's schema, which is no place for tables of the user's.
         setup = (
             f"ALTER ROLE {_ROLE} PASSWORD '{self._known_password}'\nCREATE DATABASE {_DATABASE}\n"
+            f"ALTER DATABASE {_DATABASE} SET search_path = public\n"
         )
         session: list[str | Path] = [postgres.path, "--single", "-D", seen, "template1"]
         self._run("setup", session, there, text=setup)
