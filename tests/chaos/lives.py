@@ -134,8 +134,10 @@ class Life:
 
 
 @st.composite
-def correct_runs(draw: st.DrawFn) -> tuple[list[AnyEvent], list[LedgerJob]]:
-    """Draw the history of some jobs and the ledger they left."""
+def correct_runs(
+    draw: st.DrawFn, *, completing: bool = False
+) -> tuple[list[AnyEvent], list[LedgerJob]]:
+    """Draw the history of some jobs and the ledger they left; `completing`: of one at least."""
     runs = count(1)
     lives: list[Life] = []
     ledger: list[LedgerJob] = []
@@ -151,6 +153,10 @@ def correct_runs(draw: st.DrawFn) -> tuple[list[AnyEvent], list[LedgerJob]]:
         )
         ledger.append(life.live())
         lives.append(life)
+    if completing:
+        sure = Life("job-sure", 1, iter(["settled"]), iter([Outcome.COMPLETE]), runs)
+        ledger.append(sure.live())
+        lives.append(sure)
     return _woven(draw, lives), ledger
 
 
