@@ -19,9 +19,8 @@ setup: .venv/.ready
 demo: setup
 	$(BIN)/headrace demo --once
 
-# Three processes for two cores: many tests wait, for leases and for the ends of processes.
 test: setup
-	$(BIN)/pytest -n $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)) --maxprocesses 4
+	$(BIN)/pytest -n auto --maxprocesses 4
 
 check: setup format lint types imports test
 
