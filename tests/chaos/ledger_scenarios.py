@@ -12,7 +12,8 @@ from chaos.proxy import Proxy
 from chaos.site import Site
 
 UNFINISHED_AFTER = 8.0  # seconds: many leases
-JUDGED = "SELECT EXISTS (SELECT FROM headrace.worker WHERE reaped_at IS NOT NULL)"
+# A second ago: the round of the reaper that judged it is over, and so is what it reaped at once.
+JUDGED = "SELECT EXISTS (SELECT FROM headrace.worker WHERE reaped_at < now() - interval '1 s')"
 BEATEN = "SELECT coalesce(min(beats), 0) >= {n} FROM headrace.worker"
 CLAIMED = "SELECT bool_or(gen > 1) FROM headrace.job"
 CHARGED = "SELECT EXISTS (SELECT FROM headrace.prefetch WHERE claim_no = 0)"
