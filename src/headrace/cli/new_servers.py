@@ -1,9 +1,9 @@
 """What embedded servers need that have just been started, before anybody uses them."""
 
-import os
 import socket
 
 from headrace.embedded import Urls
+from headrace.embedded.alive import is_alive
 from headrace.ledger.lane_ledger import PostgresLaneLedger
 from headrace.ledger.migrate import migrate
 from headrace.ledger.queries import Queries
@@ -30,14 +30,4 @@ async def make_ready(urls: Urls) -> None:
 async def _somebody_may_work(queries: Queries) -> bool:
     """Whether the process of a worker lives that may hold what the lane gave out."""
     workers = await queries.fetch("recent_workers")
-    return any(one["host"] != socket.gethostname() or _is_alive(one["pid"]) for one in workers)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return any(one["host"] != socket.gethostname() or is_alive(one["pid"]) for one in workers)

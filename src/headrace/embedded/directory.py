@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.embedded.account import Account
+from headrace.embedded.alive import is_alive
 from headrace.errors import DataDirectoryError, DataDirectoryInUse
 
 _POLL = 0.005  # seconds
@@ -162,7 +163,7 @@ class DataDirectory:
 
     def _refuse_if_owned(self, lock: int, *, overdue: bool) -> None:
         owner, *_ = _read(lock)
-        if _is_alive(owner):
+        if is_alive(owner):
             raise DataDirectoryInUse(
                 f"{self.path} is in use by a server that process {owner} started: "
                 "stop that one, or choose another directory"
@@ -189,16 +190,4 @@ def _locked(lock: int) -> bool:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    return True
-
-
-def _is_alive(pid: int) -> bool:
-    if pid == 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
     return True
