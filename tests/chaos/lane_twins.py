@@ -17,6 +17,7 @@ from headrace.lanes.redis.lane import RedisLane
 from headrace.model.entry import Ended, LaneEntry
 from headrace.model.job import Delivery
 from headrace.model.lane_view import LaneView
+from headrace.ports.lane_ledger import Ahead
 from headrace.relay.lane_reaper import LaneReaper
 from headrace.relay.sweep import Sweep
 from headrace.worker.executor import Executor
@@ -76,18 +77,26 @@ async def _still_there(lane: RedisLane, entries: Sequence[LaneEntry]) -> list[by
 
 
 async def _believe(
-    self: LaneDispatch, worker: UUID, call: int, deliveries: list[Delivery]
+    self: LaneDispatch,
+    worker: UUID,
+    call: int,
+    deliveries: list[Delivery],
+    ahead: Ahead | None,
 ) -> list[Delivery]:
     believed = [msgspec.structs.replace(one, flagged=False) for one in deliveries]
-    return await _admit(self, worker, call, believed)
+    return await _admit(self, worker, call, believed, ahead)
 
 
 async def _claim_none(
-    self: LaneDispatch, worker: UUID, call: int, deliveries: list[Delivery]
+    self: LaneDispatch,
+    worker: UUID,
+    call: int,
+    deliveries: list[Delivery],
+    ahead: Ahead | None,
 ) -> list[Delivery]:
     limits = {one.token: one.max_attempts for one in deliveries}
     endless = [msgspec.structs.replace(one, max_attempts=99) for one in deliveries]
-    admitted = await _admit(self, worker, call, endless)
+    admitted = await _admit(self, worker, call, endless, ahead)
     return [msgspec.structs.replace(one, max_attempts=limits[one.token]) for one in admitted]
 
 

@@ -25,7 +25,7 @@ STATEMENTS = {
 LOST: Mapping[Mode, Mapping[str, bytes]] = {
     Mode.DIRECT: {"claim": b"-- claim:", **STATEMENTS},
     Mode.HYBRID: {
-        "verification": b"-- verify_tokens:",
+        "verification": b"-- stale:",
         "claim of a last attempt": b"-- claim_known:",
         "sweep": b"-- sweep:",
         "walk": b"-- walk:",

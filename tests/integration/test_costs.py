@@ -25,15 +25,14 @@ QUEUE = "counted"
 JOBS = 2_000
 AHEAD = 100  # jobs at once: as a queue reaches at 4,000 jobs a second
 # What jobs ask for. The services beside ask by the clock, however many jobs there are.
-STATEMENTS = {"insert", "claim", "charge", "settle_completed", "prefetch", "verify_tokens"}
+STATEMENTS = {"insert", "claim", "charge", "settle_completed", "stale"}
 SCRIPTS = {"put", "take", "ack"}
 # Calls for a batch of jobs that is drained. In its first minute a lane's entries are all verified.
 BOUNDS = {
     "direct": {"claim": 1.5, "charge": 1.4, "settle_completed": 1.5},
     "hybrid": {
         "lane take": 1.5,
-        "prefetch": 1.4,
-        "verify_tokens": 1.5,
+        "stale": 1.5,
         "charge": 1.4,
         "settle_completed": 1.5,
         "lane put": 0.5,

@@ -106,7 +106,7 @@ STATEMENTS: dict[str, Parameters] = {
     "missing": lambda ledger: (ledger.jobs,),
     "release": lambda ledger: (ledger.worker, *attempts(ledger)),
     "extend": attempts,
-    "verify_tokens": attempts,
+    "stale": lambda ledger: (*attempts(ledger), None, None, None),
     "claim_known": lambda ledger: (ledger.worker, 2, *attempts(ledger)),
     "beat": lambda ledger: (ledger.worker, [], [], 0),
     "reap": lambda _: (100, "{}"),

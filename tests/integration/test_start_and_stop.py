@@ -53,8 +53,16 @@ async def leaving_nothing(sql: asyncpg.Connection) -> AsyncIterator[None]:
 
 
 def our_threads() -> set[str]:
-    """But for those of the event loop's own executor, which stay until it closes."""
-    return {one.name for one in threading.enumerate() if not one.name.startswith("asyncio_")}
+    """But for the event loop's own.
+
+    Its executor's stay until it closes, and one that waited for a process tells of its end, and
+    then ends.
+    """
+    return {
+        one.name
+        for one in threading.enumerate()
+        if not one.name.startswith(("asyncio_", "asyncio-waitpid-"))
+    }
 
 
 async def at_once(turn: Callable[[random.Random], Coroutine[Any, Any, None]]) -> None:

@@ -181,7 +181,7 @@ class Lane(Setting):
             row = ledger.settle(row, late.worker, late.gen, late.outcome)
         elif late.action == "claim" and row.claimable and row.gen == late.gen:
             row = ledger.claim(row, late.worker, late.call)
-        elif late.action in ("prefetch", "charge"):
+        elif late.action in ("stale", "charge"):
             return state._replace(uncharged=_as_said(state.uncharged, late))
         elif late.action == "put" and not state.lost:
             return self.first_put(state, late)
@@ -201,7 +201,7 @@ class Lane(Setting):
 
 def _as_said(uncharged: frozenset[tuple[int, int]], late: Statement) -> frozenset[tuple[int, int]]:
     take = {(late.worker, late.call)}
-    return uncharged | take if late.action == "prefetch" else uncharged - take
+    return uncharged | take if late.action == "stale" else uncharged - take
 
 
 def _flagged(producer: Producer) -> Producer:

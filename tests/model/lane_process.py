@@ -149,7 +149,7 @@ class Process:
 
     def _deliver(self, hand: Delivery) -> Iterator[Step[State]]:
         if hand.phase == FOUND:
-            yield from self._prefetch(hand)
+            yield from self._stale(hand)
         elif hand.phase in UNSTARTED:
             yield from self._prepare(hand)
             yield from self._release(hand)
@@ -159,27 +159,41 @@ class Process:
             yield from self._settle(hand)
 
     def _prepare(self, hand: Delivery) -> Iterator[Step[State]]:
-        row, setting = self.state.row, self.setting
-        current = row.state == LIVE and row.gen == hand.gen and row.owner == NOBODY
-        stale = hand._replace(phase=ACKING)
-        after_loss = hand.verify and self.state.verify_all and setting.claim_after_loss
-        if after_loss or (setting.claims_last and not hand.verify and hand.gen == hand.entry_gen):
-            yield from self._claim(hand, stale, current=current)
+        if self._is_claimed(hand):
+            yield from self._claim(hand)
         elif hand.verify:
-            seen = hand._replace(verify=False) if current else stale
-            yield self._step("verify", self._become(self._with_hand(seen)))
-        elif hand.phase == AHEAD and not setting.twin.start_uncharged:
+            yield from self._stale(hand)
+        elif hand.phase == AHEAD and not self.setting.twin.start_uncharged:
             yield from self._charge(hand)
         else:
             yield from self._start(hand)
 
-    def _prefetch(self, hand: Delivery) -> Iterator[Step[State]]:
-        known = self._become(self._with_hand(hand._replace(phase=AHEAD)))
-        uncharged = known.uncharged | {(self.me.id, hand.call)}
-        yield self._step("prefetch", known._replace(uncharged=uncharged))
-        yield from self._lose(
-            self._with_hand(None), Statement("prefetch", self.me.id, 0, hand.call)
+    def _is_claimed(self, hand: Delivery) -> bool:
+        setting = self.setting
+        after_loss = hand.verify and self.state.verify_all and setting.claim_after_loss
+        return after_loss or (
+            setting.claims_last and not hand.verify and hand.gen == hand.entry_gen
         )
+
+    def _is_current(self, hand: Delivery) -> bool:
+        row = self.state.row
+        return row.state == LIVE and row.gen == hand.gen and row.owner == NOBODY
+
+    def _stale(self, hand: Delivery) -> Iterator[Step[State]]:
+        """That it was taken ahead, and whether it may run: one statement."""
+        found = hand.phase == FOUND
+        seen = hand._replace(phase=AHEAD) if found else hand
+        if hand.verify and not self._is_claimed(hand):
+            current = self._is_current(hand)
+            seen = seen._replace(verify=False) if current else hand._replace(phase=ACKING)
+        known = self._become(self._with_hand(seen))
+        if found:
+            take = {(self.me.id, hand.call)}
+            yield self._step("stale", known._replace(uncharged=known.uncharged | take))
+            told = Statement("stale", self.me.id, 0, hand.call)
+            yield from self._lose(self._with_hand(None), told)
+        else:
+            yield self._step("stale", known)
 
     def _charge(self, hand: Delivery) -> Iterator[Step[State]]:
         held = self._with_hand(hand._replace(phase=HELD))
@@ -190,8 +204,9 @@ class Process:
         )
         yield from self._lose(unheard, Statement("charge", self.me.id, 0, hand.call))
 
-    def _claim(self, hand: Delivery, stale: Delivery, *, current: bool) -> Iterator[Step[State]]:
-        if not current:
+    def _claim(self, hand: Delivery) -> Iterator[Step[State]]:
+        stale = hand._replace(phase=ACKING)
+        if not self._is_current(hand):
             yield self._step("claim", self._become(self._with_hand(stale)), "refused")
             return
         row = self.setting.ledger.claim(self.state.row, self.me.id, hand.call)

@@ -236,7 +236,7 @@ def _may_matter(late: Statement, state: State) -> bool:
         return late.action == "beat" and late.epoch == state.epoch
     if late.action in ("settle", "claim"):
         return late.gen == state.row.gen
-    if late.action in ("prefetch", "charge"):
+    if late.action in ("stale", "charge"):
         return True
     return late.epoch == state.epoch
 

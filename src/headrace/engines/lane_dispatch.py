@@ -10,7 +10,7 @@ from headrace.errors import LaneError
 from headrace.model.entry import Taken
 from headrace.model.job import Delivery
 from headrace.ports.lane import Lane
-from headrace.ports.lane_ledger import LaneLedger
+from headrace.ports.lane_ledger import Ahead, LaneLedger
 
 _log = logging.getLogger("headrace.engine")
 
@@ -36,9 +36,8 @@ class LaneDispatch:
         except BaseException:
             self.acknowledge(worker, acks)
             raise
-        if ahead and taken.deliveries:
-            await self._ledger.prefetch(worker, queue, call)
-        admitted = await self._admit(worker, call, taken.deliveries)
+        held = Ahead(worker, queue, call) if ahead and taken.deliveries else None
+        admitted = await self._admit(worker, call, taken.deliveries, held)
         if len(admitted) < len(taken.deliveries):
             await self._remove(epoch, worker, queue)
         return taken._replace(deliveries=admitted)
@@ -66,12 +65,14 @@ class LaneDispatch:
         for key in [key for key in self._acks if key[0] == worker]:
             await self._lane.ack(epoch, worker, self._acks.pop(key))
 
-    async def _admit(self, worker: UUID, call: int, deliveries: list[Delivery]) -> list[Delivery]:
+    async def _admit(
+        self, worker: UUID, call: int, deliveries: list[Delivery], ahead: Ahead | None
+    ) -> list[Delivery]:
         last = [one for one in deliveries if one.last_to_crash]
-        flagged = [one for one in deliveries if one.flagged and not one.last_to_crash]
-        if not last and not flagged:
+        flagged = [one.token for one in deliveries if one.flagged and not one.last_to_crash]
+        stale = await self._ledger.stale(flagged, ahead) if flagged or ahead else set()
+        if not last and not stale:
             return deliveries
-        valid = await self._ledger.verify([one.token for one in flagged]) if flagged else set()
         claimed = (
             await self._ledger.claim_known(worker, call, [one.token for one in last])
             if last
@@ -83,8 +84,8 @@ class LaneDispatch:
                 self.acknowledge(worker, [one])  # from now on the ledger has it, or it is stale
                 if one.id in claimed:
                     admitted.append(msgspec.structs.replace(one, gen=claimed[one.id], owned=True))
-            elif not one.flagged or one.token in valid:
-                admitted.append(one)
-            else:
+            elif one.flagged and one.token in stale:
                 self.acknowledge(worker, [one])
+            else:
+                admitted.append(one)
         return admitted

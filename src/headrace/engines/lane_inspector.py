@@ -142,7 +142,8 @@ class LaneInspector(LaneSight):
                 return dict.fromkeys(ids, Answer.UNKNOWN)
             _log.warning("which jobs are starting is not known: %s", exc)
             return _unsure(await blindly(), ids)
-        running = {job_id for job_id, _ in await self._ledger.verify(list(held))} if held else set()
+        stale = await self._ledger.stale(list(held)) if held else set()
+        running = {job_id for job_id, _ in held - stale}
         free = [one for one in ids if one not in running]
         changed = await change(free)
         answers = {one: changed.get(one, Answer.RUNNING) for one in ids}

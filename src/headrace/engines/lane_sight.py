@@ -126,8 +126,8 @@ class LaneSight:
         except LaneError as exc:
             _log.warning("which jobs run by the lane is not known: %s", exc)
             return {}
-        present = await self._ledger.verify(list(held)) if held else set()
-        return {token: queue for token, queue in held.items() if token in present}
+        stale = await self._ledger.stale(list(held)) if held else set()
+        return {token: queue for token, queue in held.items() if token not in stale}
 
 
 def _tells_apart(wanted: JobFilter) -> bool:

@@ -8,7 +8,7 @@ from headrace.lanes.book import Book
 from headrace.lanes.hands import Hands
 from headrace.lanes.spills import Spills
 from headrace.lanes.waits import Waits
-from headrace.model.entry import Caps, Cursor, Depth, Ended, Lease
+from headrace.model.entry import Caps, Cursor, Depth, Ended, Lease, Moved
 from headrace.model.job import Token
 from headrace.model.lane_view import NOBODY, Mark, Sighting
 from headrace.ports.clock import boottime
@@ -164,7 +164,7 @@ class MemoryUpkeep:
 
     async def move_cursor(
         self, epoch: int, queue: str, level: int, old: Cursor | None, new: Cursor | None
-    ) -> bool:
+    ) -> Moved:
         """Set a cursor, if it is `old`."""
         self._check(epoch)
         return self._spills.move((queue, level), old, new)

@@ -1,6 +1,6 @@
 """From where the refill must go on, as a memory lane keeps it."""
 
-from headrace.model.entry import Cursor
+from headrace.model.entry import Cursor, Moved
 
 Where = tuple[str, int]
 
@@ -19,12 +19,12 @@ class Spills:
         else:
             self.cursors[where] = key
 
-    def move(self, where: Where, old: Cursor | None, new: Cursor | None) -> bool:
+    def move(self, where: Where, old: Cursor | None, new: Cursor | None) -> Moved:
         """Set a cursor if it is `old`, no further than what did not fit since."""
         if self.cursors.get(where) != old:
-            return False
+            return Moved(done=False, cursor=self.cursors.get(where))
         candidates = [one for one in (new, self._since.pop(where, None)) if one is not None]
         self.cursors.pop(where, None)
         if candidates:
             self.cursors[where] = min(candidates)
-        return True
+        return Moved(done=True, cursor=self.cursors.get(where))

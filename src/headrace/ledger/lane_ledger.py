@@ -8,7 +8,7 @@ from headrace.ledger.rows import Row
 from headrace.model.entry import Body, Cursor, LaneEntry, Lease, pack_body
 from headrace.model.job import Delivery
 from headrace.model.lane_view import LaneView, Mark, Mode
-from headrace.ports.lane_ledger import QueueRow, Standing, Sweep, Token
+from headrace.ports.lane_ledger import Ahead, QueueRow, Standing, Sweep, Token
 
 
 class PostgresLaneLedger:
@@ -55,13 +55,10 @@ class PostgresLaneLedger:
         rows = await self._queries.fetch("claim_known", worker, call, *_columns(tokens))
         return {row["id"]: row["gen"] for row in rows}
 
-    async def prefetch(self, worker: UUID, queue: str, call: int) -> None:
-        """What a call took from the lane has not started."""
-        await self._queries.fetch("prefetch", worker, queue, call)
-
-    async def verify(self, tokens: Sequence[Token]) -> set[Token]:
-        """Those that may run."""
-        rows = await self._queries.fetch("verify_tokens", *_columns(tokens))
+    async def stale(self, tokens: Sequence[Token], ahead: Ahead | None = None) -> set[Token]:
+        """Those that may not run."""
+        taken = ahead or (None, None, None)
+        rows = await self._queries.fetch("stale", *_columns(tokens), *taken)
         return {(row["id"], row["gen"]) for row in rows}
 
     async def misfits(self, tokens: Sequence[Token]) -> Mapping[Token, str]:

@@ -166,6 +166,18 @@ class Cursor(NamedTuple):
     id: UUID
 
 
+class Moved(NamedTuple):
+    """What became of a cursor that was to be moved.
+
+    Attributes:
+        done: False, and nothing was changed, if it was another one by then.
+        cursor: where it is now; None if there is none.
+    """
+
+    done: bool
+    cursor: Cursor | None
+
+
 START = Cursor(0, UUID(int=0))
 
 

@@ -11,6 +11,7 @@ from headrace.model.entry import (
     Ended,
     LaneEntry,
     Lease,
+    Moved,
     PutReply,
     Taken,
 )
@@ -181,9 +182,5 @@ class Lane(Protocol):
 
     async def move_cursor(
         self, epoch: int, queue: str, level: int, old: Cursor | None, new: Cursor | None
-    ) -> bool:
-        """Set a cursor, if it is `old`. What did not fit meanwhile lowers the new one.
-
-        Returns:
-            False, and nothing is changed, if it is another one by now.
-        """
+    ) -> Moved:
+        """Set a cursor, if it is `old`. What did not fit meanwhile lowers the new one."""

@@ -11,6 +11,14 @@ from headrace.model.lane_view import LaneView, Mode
 Token = tuple[UUID, int]
 
 
+class Ahead(NamedTuple):
+    """The call of a worker that took from a queue more than it had free slots for."""
+
+    worker: UUID
+    queue: str
+    call: int
+
+
 class Sweep(NamedTuple):
     """What was committed between two snapshots."""
 
@@ -65,11 +73,11 @@ class LaneLedger(Protocol):
     ) -> Mapping[UUID, int]:
         """Claim jobs that a lane gave; returns the new generation of each that could be had."""
 
-    async def prefetch(self, worker: UUID, queue: str, call: int) -> None:
-        """What a call took from the lane has not started, until it is charged."""
+    async def stale(self, tokens: Sequence[Token], ahead: Ahead | None = None) -> set[Token]:
+        """Those that may not run: over, of another generation, in somebody's hands.
 
-    async def verify(self, tokens: Sequence[Token]) -> set[Token]:
-        """Those that may run: live, of this generation, in nobody's hands."""
+        What was taken from the lane `ahead` has not started, until it is charged.
+        """
 
     async def misfits(self, tokens: Sequence[Token]) -> Mapping[Token, str]:
         """Those of these entries that a lane should not carry, and why.

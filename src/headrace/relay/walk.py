@@ -6,6 +6,7 @@ the refill goes on when there is room. So each job due within the horizon is in 
 level's cursor, or in somebody's hands.
 """
 
+import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -18,9 +19,8 @@ from headrace.ports.lane_ledger import LaneLedger, QueueRow
 
 CAP = 20_000
 _STEP = 500
-_STEPS = 8  # of one level in one round: workers must not empty a lane faster than it is filled
+_STEPS = 20  # of one level in one round: workers must not empty a lane faster than it is filled
 _NET = 60.0
-_ROOM = 0.5
 _Level = tuple[str, int]
 
 
@@ -30,7 +30,8 @@ class Walk:
     Every minute it begins anew: whatever was lost from the lane, key by key, is found.
 
     Args:
-        cap: how many entries a level of the lane holds; a level that is half empty is refilled.
+        cap: how many entries a level of the lane holds. A level is refilled as soon as a step fits,
+            so that the relay does not rest while workers empty it.
     """
 
     def __init__(self, ledger: LaneLedger, lane: Lane, *, horizon: float, cap: int = CAP) -> None:
@@ -73,8 +74,6 @@ class Walk:
         entries = await self._ledger.walk(queue, level, here, view, self._horizon, _STEP)
         if len(entries) < _STEP:
             self._rests[key] = boottime() + self._horizon / 6
-        if not entries:
-            return 0
         return await self._put(view, key, entries)
 
     async def _refill(self, view: LaneView, queue: QueueRow, cursors: dict[_Level, Cursor]) -> int:
@@ -85,32 +84,41 @@ class Walk:
         put = 0
         for level, cursor in spilled.items():
             room = self._cap - depth.ready.get(level, 0)
-            if room > self._cap * (1 - _ROOM):
+            if room >= min(_STEP, self._cap / 2):
                 put += await self._refill_level(view, queue, level, cursor, room)
         return put
 
     async def _refill_level(
         self, view: LaneView, queue: QueueRow, level: int, cursor: Cursor, room: int
     ) -> int:
-        """Some steps beyond a cursor. What does not fit meanwhile lowers it again, by itself."""
-        key, put = (queue.name, level), 0
+        """Some steps beyond a cursor. What does not fit meanwhile lowers it again, by itself.
+
+        The next step is read while one is put: a worker beside keeps the event loop busy.
+        """
+        stored, n = 0, min(_STEP, room)
+        entries = await self._from(cursor, view, queue, level, n)
         for _ in range(_STEPS):
-            n = min(_STEP, room - put)
-            entries = await self._ledger.walk(
-                queue, level, _just_before(cursor), view, self._horizon, n
-            )
             beyond = _position(entries[-1]) if len(entries) == n else None
-            if not await self._lane.move_cursor(view.epoch, queue.name, level, cursor, beyond):
+            moved = await self._lane.move_cursor(view.epoch, queue.name, level, cursor, beyond)
+            if not moved.done:
                 break
-            if entries:
-                put += await self._put(view, key, entries)
-            after = (await self._lane.cursors(view.epoch)).get(key)
-            if after is None or put >= room:
-                break
-            cursor = after
-        return put
+            put = self._put(view, (queue.name, level), entries)
+            n = min(_STEP, room - stored - len(entries))
+            if moved.cursor is None or n <= 0:
+                return stored + await put
+            cursor = moved.cursor
+            added, entries = await asyncio.gather(put, self._from(cursor, view, queue, level, n))
+            stored += added
+        return stored
+
+    async def _from(
+        self, cursor: Cursor, view: LaneView, queue: QueueRow, level: int, n: int
+    ) -> list[LaneEntry]:
+        return await self._ledger.walk(queue, level, _just_before(cursor), view, self._horizon, n)
 
     async def _put(self, view: LaneView, key: _Level, entries: Sequence[LaneEntry]) -> int:
+        if not entries:
+            return 0
         replies = await self._lane.put(view.epoch, entries)
         self._reached[key] = max(self._reached.get(key, START), _position(entries[-1]))
         return replies.count(PutReply.STORED)

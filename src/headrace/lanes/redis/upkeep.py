@@ -8,7 +8,7 @@ from headrace.lanes.redis import packing
 from headrace.lanes.redis.calls import Caller, in_this_life, sliced
 from headrace.lanes.redis.connection import Argument
 from headrace.lanes.redis.scripts import script
-from headrace.model.entry import Cursor, Depth, Ended, Lease
+from headrace.model.entry import Cursor, Depth, Ended, Lease, Moved
 from headrace.model.job import Token
 from headrace.model.lane_view import Mark, Sighting
 from headrace.model.priority import LEVELS
@@ -162,11 +162,12 @@ class Upkeep(Caller):
 
     async def move_cursor(
         self, epoch: int, queue: str, level: int, old: Cursor | None, new: Cursor | None
-    ) -> bool:
+    ) -> Moved:
         """Set a cursor, if it is `old`."""
         keys = [self._keys.meta, self._keys.cursors]
         args = (f"{level}:{queue}", packing.cursor(old), packing.cursor(new))
-        return bool(await self._run("move", epoch, keys, args))
+        done, now = await self._run("move", epoch, keys, args)
+        return Moved(bool(done), packing.read_cursor(now) if now else None)
 
 
 def read_mark(left: bytes) -> Mark:

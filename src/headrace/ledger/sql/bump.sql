@@ -13,7 +13,7 @@ WITH lane AS (
            AND NOT headrace.spent(j.failures, j.crashes + 1, j.max_attempts, j.rerun_on_crash) AS ran
     FROM lane, unnest($2::uuid[], $3::int[], $4::uuid[], $5::bigint[]) AS v (id, gen, worker, call)
     JOIN headrace.job j ON j.id = v.id AND j.gen = v.gen AND j.state = 0
-     AND num_nulls(j.owner) = 1  -- as in verify_tokens.sql
+     AND num_nulls(j.owner) = 1  -- as in stale.sql
     LEFT JOIN headrace.worker w ON w.id = v.worker
     ORDER BY j.id
     FOR NO KEY UPDATE OF j SKIP LOCKED

@@ -1,6 +1,6 @@
 -- claim_known: claim jobs that a lane gave, whose last attempt this is: their start is kept here,
 -- since a lane that loses its data loses its marks (A5).
--- The owner is compared as in verify_tokens.sql.
+-- The owner is compared as in stale.sql.
 -- $1 worker, $2 the worker's call number, $3 ids, $4 gens. Returns id, the new gen.
 UPDATE headrace.job j
 SET gen = j.gen + 1, owner = $1, claim_no = $2, started_at = now()

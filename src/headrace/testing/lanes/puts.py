@@ -95,14 +95,15 @@ class Puts:
         await rig.put(first)
         at = Cursor(50, first.id)
         assert await lane.cursors(EPOCH) == {where: at}
-        assert not await lane.move_cursor(EPOCH, *where, None, at), "it is not there any more"
+        refused = await lane.move_cursor(EPOCH, *where, None, at)
+        assert refused == (False, at), "it is not there any more"
         beyond = Cursor(60, first.id)
-        assert await lane.move_cursor(EPOCH, *where, at, beyond)
+        assert await lane.move_cursor(EPOCH, *where, at, beyond) == (True, beyond)
         await rig.put(last)
-        assert await lane.move_cursor(EPOCH, *where, beyond, None)
         lowered = Cursor(70, last.id)
+        assert await lane.move_cursor(EPOCH, *where, beyond, None) == (True, lowered)
         assert await lane.cursors(EPOCH) == {where: lowered}, "it did not fit meanwhile"
-        assert await lane.move_cursor(EPOCH, *where, lowered, None)
+        assert await lane.move_cursor(EPOCH, *where, lowered, None) == (True, None)
         assert await lane.cursors(EPOCH) == {}
 
     async def test_cursors_compare_run_at_first_and_then_the_id(self, rig: Rig) -> None:
@@ -113,7 +114,7 @@ class Puts:
         for one in entries:
             await rig.put(one)
         first = Cursor(1 << 40, entries[0].id)
-        assert await lane.move_cursor(EPOCH, *where, first, None)
+        assert (await lane.move_cursor(EPOCH, *where, first, None)).done
         assert await lane.cursors(EPOCH) == {where: Cursor(255, UUID(int=3))}
 
     async def test_only_what_is_fresh_goes_unflagged(self, rig: Rig) -> None:
