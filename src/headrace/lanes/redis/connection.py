@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from hiredis import pack_command
 from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
@@ -147,8 +148,10 @@ class Links:
 async def _call(
     connection: AbstractConnection, command: tuple[Argument, ...], within: float
 ) -> Any:  # noqa: ANN401 - whatever the server replies
+    # In C: the driver's own packing takes four times as long.
+    packed = pack_command(command)  # type: ignore[arg-type] # its stub knows tuples of one only
     async with asyncio.timeout(within):
-        await connection.send_command(*command, check_health=False)
+        await connection.send_packed_command(packed, check_health=False)
         return await connection.read_response(disable_decoding=True)
 
 
