@@ -4,7 +4,7 @@ UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON_DOWNLOADS
 BIN := .venv/bin
 
-.PHONY: setup demo test check format lint types imports chaos bench bench-peers lock
+.PHONY: setup demo test check format lint types imports chaos bench bench-budget bench-peers lock
 
 setup: .venv/.ready
 
@@ -46,6 +46,10 @@ bench: setup
 bench-peers: setup
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --group plots
 	$(BIN)/python -m benchmarks.peers $(BENCH_PEERS)
+
+bench-budget: setup
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --group profile
+	$(BIN)/python -m benchmarks.budget
 
 lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -7,12 +7,12 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 
-_CLAIM = """
+CLAIM = """
 WITH due AS (SELECT id FROM lean WHERE state = 0 AND owner IS NULL AND run_at <= now()
              ORDER BY run_at, id LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED)
 UPDATE lean SET owner = $1 FROM due WHERE lean.id = due.id RETURNING lean.id, payload::text
 """
-_COMPLETE = "UPDATE lean SET state = 2, owner = NULL, done_at = now() WHERE id = ANY($1)"
+COMPLETE = "UPDATE lean SET state = 2, owner = NULL, done_at = now() WHERE id = ANY($1)"
 _Batch = Sequence[asyncpg.Record]
 
 
@@ -28,10 +28,10 @@ _PLANS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin":
 
 async def _claim(pool: "asyncpg.Pool[asyncpg.Record]", batches: asyncio.Queue[_Batch]) -> None:
     worker = uuid4()
-    batch: _Batch = [*await pool.fetch(_CLAIM, worker)]
+    batch: _Batch = [*await pool.fetch(CLAIM, worker)]
     while batch:
         await batches.put(batch)
-        batch = await pool.fetch(_CLAIM, worker)
+        batch = await pool.fetch(CLAIM, worker)
     await batches.put([])
 
 
@@ -42,7 +42,7 @@ async def _run(pool: "asyncpg.Pool[asyncpg.Record]", batches: asyncio.Queue[_Bat
         for job in batch:
             await _handle(**decode(job["payload"]))
             done.append(job["id"])
-        await pool.execute(_COMPLETE, done)
+        await pool.execute(COMPLETE, done)
 
 
 async def _handle(filling: str) -> None:

@@ -19,7 +19,7 @@ INSERT INTO headrace.job (id, queue_id, task, priority, max_attempts, run_at, pa
 SELECT id, 1, 'noop', 5, 3, now(), payload::jsonb
 FROM unnest($1::uuid[], $2::text[]) AS row (id, payload)
 """
-_FILL_LEAN = """
+FILL_LEAN = """
 INSERT INTO lean (id, payload) SELECT id, payload::jsonb
 FROM unnest($1::uuid[], $2::text[]) AS row (id, payload)
 """
@@ -53,7 +53,7 @@ async def measure_batch_insert(database: Database, n: int) -> dict[str, float]:
 async def fill_lean(database: Database, n: int) -> None:
     """A backlog for the lean worker."""
     await database.empty()
-    await _insert_batches(database, _FILL_LEAN, n)
+    await _insert_batches(database, FILL_LEAN, n)
 
 
 async def _insert_batches(database: Database, statement: str, n: int) -> float:
