@@ -38,7 +38,7 @@ class Sampler:
         self._process = await asyncio.create_subprocess_exec(
             spy,
             *("record", "--pid", str(self._pid), "--rate", str(_RATE), "--format", "raw"),
-            *("--duration", "600", "--output", self._file),
+            *("--duration", "600", "--output", self._file, "--gil"),  # who waits holds no lock
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )

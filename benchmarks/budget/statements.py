@@ -66,5 +66,5 @@ def ledger_statements() -> dict[str, str]:
 
 def _bare(text: str) -> str:
     """A statement without comments, spaces and constants, for which the server writes $n."""
-    constants = r"\s+|'[^']*'|\$?\b\d+(\.\d+)?\b|\b(?:true|false|null)\b"
+    constants = r"\s+|'[^']*'|-|\$?\b\d+(\.\d+)?\b|\b(?:true|false|null|epoch)\b"
     return re.sub(constants, "", re.sub(r"--[^\n]*", "", text), flags=re.IGNORECASE)
