@@ -111,10 +111,16 @@ async def test_an_unknown_queue_is_refused_until_it_is_declared(
     @app.task()
     async def plain() -> None: ...
 
-    with pytest.raises(
-        UnknownQueue, match=r'queue "bulk" is unknown; declare it with a task or with app\.queue'
-    ):
-        await plain.options(queue="bulk").enqueue()
+    app.queue("bull")
+    await app.declare()
+    told = (
+        'queue "bulk" is unknown; did you mean "bull"? known: bull, default; '
+        'declare a new one with app.queue("bulk")'
+    )
+    for asked in (plain.options(queue="bulk"), plain.options(queue="bulk", idempotency_key="k")):
+        with pytest.raises(UnknownQueue) as refused:
+            await asked.enqueue()
+        assert str(refused.value) == told
     assert await stored(sql) == 0
     app.queue("bulk")
     await plain.options(queue="bulk").enqueue()
