@@ -131,10 +131,10 @@ async def test_an_unknown_queue_is_refused_until_it_is_declared(
     ("place", "words"),
     [
         ("nowhere.invalid", "the host of PostgreSQL at nowhere.invalid:5432/db is not known here"),
-        ("a" * 64, "the database URL cannot be read; write postgresql://user"),
-        (".x.", "the database URL cannot be read; write postgresql://user"),
-        ("h\0st", "the database URL cannot be read; write postgresql://user"),
-        ("127.0.0.1:99999", "the database URL cannot be read; write postgresql://user"),
+        ("a" * 64, "the database URL names a host that cannot be; write postgresql://user"),
+        (".x.", "the database URL names a host that cannot be; write postgresql://user"),
+        ("h\0st", "the database URL names a host that cannot be; write postgresql://user"),
+        ("127.0.0.1:99999", "the database URL names the port '99999', which is no number"),
     ],
 )
 async def test_a_host_that_cannot_be_is_told(place: str, words: str) -> None:

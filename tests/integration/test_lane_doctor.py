@@ -146,7 +146,7 @@ async def test_without_a_ledger_only_the_server_is_judged(valkey: EmbeddedValkey
     [
         ("redis://:secret@127.0.0.1:1", "127.0.0.1:1 cannot be reached"),
         ("redis://:sec/ret@127.0.0.1:1", "write redis://"),
-        ("secret://secret", "write redis://"),
+        ("memcached://:secret@h", "write redis://"),
     ],
 )
 async def test_a_server_that_is_not_there(url: str, words: str) -> None:

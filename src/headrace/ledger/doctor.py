@@ -28,7 +28,7 @@ async def examine(url: str) -> list[Finding]:
                 return [*server, schema]
             return [*server, schema, *await _partitions(queries), *await _workers(queries)]
     except LedgerError as exc:
-        return [Finding(Level.FAIL, "connection", str(exc), "mend the URL or the server")]
+        return [Finding(Level.FAIL, "connection", str(exc))]
 
 
 async def lane_as_told(url: str) -> tuple[LaneView | None, float]:
