@@ -94,7 +94,7 @@ def test_what_is_well_is_taken_of_a_lane(url: str, where: str) -> None:
     ("url", "error", "words"),
     [
         ("postgresql:///d", OSError("refused"), "runs and the URL, which names no host"),
-        ("postgresql://@:1/d", socket.gaierror(-2, "unknown"), "check the URL, which names no host"),
+        ("postgresql://@:1/d", socket.gaierror(-2, "unknown"), "the URL, which names no host"),
         ("postgresql://h/d", OSError("refused"), "check that it runs and the URL"),
         ("postgresql://u@h", asyncpg.InvalidCatalogNameError(), "of the user: add /DATABASE"),
         ("postgresql://u@h/", asyncpg.InvalidCatalogNameError(), "the URL names none"),
