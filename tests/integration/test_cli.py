@@ -293,6 +293,7 @@ async def test_show(smith: Jobsmith, cli: Cli) -> None:
     shown = await cli("jobs", "show", dead)
     assert "ValueError: Boom 50% at host_1" in shown.out
     assert f"worker:{smith.worker}" in shown.out
+    assert "generation" not in shown.out
     document = (await cli("jobs", "show", dead, "--json")).json
     assert document["job"]["payload"] == {}
     assert [event["kind"] for event in document["history"]] == ["dead"]
@@ -313,6 +314,10 @@ async def test_changing_jobs_by_id(smith: Jobsmith, cli: Cli) -> None:
     document = (await cli("jobs", "show", waiting, "--json")).json
     assert document["job"]["state"] == "cancelled"
     assert document["history"][-1]["actor"] == f"cli:{getpass.getuser()}"
+    unfit = await cli("jobs", "cancel", waiting)
+    assert (unfit.status, "unfit   it is cancelled already" in unfit.out) == (1, True)
+    unfit = await cli("jobs", "cancel", waiting, "--json")
+    assert json.loads(unfit.out) == {"answers": {str(waiting): "unfit"}}
     assert (await cli("jobs", "delete", waiting)).status == 0
     assert (await cli("jobs", "delete", waiting)).status == 1
 

@@ -45,7 +45,7 @@ def register(app: Headrace) -> None:
     [
         ("works", State.COMPLETED, 1),
         ("dies", State.DEAD, 1),
-        ("returns_what_cannot_be_kept", State.DEAD, 1),
+        ("returns_what_cannot_be_kept", State.RETRYABLE, 1),
         ("cancels", State.CANCELLED, 1),
         ("fails", State.DEAD, 1),
         ("fails_once", State.RETRYABLE, 1),
