@@ -220,15 +220,18 @@ def _mode(view: LaneView) -> Finding:
     return Finding(
         Level.WARN,
         "lane mode",
-        "direct: PostgreSQL gives out the jobs, though a lane is configured here",
-        "start a worker with HEADRACE_REDIS_URL",
+        "direct: PostgreSQL gives out the jobs until a worker with HEADRACE_REDIS_URL builds the "
+        "lane",
     )
 
 
-def _identity(view: LaneView, seen: _Seen) -> Finding:
+def _owned(view: LaneView, seen: _Seen) -> bool:
     number, _, _ = seen.epoch.partition(":")
-    lane = Sighting(int(number) if number.isdigit() else 0, living=True, mark=seen.mark)
-    if view.owns(lane):
+    return view.owns(Sighting(int(number) if number.isdigit() else 0, living=True, mark=seen.mark))
+
+
+def _identity(view: LaneView, seen: _Seen) -> Finding:
+    if _owned(view, seen):
         return Finding(Level.OK, "lane ledger", f"{short(view.ledger)}, in every key of the lane")
     return Finding(
         Level.FAIL,
@@ -256,7 +259,7 @@ def _others(others: Mapping[str, float]) -> list[Finding]:
 
 
 def _epoch(view: LaneView, seen: _Seen) -> list[Finding]:
-    if view.mode is not Mode.HYBRID:
+    if view.mode is not Mode.HYBRID or not _owned(view, seen):
         return []
     epoch, _, run_id = seen.epoch.partition(":")
     if epoch == str(view.epoch) and run_id == seen.info.get("run_id"):
