@@ -124,14 +124,21 @@ async def test_help_and_version(nowhere: Cli) -> None:
         assert (await nowhere(group, "--help")).status == 0
 
 
-async def test_help_imports_nothing_slow() -> None:
+@pytest.mark.parametrize(
+    ("arguments", "slow"),
+    [
+        (["--help"], {"asyncpg", "pydantic", "msgspec", "asyncio", "rich", "redis"}),
+        (["jobs", "list", "--database-url", "postgresql://x@127.0.0.1:1/y"], {"rich", "redis"}),
+    ],
+    ids=["help", "jobs list"],
+)
+async def test_nothing_slow_is_imported_in_vain(arguments: list[str], slow: set[str]) -> None:
     code = (
-        "import sys\nfrom headrace.cli import main\nsys.argv = ['headrace', '--help']\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print({'asyncpg', 'pydantic', 'msgspec', 'asyncio', 'rich'} & set(sys.modules))"
+        f"import sys\nfrom headrace.cli import main\nsys.argv = {['headrace', *arguments]}\n"
+        f"try:\n    main()\nexcept SystemExit:\n    pass\nprint({slow} & set(sys.modules))"
     )
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     out, _ = await process.communicate()
     assert out.decode().splitlines()[-1] == "set()"
