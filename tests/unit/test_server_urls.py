@@ -8,7 +8,7 @@ import pytest
 from headrace.errors import ConfigError, LedgerUnavailable
 from headrace.lanes.redis.connection import Links
 from headrace.lanes.redis.url import place as place_of_lane
-from headrace.ledger.url import check_url, place, reaching
+from headrace.ledger.url import place, reaching
 
 _PASSWORD = "percent-encode / ? # @ [ and ] in its password, as %2F %3F %23 %40 %5B and %5D"
 OF_DATABASES = [
@@ -42,8 +42,8 @@ OF_LANES = [
 
 @pytest.mark.parametrize(("url", "words"), OF_DATABASES)
 def test_of_a_database(url: str, words: str) -> None:
-    with pytest.raises(ConfigError) as refused:
-        check_url(url)
+    with pytest.raises(ConfigError) as refused, reaching(url):
+        pytest.fail("it is taken")
     _check(str(refused.value), "the database URL ", words, "postgresql://user:password@host:5432/")
 
 
@@ -73,8 +73,8 @@ def _check(told: str, begin: str, words: str, example: str) -> None:
     ],
 )
 def test_what_is_well_is_taken(url: str, where: str) -> None:
-    check_url(url)
-    assert place(url) == where
+    with reaching(url):
+        assert place(url) == where
 
 
 @pytest.mark.parametrize(

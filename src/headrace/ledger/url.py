@@ -49,15 +49,6 @@ def reaching(url: str) -> Iterator[None]:
         raise _FORM.refusal("names a host that cannot be") from exc
 
 
-def check_url(url: str) -> None:
-    """Refuse what is no URL of PostgreSQL, without repeating what may be a password.
-
-    Raises:
-        ConfigError: the scheme is another one, the port cannot be, or the URL cannot be read.
-    """
-    read_server_url(url, _FORM)
-
-
 def place(url: str) -> str:
     """Where a URL leads, without user and password."""
     parts = urlsplit(url)
