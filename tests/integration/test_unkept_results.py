@@ -1,10 +1,11 @@
 """What a handler returns and nobody can keep fails its attempt, in one sentence."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from headrace import Complete, Headrace, State
+from headrace import Complete, Headrace, RetryPolicy, State
 from headrace.payload import MAX_RESULT
 from headrace.worker.worker import Worker
 
@@ -19,16 +20,18 @@ UNKEPT: dict[str, tuple[Any, str]] = {
     "a long number": (10**5000, "cannot be stored as JSON"),
 }
 
+_LATER = RetryPolicy(base=timedelta(hours=1), jitter=0)
+
 
 @pytest.mark.parametrize("in_thread", [False, True], ids=["async", "thread"])
 async def test_a_result_that_cannot_be_kept_fails_its_attempt(
     app: Headrace, *, in_thread: bool
 ) -> None:
-    @app.task(name="odd", queue="q", max_attempts=2, retry="conservative")
+    @app.task(name="odd", queue="q", max_attempts=2, retry=_LATER)
     async def odd(which: str) -> Any:
         return UNKEPT[which][0]
 
-    @app.task(name="odd_in_thread", queue="q", max_attempts=2, retry="conservative")
+    @app.task(name="odd_in_thread", queue="q", max_attempts=2, retry=_LATER)
     def odd_in_thread(which: str) -> Any:
         return UNKEPT[which][0]
 
