@@ -124,14 +124,21 @@ async def test_help_and_version(nowhere: Cli) -> None:
         assert (await nowhere(group, "--help")).status == 0
 
 
-async def test_help_imports_nothing_slow() -> None:
+@pytest.mark.parametrize(
+    ("arguments", "slow"),
+    [
+        (["--help"], {"asyncpg", "pydantic", "msgspec", "asyncio", "rich", "redis"}),
+        (["jobs", "list", "--database-url", "postgresql://x@127.0.0.1:1/y"], {"rich", "redis"}),
+    ],
+    ids=["help", "jobs list"],
+)
+async def test_nothing_slow_is_imported_in_vain(arguments: list[str], slow: set[str]) -> None:
     code = (
-        "import sys\nfrom headrace.cli import main\nsys.argv = ['headrace', '--help']\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print({'asyncpg', 'pydantic', 'msgspec', 'asyncio', 'rich'} & set(sys.modules))"
+        f"import sys\nfrom headrace.cli import main\nsys.argv = {['headrace', *arguments]}\n"
+        f"try:\n    main()\nexcept SystemExit:\n    pass\nprint({slow} & set(sys.modules))"
     )
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     out, _ = await process.communicate()
     assert out.decode().splitlines()[-1] == "set()"
@@ -293,6 +300,7 @@ async def test_show(smith: Jobsmith, cli: Cli) -> None:
     shown = await cli("jobs", "show", dead)
     assert "ValueError: Boom 50% at host_1" in shown.out
     assert f"worker:{smith.worker}" in shown.out
+    assert "generation" not in shown.out
     document = (await cli("jobs", "show", dead, "--json")).json
     assert document["job"]["payload"] == {}
     assert [event["kind"] for event in document["history"]] == ["dead"]
@@ -313,6 +321,10 @@ async def test_changing_jobs_by_id(smith: Jobsmith, cli: Cli) -> None:
     document = (await cli("jobs", "show", waiting, "--json")).json
     assert document["job"]["state"] == "cancelled"
     assert document["history"][-1]["actor"] == f"cli:{getpass.getuser()}"
+    unfit = await cli("jobs", "cancel", waiting)
+    assert (unfit.status, "unfit   it is cancelled already" in unfit.out) == (1, True)
+    unfit = await cli("jobs", "cancel", waiting, "--json")
+    assert json.loads(unfit.out) == {"answers": {str(waiting): "unfit"}}
     assert (await cli("jobs", "delete", waiting)).status == 0
     assert (await cli("jobs", "delete", waiting)).status == 1
 

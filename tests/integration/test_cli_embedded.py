@@ -196,8 +196,9 @@ async def test_an_application_that_names_its_own_database_is_not_taken_for_anoth
     (folder.path / "shop.py").write_text(own)
     for command in (("worker", "shop:app"), ("enqueue", "shop:app", "pack")):
         status, _, err = await folder.run(*command, "--embedded")
-        assert (status, err.count("\n")) == (2, 1)
-        assert "names a database itself" in err
+        *before, told = err.splitlines()
+        assert (status, "names a database itself" in told) == (2, True)
+        assert all(line.startswith("starting PostgreSQL and Valkey in") for line in before)
 
 
 async def test_a_second_demo_is_as_quick_as_the_first(folder: Folder) -> None:
@@ -210,7 +211,10 @@ async def test_a_second_demo_is_as_quick_as_the_first(folder: Folder) -> None:
 async def test_one_demo_at_a_time(folder: Folder) -> None:
     first = await folder.start("demo")
     assert first.stderr is not None
-    assert (await first.stderr.readline()).startswith(b"mail from")
+    told = await first.stderr.readline()
+    if told.startswith(b"starting PostgreSQL and Valkey in"):  # where that takes a second
+        told = await first.stderr.readline()
+    assert told.startswith(b"mail from")
     status, _, err = await folder.run("demo", "--once")
     assert (status, "another demo runs in this folder" in err) == (1, True)
     assert err.count("\n") == 1

@@ -1,3 +1,5 @@
+from uuid import uuid4
+
 import asyncpg
 
 from headrace.embedded import EmbeddedPostgres
@@ -20,7 +22,8 @@ async def test_an_empty_database_needs_a_migration(database_url: str) -> None:
     findings = {finding.name: finding for finding in await examine(database_url)}
     assert findings["connection"].level is Level.OK
     assert findings["schema"].level is Level.FAIL
-    assert "headrace migrate" in findings["schema"].fix
+    told = f"{findings['schema'].text} {findings['schema'].fix}"
+    assert told.count("headrace migrate") == 1
     assert "workers" not in findings
 
 
@@ -56,7 +59,22 @@ async def test_a_queue_that_nobody_serves_is_named(database_url: str) -> None:
     async with smith_at(database_url) as smith:
         await smith.insert(queue="other")
         await smith.insert()
+        await smith.ledger.register(uuid4(), "here", 2, ["main"])
         await smith.ledger.leave(smith.worker, [])
         findings = {finding.name: finding for finding in await examine(database_url)}
-    assert findings["queues"].level is Level.WARN
-    assert "main, other" in findings["queues"].text
+    assert findings["workers"].level is Level.OK
+    assert (findings["queues"].level, findings["queues"].text) == (
+        Level.WARN,
+        "due jobs but no living worker: other",
+    )
+
+
+async def test_that_no_worker_lives_is_one_line(database_url: str) -> None:
+    async with smith_at(database_url) as smith:
+        await smith.insert(queue="other")
+        await smith.insert()
+        await smith.ledger.leave(smith.worker, [])
+        findings = {finding.name: finding for finding in await examine(database_url)}
+    assert findings["workers"].level is Level.WARN
+    assert findings["workers"].text == "none lives, and jobs are due in main, other"
+    assert "queues" not in findings

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from headrace import Headrace, State
+from headrace.model.priority import parse_priority
 from headrace.worker.worker import Worker
 from integration.ledgers import stored
 
@@ -56,6 +57,19 @@ async def test_every_field_can_be_given(declared: Headrace, sql: asyncpg.Connect
     assert (job.state, job.tenant, job.priority) == (State.SCHEDULED, "acme", 1)
 
 
+async def test_priorities_have_the_names_of_the_python_api(
+    declared: Headrace, sql: asyncpg.Connection
+) -> None:
+    await declare(declared)
+    names = ["critical", "urgent", "HIGH", "Normal", "medium", "low", "background", 2, 10]
+    levels = {name: parse_priority(name) for name in names} | {"4": 4, None: 7}
+    for name, level in levels.items():
+        job_id = await enqueue(sql, {"task": "greet", "args": {"name": "x"}, "priority": name})
+        job = (await declared.get(job_id)).job
+        assert job is not None
+        assert job.priority == level, name
+
+
 @pytest.mark.parametrize(
     ("job", "code", "message"),
     [
@@ -64,7 +78,14 @@ async def test_every_field_can_be_given(declared: Headrace, sql: asyncpg.Connect
         ({}, "HR001", "task name null is not allowed"),
         ({"task": "greet", "queue": "x"}, "HR002", 'queue "x" is unknown; a task must declare'),
         ({"task": "greet", "delya": 10}, "HR003", '"delya" is no option of a job; known: task,'),
-        ({"task": "greet", "priority": 11}, "HR003", "priority 11 must be 1 to 10"),
+        ({"task": "greet", "priority": 11}, "HR003", 'priority "11" is unknown; use 1 (runs fi'),
+        ({"task": "greet", "priority": 2.5}, "HR003", 'priority "2.5" is unknown; use 1 (runs '),
+        ({"task": "greet", "priority": [1]}, "HR003", 'priority "[1]" is unknown; use 1 (runs '),
+        (
+            {"task": "greet", "priority": "urgnt"},
+            "HR003",
+            'priority "urgnt" is unknown; use 1 (runs first) to 10, or one of critical, urgent',
+        ),
         ({"task": "greet", "max_attempts": 0}, "HR003", "max_attempts 0 at least 1"),
         ({"task": "greet", "args": [1]}, "HR003", "args must be a JSON object of at most 1 MiB"),
         ({"task": "greet", "args": {"name": "x" * 1_100_000}}, "HR003", "at most 1 MiB"),

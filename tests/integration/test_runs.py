@@ -19,7 +19,7 @@ def register(app: Headrace) -> None:
     async def dies() -> None:
         raise Dead("no use")
 
-    @app.task(queue="runs")
+    @app.task(queue="runs", max_attempts=1)
     async def returns_what_cannot_be_kept() -> object:
         return object()
 

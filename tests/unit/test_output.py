@@ -3,10 +3,11 @@
 import os
 import pty
 import sys
+import threading
 
 import pytest
 
-from headrace.cli.output import print_table
+from headrace.cli.output import noting_if_it_lasts, print_table
 
 COLUMNS = ("id", "task", "state", "error")
 ROWS = [("0" * 36, "send_email", "dead", "x" * 200), ("1" * 36, "pack", "completed", "")]
@@ -22,7 +23,9 @@ def shown(monkeypatch: pytest.MonkeyPatch, width: int) -> list[str]:
         print_table(COLUMNS, ROWS)
         terminal.flush()
         monkeypatch.undo()
-        written = os.read(ours, 4000).decode()
+        written = ""
+        while written.count("\n") <= len(ROWS):  # a terminal gives what it has by now
+            written += os.read(ours, 4000).decode()
     os.close(ours)
     return [line.replace("\x1b[1m", "").replace("\x1b[0m", "") for line in written.splitlines()]
 
@@ -45,3 +48,15 @@ def test_a_pipe_gets_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
 def test_nothing_is_a_head_without_rows(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(COLUMNS, [])
     assert capsys.readouterr().out.split() == list(COLUMNS)
+
+
+def test_what_lasts_is_noted_and_what_does_not_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    before = set(threading.enumerate())
+    with noting_if_it_lasts("quick", seconds=600.0):
+        pass
+    told = ""
+    with noting_if_it_lasts("slow", seconds=0.0):
+        while not told:
+            told = capsys.readouterr().err
+    assert told == "slow\n"
+    assert set(threading.enumerate()) <= before

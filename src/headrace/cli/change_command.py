@@ -48,7 +48,8 @@ def add_change(
         'asks before it changes anything, unless --yes.\n\nWith --json: {"answers": {ID: answer}} '
         'for ids, {"counts": {answer: n}} for a filter, {"matched": n} with --dry-run. An answer '
         "is done, starting (done, but a run of it may be starting: Redis could not tell), running, "
-        "busy, unfit or missing. Status 1 where the answer for an id is not done."
+        "unknown (Redis could not tell), busy, unfit or missing. Status 1 where the answer for an "
+        "id is not done."
     )
 
     @app.command(name, help=how, short_help=does)
@@ -72,6 +73,7 @@ def add_change(
         from headrace.cli.changing import Connection, change_jobs, count_jobs
         from headrace.cli.selection import Selection, job_filter, job_ids
         from headrace.cli.session import actor
+        from headrace.cli.unfit import why_unfit
 
         wanted = job_filter(
             states=states,
@@ -94,4 +96,10 @@ def add_change(
             return await verb(inspector, chosen, actor())
 
         question = "" if yes else name.capitalize()
-        change_jobs(connection, selection, change, question=question)
+        change_jobs(
+            connection,
+            selection,
+            change,
+            question=question,
+            unfit=lambda state: why_unfit(name, allowed, state),
+        )

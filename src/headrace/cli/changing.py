@@ -13,12 +13,13 @@ from headrace.cli.session import inspect
 from headrace.errors import UsageError
 from headrace.ledger.bulk import change_matching, matching
 from headrace.model.inspection import Answer
+from headrace.model.state import State
 from headrace.ports.inspector import Answers, Inspector
 
 _AT_ONCE = 500
 _WHY = {
     Answer.STARTING: "done, but a run of it may be starting; its outcome will be refused",
-    Answer.RUNNING: "a worker has it",
+    Answer.RUNNING: "a worker has it, and is left to finish",
     Answer.UNKNOWN: "nothing was changed: the lane cannot tell whether a worker has it; try again",
     Answer.BUSY: "another transaction holds it; try again",
     Answer.UNFIT: "its state does not allow it, or it is so already",
@@ -26,6 +27,7 @@ _WHY = {
 }
 
 Change = Callable[[Inspector, Sequence[UUID]], Awaitable[Answers]]
+Why = Callable[[State], str]
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +55,12 @@ def count_jobs(connection: Connection, selection: Selection) -> None:
 
 
 def change_jobs(
-    connection: Connection, selection: Selection, change: Change, *, question: str
+    connection: Connection,
+    selection: Selection,
+    change: Change,
+    *,
+    question: str,
+    unfit: Why | None = None,
 ) -> None:
     """Change the chosen jobs.
 
@@ -62,31 +69,39 @@ def change_jobs(
         selection: ids, or a filter.
         change: what to do to a step of ids.
         question: how a person is asked before jobs chosen by a filter are changed; empty: not.
+        unfit: why a job in this state was left alone.
 
     Raises:
         UsageError: nobody is there to be asked.
         Exit: status 1, where a job given by its id was not changed.
     """
     if selection.ids:
-        _change_ids(connection, selection.ids, change)
+        _change_ids(connection, selection.ids, change, unfit)
         return
     if question:
         _ask(f"{question} {selection.words()}?")
     _change_matching(connection, selection, change)
 
 
-def _change_ids(connection: Connection, ids: Sequence[UUID], change: Change) -> None:
-    async def work(inspector: Inspector) -> dict[UUID, Answer]:
+def _change_ids(
+    connection: Connection, ids: Sequence[UUID], change: Change, unfit: Why | None
+) -> None:
+    async def work(inspector: Inspector) -> tuple[dict[UUID, Answer], dict[UUID, State]]:
         answers: dict[UUID, Answer] = {}
         for start in range(0, len(ids), _AT_ONCE):
             answers.update(await change(inspector, ids[start : start + _AT_ONCE]))
-        return answers
+        left = [one for one, answer in answers.items() if answer is Answer.UNFIT]
+        return answers, {job.id: job.state for job in await inspector.get_many(left)}
 
-    answers = inspect(connection.url, embedded=connection.embedded, work=work)
+    answers, states = inspect(connection.url, embedded=connection.embedded, work=work)
     if connection.json:
         print_json({"answers": answers})
     else:
-        rows = [(str(one), answer.value, _WHY.get(answer, "")) for one, answer in answers.items()]
+        whys = {one: unfit(state) for one, state in states.items()} if unfit else {}
+        rows = [
+            (str(one), answer.value, whys.get(one) or _WHY.get(answer, ""))
+            for one, answer in answers.items()
+        ]
         print_table(("id", "answer", "why"), rows)
     if set(answers.values()) != {Answer.DONE}:
         raise typer.Exit(1)

@@ -22,7 +22,7 @@ from headrace.model.state import State
 app = typer.Typer(help="Look at dead jobs and replay them.", no_args_is_help=True)
 
 
-@app.command("list")
+@app.command("list", short_help="List dead jobs, newest first.")
 def list_dead(
     queue: QueueName = None,
     task: TaskName = None,

@@ -107,7 +107,9 @@ def show(
 ) -> None:
     """Show a job and its history.
 
-    With --json: {"job": {...}, "history": [...]}.
+    With --json: {"job": {...}, "history": [...]}, every event with its "gen": the generation of the
+    job that it ended. A job is given out under one generation at a time, and outcomes of earlier
+    ones are refused.
     """
     from headrace.cli.output import print_json
     from headrace.cli.selection import job_ids
@@ -156,6 +158,7 @@ add_change(
 
 
 def _print_job(job: "Job", history: "list[JobEvent]") -> None:
+    from headrace.cli.history import data_of, history_rows
     from headrace.cli.output import at, print_pairs, print_table, say
 
     pairs = [
@@ -179,27 +182,15 @@ def _print_job(job: "Job", history: "list[JobEvent]") -> None:
     if not history:
         return
     say("")
-    rows = [(at(one.at), one.kind, str(one.gen), one.actor, _brief(_data(one))) for one in history]
-    print_table(("at", "event", "generation", "by", "data"), rows, numbers=("generation",))
+    print_table(("at", "event", "by", "data"), history_rows(history))
     for event in history:
-        stack = _data(event).get("stack")
+        stack = data_of(event).get("stack")
         if isinstance(stack, str):
-            say(f"\nThe stack of generation {event.gen}:")
+            say(f"\nThe stack of the {event.kind} at {at(event.at)}:")
             say(indent(stack.rstrip(), "  "))
 
 
 def _message(job: "Job") -> str:
-    return "" if job.error is None else _brief(job.error)
+    from headrace.cli.history import brief
 
-
-def _data(event: "JobEvent") -> dict[str, object]:
-    """What an event tells: an error, or other names and values."""
-    import msgspec
-
-    return {} if event.data is None else msgspec.json.decode(event.data, type=dict[str, object])
-
-
-def _brief(data: dict[str, object]) -> str:
-    if "type" in data:
-        return f"{data['type']}: {data.get('message')}"
-    return " ".join(f"{name}={value}" for name, value in data.items())
+    return "" if job.error is None else brief(job.error)

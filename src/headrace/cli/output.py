@@ -1,14 +1,17 @@
-"""What commands print: tables that align, or one JSON document."""
+"""What commands print: tables that align, or one JSON document. Only tables need rich."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from threading import Timer
+from typing import TYPE_CHECKING
 
 import msgspec
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 _GAP = 2
 _LEAST = 20  # of the last column, however narrow the terminal is
@@ -48,6 +51,10 @@ def print_table(
     The last column is cut at the terminal's edge. The others are not: on a narrow terminal the
     lines go on below, which is better than to leave out what was asked for.
     """
+    from rich.cells import cell_len
+    from rich.table import Table
+    from rich.text import Text
+
     console = _console()
     cells = [[_one_line(cell) for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
@@ -70,6 +77,9 @@ def print_table(
 
 def print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
     """Names and values, a line each."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -88,6 +98,19 @@ def note(sentence: str) -> None:
     print(sentence, file=sys.stderr)  # noqa: T201 - the program speaks
 
 
+@contextmanager
+def noting_if_it_lasts(sentence: str, seconds: float = 1.0) -> Iterator[None]:
+    """Note the sentence if what is done within takes longer."""
+    timer = Timer(seconds, note, [sentence])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
 def at(time: datetime | None) -> str:
     """A time in the local zone, or nothing."""
     return "" if time is None else f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
@@ -104,14 +127,16 @@ def ago(time: datetime | None) -> str:
     return f"{seconds}s"
 
 
-def _console() -> Console:
+def _console() -> "Console":
+    from rich.console import Console
+
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDE
     return console
 
 
-def _print(table: Table, console: Console) -> None:
+def _print(table: "Table", console: "Console") -> None:
     with console.capture() as captured:
         console.print(table)
     for line in captured.get().splitlines():

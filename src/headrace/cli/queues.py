@@ -83,7 +83,7 @@ def create(
     _tell(name, new, ("is new", "was there"), as_json=as_json)
 
 
-@app.command()
+@app.command(short_help="Hand out no more jobs of a queue.")
 def pause(
     name: Name,
     database_url: DatabaseUrl = None,
@@ -117,7 +117,7 @@ def resume(
     _tell(name, new, ("is on", "was on"), as_json=as_json)
 
 
-@app.command()
+@app.command(short_help="Wait until no job of a queue is due or runs.")
 def drain(
     name: Name,
     timeout: Annotated[str, typer.Option(help='How long to wait, such as "10m".')] = "10m",

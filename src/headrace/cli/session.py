@@ -4,10 +4,11 @@ import asyncio
 import getpass
 import os
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from headrace.cli.output import noting_if_it_lasts
 from headrace.config import read_settings
 from headrace.connect import inspecting
 from headrace.errors import ConfigError, UsageError
@@ -37,7 +38,10 @@ def database(url: str | None, *, embedded: bool) -> Iterator[str]:
     from headrace.cli.new_servers import make_ready
     from headrace.embedded import SharedStack
 
-    with SharedStack(EMBEDDED, prepare=lambda urls: asyncio.run(make_ready(urls))) as urls:
+    stack = SharedStack(EMBEDDED, prepare=lambda urls: asyncio.run(make_ready(urls)))
+    with ExitStack() as until_the_end:
+        with noting_if_it_lasts(f"starting PostgreSQL and Valkey in ./{EMBEDDED} ..."):
+            urls = until_the_end.enter_context(stack)
         # Everything that reads settings, the command's own application too, uses both servers.
         os.environ["HEADRACE_REDIS_URL"] = urls.redis_url
         try:

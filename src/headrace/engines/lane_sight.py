@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from headrace.errors import LaneError
+from headrace.errors import LaneError, LaneUnavailable
 from headrace.model.inspection import BOUND, Found, JobFilter, Page, QueueCounts
 from headrace.model.job import Job, Token, as_running
 from headrace.model.lane_view import LaneView, Mode
@@ -21,20 +21,46 @@ _log = logging.getLogger("headrace.engine")
 _STEP = 500
 
 
-async def as_they_run(lane: Lane | None, view: LaneView, jobs: Sequence[Job]) -> list[Job]:
+class Doubt:
+    """Says that running jobs may be shown as available: once, until they are seen again."""
+
+    def __init__(self) -> None:
+        self._said = False
+
+    def tell(self, why: object) -> None:
+        """The lane cannot be asked which jobs run."""
+        if not self._said:
+            self._said = True
+            _log.warning("running jobs are shown as available, since only the lane knows: %s", why)
+
+    def dispel(self) -> None:
+        """The lane has answered."""
+        self._said = False
+
+
+async def as_they_run(
+    lane: Lane | None, view: LaneView, jobs: Sequence[Job], doubt: Doubt
+) -> list[Job]:
     """The same jobs; of those that the ledger calls available, the leased ones are running."""
     waiting = [job.id for job in jobs if job.state is State.AVAILABLE]
-    if lane is None or view.mode is not Mode.HYBRID or not waiting:
+    if view.mode is not Mode.HYBRID or not waiting:
         return list(jobs)
     try:
-        leased = await lane.leased(view.epoch, waiting)
+        leased = await _asked(lane).leased(view.epoch, waiting)
     except LaneError as exc:
-        _log.info("which jobs run is not known: %s", exc)
+        doubt.tell(exc)
         return list(jobs)
+    doubt.dispel()
     return [
         as_running(job) if job.state is State.AVAILABLE and (job.id, job.gen) in leased else job
         for job in jobs
     ]
+
+
+def _asked(lane: Lane | None) -> Lane:
+    if lane is None:
+        raise LaneUnavailable("no redis_url is configured here; set HEADRACE_REDIS_URL")
+    return lane
 
 
 class LaneSight:
@@ -44,6 +70,7 @@ class LaneSight:
         self._inspector = inspector
         self._ledger = ledger
         self._lane = lane
+        self._doubt = Doubt()
 
     async def find(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Found:
         """The ids of matching jobs, newest first."""
@@ -95,9 +122,9 @@ class LaneSight:
         return view
 
     async def _seen(self, jobs: Sequence[Job]) -> list[Job]:
-        if self._lane is None or all(job.state is not State.AVAILABLE for job in jobs):
+        if all(job.state is not State.AVAILABLE for job in jobs):
             return list(jobs)
-        return await as_they_run(self._lane, await self._view(), jobs)
+        return await as_they_run(self._lane, await self._view(), jobs, self._doubt)
 
     async def _counted(self, counts: list[QueueCounts]) -> list[QueueCounts]:
         held = await self._held()
@@ -119,13 +146,14 @@ class LaneSight:
     async def _held(self) -> dict[Token, str]:
         """The present attempts that the lane has given out, with their queue; not over `BOUND`."""
         view = await self._view()
-        if self._lane is None or view.mode is not Mode.HYBRID:
+        if view.mode is not Mode.HYBRID:
             return {}
         try:
-            held = await self._lane.held(view.epoch, BOUND + 1)
+            held = await _asked(self._lane).held(view.epoch, BOUND + 1)
         except LaneError as exc:
-            _log.warning("which jobs run by the lane is not known: %s", exc)
+            self._doubt.tell(exc)
             return {}
+        self._doubt.dispel()
         stale = await self._ledger.stale(list(held)) if held else set()
         return {token: queue for token, queue in held.items() if token not in stale}
 

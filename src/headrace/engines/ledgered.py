@@ -11,7 +11,7 @@ import msgspec
 from headrace.engines.group_commit import GroupCommit
 from headrace.engines.lane_dispatch import LaneDispatch
 from headrace.engines.lane_owner import recognise
-from headrace.engines.lane_sight import as_they_run
+from headrace.engines.lane_sight import Doubt, as_they_run
 from headrace.engines.write_through import WriteThrough
 from headrace.errors import LaneUnavailable, LedgerError, WrongEpoch
 from headrace.model.entry import Lease, Taken
@@ -45,6 +45,7 @@ class LedgeredEngine:
         self._beaten_epoch = -1
         self._known: dict[UUID, int] = {}
         self._looking: asyncio.Task[None] | None = None
+        self._doubt = Doubt()
         if lane is not None:
             self._dispatch = LaneDispatch(ledger.lanes, lane)
             self._through = WriteThrough(lane, lambda: self.view, self._look_again)
@@ -256,7 +257,7 @@ class LedgeredEngine:
     async def get(self, ids: Sequence[UUID]) -> list[Job]:
         """Jobs as they are now; what the lane has given out is running."""
         jobs = await self.ledger.get(ids)
-        return await as_they_run(self.lane, self.view, jobs)
+        return await as_they_run(self.lane, self.view, jobs, self._doubt)
 
     async def _look(self) -> None:
         view = await self.ledger.lanes.view()

@@ -28,7 +28,7 @@ async def examine(url: str) -> list[Finding]:
                 return [*server, schema]
             return [*server, schema, *await _partitions(queries), *await _workers(queries)]
     except LedgerError as exc:
-        return [Finding(Level.FAIL, "connection", str(exc), "mend the URL or the server")]
+        return [Finding(Level.FAIL, "connection", str(exc))]
 
 
 async def lane_as_told(url: str) -> tuple[LaneView | None, float]:
@@ -95,7 +95,7 @@ async def _schema(queries: Queries) -> Finding:
         try:
             await migrate.check(connection)
         except SchemaError as exc:
-            return Finding(Level.FAIL, "schema", str(exc), "run `headrace migrate`")
+            return Finding(Level.FAIL, "schema", str(exc))
     return Finding(Level.OK, "schema", f"at {migrate.migrations()[-1].version}, as this code")
 
 
@@ -126,7 +126,7 @@ def _ahead(days: int) -> Finding:
 
 def _oldest(oldest: date | None, today: date) -> Finding:
     days = 0 if oldest is None else (today - oldest).days
-    text = f"the oldest partition is {days} days old"
+    text = f"the oldest partition is {days} {'day' if days == 1 else 'days'} old"
     if days > RETENTION.days + 2:
         return Finding(
             Level.WARN,
@@ -162,24 +162,20 @@ def _vacuum(row: Row, autovacuum: str) -> Finding:
 
 async def _workers(queries: Queries) -> list[Finding]:
     (row,) = await queries.fetch("doctor_workers")
-    return [_living(row["living"]), _served(row["unserved"]), _paused(row["paused"])]
+    return [*_served(row["living"], row["unserved"]), _paused(row["paused"])]
 
 
-def _living(living: int) -> Finding:
+def _served(living: int, unserved: Sequence[str]) -> list[Finding]:
+    """Where no worker lives, queues without one are no second fact."""
+    due = ", ".join(unserved)
     if living == 0:
-        return Finding(Level.WARN, "workers", "none lives", "start one: headrace worker APP")
-    return Finding(Level.OK, "workers", f"{living} live")
-
-
-def _served(unserved: Sequence[str]) -> Finding:
-    if unserved:
-        return Finding(
-            Level.WARN,
-            "queues",
-            f"due jobs but no living worker: {', '.join(unserved)}",
-            "start a worker that serves them",
-        )
-    return Finding(Level.OK, "queues", "each with due jobs has a worker")
+        text = f"none lives, and jobs are due in {due}" if due else "none lives"
+        return [Finding(Level.WARN, "workers", text, "start one: headrace worker APP")]
+    queues = Finding(Level.OK, "queues", "each with due jobs has a worker")
+    if due:
+        text, fix = f"due jobs but no living worker: {due}", "start a worker that serves them"
+        queues = Finding(Level.WARN, "queues", text, fix)
+    return [Finding(Level.OK, "workers", f"{living} live"), queues]
 
 
 def _paused(paused: Sequence[str]) -> Finding:

@@ -29,6 +29,7 @@ from headrace.ledger.rows import (
 from headrace.ledger.session import join_session
 from headrace.ledger.transaction import HandlerConnections
 from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement, Token
+from headrace.model.names import unknown as unknown_name
 from headrace.model.priority import LEVELS
 from headrace.model.state import Stored
 from headrace.model.task import Declaration
@@ -122,10 +123,10 @@ class PostgresLedger:
             UnknownQueue: a queue is unknown.
             UsageError: an id is over one hour off the ledger's clock.
         """
+        await self._know_queues(job.queue for job in jobs)
         if any(job.idempotency_key is not None for job in jobs):
             rows = await self._fetch("insert_docs", insert_document(jobs))
             return foreign.in_order(rows)
-        await self._know_queues(job.queue for job in jobs)
         try:
             await self._insert(jobs, pushed=pushed)
         except LedgerError as exc:
@@ -262,10 +263,9 @@ class PostgresLedger:
             await self.declare((), ())  # another process may have made it known since
             unknown -= self._queue_ids.keys()
         if unknown:
-            raise UnknownQueue(
-                f'queue "{min(unknown)}" is unknown; declare it with a task or with '
-                f'app.queue("{min(unknown)}")'
-            )
+            name = min(unknown)
+            refusal = unknown_name("queue", name, sorted(self._queue_ids))
+            raise UnknownQueue(f'{refusal}; declare a new one with app.queue("{name}")')
 
     async def _insert(self, jobs: Sequence[NewJob], *, pushed: bool) -> None:
         rows = await self._fetch("insert", *insert_columns(jobs, self._queue_ids), pushed)

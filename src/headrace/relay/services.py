@@ -16,6 +16,11 @@ def services(engine: Engine, *, lease: float = LEASE) -> list[Loop]:
     ledger = engine.ledger
     return [
         Reaper(ledger, lease=lease).loop,
-        Relay(ledger.lanes, engine.lane, lease=lease, grace=lease * GRACE / LEASE).loop,
+        Relay(ledger.lanes, engine.lane, lease=lease, grace=grace_of(lease)).loop,
         Keeper(ledger).loop,
     ]
+
+
+def grace_of(lease: float) -> float:
+    """Seconds after a switch until nobody can hold what the lane gave out before it."""
+    return lease * GRACE / LEASE

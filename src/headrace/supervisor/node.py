@@ -3,14 +3,15 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 from headrace.app import Headrace
 from headrace.engines.ledgered import LedgeredEngine
 from headrace.errors import ConfigError
 from headrace.model.lane_view import Mode
 from headrace.ports.engine import Engine
-from headrace.relay.services import services
+from headrace.relay.services import grace_of, services
 from headrace.supervisor.signals import draining
 from headrace.worker.worker import GRACE, Worker
 
@@ -39,13 +40,15 @@ async def run_node(
         RuntimeError: a job was stuck past its second timeout; the process should be replaced.
     """
     async with app, app.living():
-        beside = services(app.engine, lease=app.settings.lease.total_seconds())
+        lease = app.settings.lease.total_seconds()
+        beside = services(app.engine, lease=lease)
         for loop in beside:
             loop.start()
         try:
             worker = Worker(app, queues, grace=grace)
             with draining(worker.finish):
                 _say_what_is_missing(app.engine, burst=burst)
+                await _say_what_waits(app.engine, list(queues), lease, burst=burst)
                 watch = asyncio.create_task(_orphaned(worker)) if supervised else None
                 try:
                     await worker.run(burst=burst)
@@ -69,6 +72,23 @@ def _say_what_is_missing(engine: Engine, *, burst: bool) -> None:
         if burst:
             raise ConfigError(missing)
         _log.error(missing)
+
+
+async def _say_what_waits(
+    engine: Engine, queues: Sequence[str], lease: float, *, burst: bool
+) -> None:
+    """A worker that does nothing for twenty seconds after a switch must not look broken."""
+    if not isinstance(engine, LedgeredEngine) or engine.view.calm:
+        return
+    if await engine.due(queues):
+        why = "switched off" if engine.view.mode is Mode.DIRECT else "built anew"
+        until = datetime.now().astimezone() + timedelta(seconds=grace_of(lease))
+        _log.warning(
+            "due jobs from before the lane was %s wait until its leases are over, at about %s%s",
+            why,
+            f"{until:%H:%M:%S}",
+            "; this burst ends after them" if burst else "",
+        )
 
 
 async def _orphaned(worker: Worker) -> None:

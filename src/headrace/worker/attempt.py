@@ -221,12 +221,13 @@ class Attempt:
             return steered(self.delivery, value, self.elapsed, self.retry_delay())
         try:
             result = None if value is None else self._task.encode_result(value)
-        except BadPayload as exc:
-            return self._give_up(exc)
+        except BadPayload as exc:  # the sentence says it all: no stack, which would be ours alone
+            error = describe(type(exc).__name__, str(exc))
+            return failed(self.delivery, error, self.elapsed, self.retry_delay())
         return completed(self.delivery, result, self.elapsed)
 
     def _give_up(self, exc: Exception) -> Settlement:
-        """Neither arguments nor results get better by another run."""
+        """Arguments do not get better by another run."""
         error = describe(type(exc).__name__, str(exc))
         return given_up(self.delivery, Stored.DEAD, error, self.elapsed)
 

@@ -5,18 +5,17 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from hiredis import pack_command
-from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, ResponseError
 
-from headrace.errors import ConfigError, LaneUnavailable, LaneUnsafe
+from headrace.errors import LaneUnavailable, LaneUnsafe
 from headrace.lanes.redis.faults import translated
 from headrace.lanes.redis.scripts import Script
+from headrace.lanes.redis.url import place, pool_of
 
 _AT_ONCE = 8
 Argument = bytes | str | float
@@ -71,25 +70,17 @@ class Links:
     """
 
     def __init__(self, url: str, *, timeout: float = 2.0) -> None:
-        try:
-            # Retries are ours alone: a call repeated by the driver would go out unflagged. So are
-            # timeouts: the driver's own, on Python 3.11, swallow a cancellation.
-            self._pool = ConnectionPool.from_url(
-                url,
-                protocol=2,
-                socket_timeout=None,
-                socket_connect_timeout=timeout,
-                retry=Retry(NoBackoff(), 0),
-                health_check_interval=0,
-            )
-        except ValueError:
-            # Not in the parser's words, which may hold a piece of the password; nor as its cause.
-            raise ConfigError(
-                "the lane's URL cannot be read; write redis://user:password@host:6379/0, with the "
-                "special characters of the password percent-encoded"
-            ) from None
-        parts = urlsplit(url)
-        self.name = parts.netloc.rpartition("@")[2] or parts.path
+        # Retries are ours alone: a call repeated by the driver would go out unflagged. So are
+        # timeouts: the driver's own, on Python 3.11, swallow a cancellation.
+        self._pool = pool_of(
+            url,
+            protocol=2,
+            socket_timeout=None,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),
+            health_check_interval=0,
+        )
+        self.name = place(url)
         self._timeout = timeout
         self._idle: list[Link] = []
         self._places = asyncio.Semaphore(_AT_ONCE)

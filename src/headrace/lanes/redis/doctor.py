@@ -4,17 +4,17 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from headrace.errors import LaneError
+from headrace.errors import ConfigError, LaneError
 from headrace.lanes.redis.faults import translated
 from headrace.lanes.redis.keys import LANES, Keys, ledger_of
 from headrace.lanes.redis.upkeep import read_mark
+from headrace.lanes.redis.url import place, pool_of
 from headrace.model.finding import Finding, Level
 from headrace.model.lane_view import NOBODY, LaneView, Mark, Mode, Sighting, short
 
@@ -60,8 +60,8 @@ async def examine(url: str, view: LaneView | None, ledger_ahead: float) -> list[
     """
     try:
         seen = await _look(url, NOBODY if view is None else view.ledger)
-    except LaneError as exc:
-        return [Finding(Level.FAIL, "lane server", str(exc), "mend the URL or the server")]
+    except (ConfigError, LaneError) as exc:
+        return [Finding(Level.FAIL, "lane server", str(exc))]
     server = [_server(seen), _policy(seen.info), _memory(seen.info)]
     if view is None:
         return server
@@ -91,22 +91,14 @@ def unconfigured(view: LaneView | None) -> list[Finding]:
 
 
 async def _look(url: str, ledger: UUID) -> _Seen:
-    parts = urlsplit(url)
-    name = parts.netloc.rpartition("@")[2] or parts.path
-    try:
-        client = Redis.from_url(
-            url,
-            socket_timeout=_TIMEOUT,
-            socket_connect_timeout=_TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
-        )
-    except ValueError:
-        # Its words may hold a piece of the password.
-        raise LaneError(
-            "the lane's URL cannot be read; write redis://user:password@host:6379/0, with / and @ "
-            "of a password as %2F and %40"
-        ) from None
-    async with client:
+    pool = pool_of(
+        url,
+        socket_timeout=_TIMEOUT,
+        socket_connect_timeout=_TIMEOUT,
+        retry=Retry(NoBackoff(), 0),
+    )
+    name = place(url)
+    async with Redis.from_pool(pool) as client:
         with translated(name):
             return await _ask(client, name, Keys(ledger))
 
@@ -228,15 +220,18 @@ def _mode(view: LaneView) -> Finding:
     return Finding(
         Level.WARN,
         "lane mode",
-        "direct: PostgreSQL gives out the jobs, though a lane is configured here",
-        "start a worker with HEADRACE_REDIS_URL",
+        "direct: PostgreSQL gives out the jobs until a worker with HEADRACE_REDIS_URL builds the "
+        "lane",
     )
 
 
-def _identity(view: LaneView, seen: _Seen) -> Finding:
+def _owned(view: LaneView, seen: _Seen) -> bool:
     number, _, _ = seen.epoch.partition(":")
-    lane = Sighting(int(number) if number.isdigit() else 0, living=True, mark=seen.mark)
-    if view.owns(lane):
+    return view.owns(Sighting(int(number) if number.isdigit() else 0, living=True, mark=seen.mark))
+
+
+def _identity(view: LaneView, seen: _Seen) -> Finding:
+    if _owned(view, seen):
         return Finding(Level.OK, "lane ledger", f"{short(view.ledger)}, in every key of the lane")
     return Finding(
         Level.FAIL,
@@ -264,7 +259,7 @@ def _others(others: Mapping[str, float]) -> list[Finding]:
 
 
 def _epoch(view: LaneView, seen: _Seen) -> list[Finding]:
-    if view.mode is not Mode.HYBRID:
+    if view.mode is not Mode.HYBRID or not _owned(view, seen):
         return []
     epoch, _, run_id = seen.epoch.partition(":")
     if epoch == str(view.epoch) and run_id == seen.info.get("run_id"):

@@ -17,7 +17,7 @@ _AWAY: dict[type[redis.RedisError], str] = {
     redis.TimeoutError: "did not answer in time",
     redis.ReadOnlyError: "is a replica; name its primary in HEADRACE_REDIS_URL",
     redis.OutOfMemoryError: "is out of memory; raise its maxmemory",
-    redis.ConnectionError: "cannot be reached",
+    redis.ConnectionError: "cannot be reached; check that it runs and HEADRACE_REDIS_URL",
 }
 
 
