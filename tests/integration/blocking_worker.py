@@ -6,7 +6,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from headrace import Headrace
+from headrace import Headrace, Retry
 from headrace.supervisor import node
 from headrace.supervisor.node import run_node
 from headrace.worker.worker import Worker
@@ -16,6 +16,12 @@ QUEUE = "blocked"
 TIMEOUT = "5s"
 
 
+def block_until(gate: Path) -> None:
+    """The very defect that is tested: it keeps the event loop that calls it."""
+    while not gate.exists():
+        time.sleep(0.01)
+
+
 def build(folder: Path) -> Headrace:
     """The application, configured by the environment, whose first run blocks in this process."""
     app = Headrace("tests")
@@ -23,8 +29,7 @@ def build(folder: Path) -> Headrace:
     @app.task(queue=QUEUE, timeout=TIMEOUT)
     async def block() -> str:
         (folder / "blocking").touch()
-        while not (folder / "gate").exists():
-            time.sleep(0.01)  # noqa: ASYNC251 - the very defect that is tested
+        block_until(folder / "gate")
         (folder / "unblocked").touch()
         return "first"
 
@@ -33,10 +38,18 @@ def build(folder: Path) -> Headrace:
         while not (folder / "go").exists():
             await asyncio.sleep(0.01)  # until the test has seen what this worker holds
         (folder / "blocking").touch()
-        while not (folder / "gate").exists():
-            time.sleep(0.01)  # noqa: ASYNC251 - as above
+        block_until(folder / "gate")
         (folder / "unblocked").touch()
         return "blocked"
+
+    @app.task(queue=QUEUE, timeout="1s")
+    async def block_for_good() -> str:
+        block_until(folder / "never")
+        return "never"
+
+    @app.task(queue=QUEUE)
+    async def put_off() -> str:
+        raise Retry("not now", after="1h")
 
     @app.task(queue=QUEUE)
     async def quick() -> str:

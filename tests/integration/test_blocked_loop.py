@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from headrace import Headrace, State
+from headrace.worker.end_process import EX_SOFTWARE
 from headrace.worker.worker import Worker
 from integration.blocking_worker import QUEUE
 from integration.served import MODES, served, until
@@ -28,8 +29,10 @@ async def app(
 
 
 @asynccontextmanager
-async def blocking_worker(app: Headrace, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The process; it ends in good order."""
+async def blocking_worker(
+    app: Headrace, folder: Path, *, status: int = 0
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The process; it ends in good order, or with a status of its own."""
     settings = {
         "HEADRACE_DATABASE_URL": str(app.settings.database_url),
         "HEADRACE_LEASE": f"{LEASE}s",
@@ -43,8 +46,9 @@ async def blocking_worker(app: Headrace, folder: Path) -> AsyncIterator[asyncio.
     )
     try:
         yield process
-        process.terminate()
-        assert await process.wait() == 0
+        if status == 0:
+            process.terminate()
+        assert await process.wait() == status
     finally:
         if process.returncode is None:
             process.kill()
@@ -114,6 +118,52 @@ async def test_what_waits_behind_a_blocked_loop_runs_elsewhere(
         assert await blocked.result(timeout="20s") == "blocked"
         assert await held.result(timeout="20s") == "held"
         await second.stop()
+
+
+async def test_what_ended_just_before_a_loop_was_blocked_for_good_is_written(
+    app: Headrace, tmp_path: Path
+) -> None:
+    @app.task(queue=QUEUE, max_attempts=1)
+    async def quick() -> str:
+        return "elsewhere"
+
+    @app.task(queue=QUEUE, max_attempts=1)
+    async def block_for_good() -> str:
+        return "elsewhere"
+
+    async with blocking_worker(app, tmp_path, status=EX_SOFTWARE):
+        # No handler waits for anything, so a slot runs both in one turn of its loop.
+        ended, blocked = await app.enqueue_many([quick.job(), block_for_good.job()])
+    jobs = {job.id: job for job in await app.engine.get([ended.id, blocked.id])}
+    assert jobs[blocked.id].state is State.DEAD
+    assert (jobs[ended.id].state, jobs[ended.id].crashes) == (State.COMPLETED, 0)
+    assert bytes(jobs[ended.id].result or b"") == b'"by the worker that was blocked"'
+
+
+async def test_what_is_written_for_a_blocked_loop_counts_once(
+    app: Headrace, tmp_path: Path
+) -> None:
+    @app.task(queue=QUEUE)
+    async def put_off() -> str:
+        return "elsewhere"
+
+    @app.task(queue=QUEUE)
+    async def block() -> str:
+        return "elsewhere"
+
+    async with blocking_worker(app, tmp_path):
+        failed, blocked = await app.enqueue_many([put_off.job(), block.job()])
+        await until(lambda: has_failed(app, failed.id))
+        assert not (tmp_path / "unblocked").exists()
+        (tmp_path / "gate").touch()
+        assert await blocked.result(timeout="20s") == "first"
+    (job,) = await app.engine.get([failed.id])
+    assert (job.state, job.failures) == (State.RETRYABLE, 1)
+
+
+async def has_failed(app: Headrace, job_id: UUID) -> bool:
+    (job,) = await app.engine.get([job_id])
+    return job.failures > 0
 
 
 async def is_running(app: Headrace, job_id: UUID) -> bool:

@@ -26,6 +26,7 @@ from headrace.supervisor.supervisor import Supervisor
 from headrace.worker.culprit import Culprit
 from headrace.worker.hand import Hand
 from headrace.worker.heartbeat import Heartbeat
+from headrace.worker.rescue import Rescue
 from headrace.worker.settler import Settler
 from headrace.worker.worker import Worker
 from integration.ledgers import add, claim, hire, new_job, settlement, stored
@@ -144,6 +145,7 @@ async def test_heartbeats(migrated_url: str, sql: asyncpg.Connection) -> None:
                 hand=lambda: hand,
                 beaten=lambda _: beaten.set(),
                 blocked=lambda: Culprit("nobody"),
+                rescue=Rescue(list),
                 failed=_never,
                 interval=dice.choice([0.002, 1, 1, 1, 1, 1]),
             )

@@ -15,6 +15,7 @@ from headrace.ports.engine import Engine
 from headrace.worker.culprit import Culprit
 from headrace.worker.end_process import end_process
 from headrace.worker.hand import Hand
+from headrace.worker.rescue import Rescue
 
 BEAT = 5.0
 _log = logging.getLogger("headrace.worker")
@@ -33,16 +34,18 @@ class Heartbeat:
         blocked: asked, from the thread, while the worker's loop is blocked, who does it. That job
             is given up once it is overdue; all others keep their lease. Once it is stuck the
             process is ended: a blocked loop cannot drain, and others wait for what it holds.
+        rescue: writes, from the thread, the outcomes that a blocked loop cannot write.
         failed: called, on the worker's loop, when a defect ends the beats.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it stands where the thread and the loop of a worker meet
         self,
         *,
         engine: Callable[[], Engine],
         hand: Callable[[], Hand],
         beaten: Callable[[Beat], None],
         blocked: Callable[[], Culprit],
+        rescue: Rescue,
         failed: Callable[[BaseException], None],
         interval: float = BEAT,
     ) -> None:
@@ -50,6 +53,7 @@ class Heartbeat:
         self._hand = hand
         self._beaten = beaten
         self._blocked = blocked
+        self._rescue = rescue
         self._failed = failed
         self._interval = interval
         self._stop = threading.Event()
@@ -102,6 +106,7 @@ class Heartbeat:
             culprit = self._look_at_loop()
             if culprit is not None:
                 await self._let_go(engine)
+                await self._write_outcomes(engine, self._interval / 2)  # a beat waits behind it
             if culprit is not None and culprit.stuck:
                 await self._end_process(engine, culprit)
             overdue = self._to_give_up(culprit)
@@ -130,6 +135,14 @@ class Heartbeat:
             except HeadraceError as exc:
                 _log.warning("%d jobs go back with a later beat: %s", len(unstarted), exc)
 
+    async def _write_outcomes(self, engine: Engine, seconds: float) -> None:
+        try:
+            await self._connect(engine)
+        except HeadraceError as exc:
+            _log.warning("outcomes of a blocked event loop are not written: %s", exc)
+        else:
+            await self._rescue.write(engine, seconds)
+
     async def _connect(self, engine: Engine) -> None:
         if not self._connected:
             await engine.start()
@@ -145,6 +158,7 @@ class Heartbeat:
                     await self._forfeit(engine, overdue)
             except (HeadraceError, TimeoutError) as exc:
                 _log.warning("job %s could not be given up: %s", overdue.id, exc)
+        await self._write_outcomes(engine, _PATIENCE)
         end_process(f"{culprit.name} has blocked this process past a second timeout; ending it")
 
     async def _beat(self, engine: Engine) -> None:

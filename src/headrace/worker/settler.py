@@ -15,7 +15,8 @@ from headrace.ports.engine import Engine
 _log = logging.getLogger("headrace.worker")
 _BATCH = 500
 _FLIGHTS = 2  # one batch waits for the disk while the next is written
-_Waiting = tuple[UUID, Ending]
+Unwritten = tuple[UUID, Ending]
+"""An outcome, and the identity whose attempt ended in it."""
 
 
 class Settler:
@@ -38,14 +39,19 @@ class Settler:
         self._engine = engine
         self._settled = settled
         self._failed = failed
-        self._waiting: deque[_Waiting] = deque()
-        self._flights: set[asyncio.Task[None]] = set()
+        self._waiting: deque[Unwritten] = deque()
+        self._flights: dict[asyncio.Task[None], Sequence[Unwritten]] = {}
         self._abandoned = False
 
     @property
     def backlog(self) -> int:
         """How many outcomes wait to be written."""
         return len(self._waiting)
+
+    def unwritten(self) -> list[Unwritten]:
+        """What is not known to be written (readable from any thread while the loop is blocked)."""
+        waiting = list(self._waiting.copy())
+        return [one for batch in self._flights.copy().values() for one in batch] + waiting
 
     def add(self, worker: UUID, delivery: Delivery, settlement: Settlement) -> None:
         """Write an outcome soon."""
@@ -75,17 +81,17 @@ class Settler:
             count = min(len(self._waiting), _BATCH)
             batch = [self._waiting.popleft() for _ in range(count)]
             flight = asyncio.create_task(self._fly(batch))
-            self._flights.add(flight)
+            self._flights[flight] = batch
             flight.add_done_callback(self._land)
 
     def _land(self, flight: "asyncio.Task[None]") -> None:
-        self._flights.discard(flight)
+        self._flights.pop(flight, None)
         if not flight.cancelled() and (defect := flight.exception()) is not None:
             _log.error("outcomes could not be written", exc_info=defect)
             self._failed(defect)
         self._depart()
 
-    async def _fly(self, batch: Sequence[_Waiting]) -> None:
+    async def _fly(self, batch: Sequence[Unwritten]) -> None:
         """Settle a batch; one that is refused is split until the culprit stands alone."""
         try:
             accepted = await self._settle_patiently(batch)
@@ -101,7 +107,7 @@ class Settler:
         else:
             self._settled([ending.delivery for _, ending in batch], accepted)
 
-    async def _settle_patiently(self, batch: Sequence[_Waiting]) -> set[tuple[UUID, int]]:
+    async def _settle_patiently(self, batch: Sequence[Unwritten]) -> set[tuple[UUID, int]]:
         """Repeat while the ledger is away: a repetition recognises what was written (A7)."""
         pause = 0.05
         while True:
@@ -112,7 +118,7 @@ class Settler:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 1.0)
 
-    async def _settle(self, batch: Sequence[_Waiting]) -> set[tuple[UUID, int]]:
+    async def _settle(self, batch: Sequence[Unwritten]) -> set[tuple[UUID, int]]:
         """A batch may hold attempts of an identity that was reaped meanwhile."""
         accepted: set[tuple[UUID, int]] = set()
         for worker in {worker for worker, _ in batch}:
@@ -121,7 +127,7 @@ class Settler:
         return accepted
 
 
-def _unwritable(waiting: _Waiting, exc: LedgerError) -> _Waiting:
+def _unwritable(waiting: Unwritten, exc: LedgerError) -> Unwritten:
     """An outcome that PostgreSQL cannot hold must not make the job run again and again."""
     worker, (delivery, settlement) = waiting
     if settlement.state is Stored.DEAD:

@@ -26,6 +26,7 @@ from headrace.worker.heartbeat import Heartbeat
 from headrace.worker.identity import Identity
 from headrace.worker.listener import Listener
 from headrace.worker.pace import Pace
+from headrace.worker.rescue import Rescue
 from headrace.worker.settler import Settler
 
 _log = logging.getLogger("headrace.worker")
@@ -79,6 +80,7 @@ class Worker:
             hand=lambda: self._hand,
             beaten=self._on_beaten,
             blocked=self._on_blocked,
+            rescue=Rescue(self._settler.unwritten),
             failed=self._on_defect,
             interval=lease / 3,
         )
