@@ -47,15 +47,26 @@ class Ledger:
     async def fill(self, n: int, *, state: int = 0, owned: bool = False) -> None:
         await self._sql.execute(FILL, n, state, owned)
 
-    async def look(self) -> None:
+    async def look(self, n: int = 20) -> None:
         # From all over the table: the first ones would be found soon by any plan.
         self.queue = await self._sql.fetchval("SELECT id FROM headrace.queue WHERE name = 'q'")
         self.snapshot = await self._sql.fetchval("SELECT pg_current_snapshot()::text")
-        rows = await self._sql.fetch("SELECT id FROM headrace.job ORDER BY md5(id::text) LIMIT 20")
+        query = "SELECT id FROM headrace.job ORDER BY md5(id::text) LIMIT $1"
+        rows = await self._sql.fetch(query, n)
         self.jobs = [row["id"] for row in rows]
 
     async def pages(self, name: str, parameters: tuple[Any, ...]) -> int:
         """Read or written by one run; all is undone."""
+        top = await self._run(name, parameters)
+        pages: int = top["Shared Hit Blocks"] + top["Shared Read Blocks"]
+        return pages
+
+    async def rows(self, name: str, parameters: tuple[Any, ...]) -> float:
+        """That pass through all parts of the plan in one run, thrown away or not."""
+        return passing(await self._run(name, parameters))
+
+    async def _run(self, name: str, parameters: tuple[Any, ...]) -> dict[str, Any]:
+        """The plan of one run, as it went."""
         explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement(name)}"
         for text in [*[statement(name)] * RUNS, explain]:
             undone = self._sql.transaction()
@@ -65,8 +76,16 @@ class Ledger:
             finally:
                 await undone.rollback()
         (plan,) = json.loads(rows[0][0])
-        top: dict[str, int] = plan["Plan"]
-        return top["Shared Hit Blocks"] + top["Shared Read Blocks"]
+        top: dict[str, Any] = plan["Plan"]
+        return top
+
+
+def passing(plan: dict[str, Any]) -> float:
+    """Rows through a plan and the plans below it."""
+    thrown = sum(n for name, n in plan.items() if name.startswith("Rows Removed"))
+    below = sum(passing(one) for one in plan.get("Plans", ()))
+    here: float = (plan["Actual Rows"] + thrown) * plan["Actual Loops"]
+    return here + below
 
 
 def claim(ledger: Ledger) -> tuple[Any, ...]:
@@ -156,3 +175,13 @@ async def test_no_statement_reads_more_of_more_jobs(ledger: Ledger, kind: dict[s
         if n > pages[SHORT][name] * 1.5 + 100
     }
     assert grown == {}
+
+
+async def test_a_beat_does_not_compare_each_job_in_hand_with_each_other(ledger: Ledger) -> None:
+    """A worker of a thousand queues holds ten thousand jobs."""
+    rows: dict[int, float] = {}
+    for n in (100, 1_000):
+        await ledger.fill(n - len(ledger.jobs), owned=True)
+        await ledger.look(n)
+        rows[n] = await ledger.rows("beat", (ledger.worker, *attempts(ledger), 2))
+    assert rows[1_000] < rows[100] * 10 * 1.5

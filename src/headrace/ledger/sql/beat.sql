@@ -3,6 +3,8 @@
 -- Gives back what the worker owns without knowing it: rows of answered calls whose reply was lost
 -- (A1: rows of calls still in flight are left alone). Returns one row at least, and
 -- one for each attempt in hand that no longer counts; each says how the lane is now.
+-- Neither part joins: a hand may hold ten thousand jobs, and without statistics the planner compares
+-- each of them with each job that there is.
 WITH hand AS (
     SELECT * FROM unnest($2::uuid[], $3::int[]) AS h (id, gen)
 ), alive AS (
@@ -13,12 +15,12 @@ WITH hand AS (
     UPDATE headrace.job j
     SET owner = NULL, gen = j.gen + 1, xid = pg_current_xact_id(), claim_no = NULL, started_at = NULL
     WHERE j.owner = (SELECT id FROM alive) AND j.state = 0 AND j.claim_no <= $4
-      AND NOT EXISTS (SELECT 1 FROM hand WHERE hand.id = j.id AND hand.gen = j.gen)
+      AND (j.id, j.gen) NOT IN (SELECT id, gen FROM hand)
     RETURNING j.id
 ), gone AS (
     SELECT hand.id, hand.gen FROM hand
-    WHERE NOT EXISTS (SELECT 1 FROM headrace.job j
-                      WHERE j.id = hand.id AND j.gen = hand.gen AND j.state = 0)
+    WHERE (SELECT j.gen FROM headrace.job j WHERE j.id = hand.id AND j.state = 0)
+          IS DISTINCT FROM hand.gen
 )
 SELECT alive.id AS worker, gone.id AS lost_id, gone.gen AS lost_gen, lane.epoch, lane.mode, lane.ledger
 FROM alive JOIN headrace.lane ON lane.name = 'main' LEFT JOIN gone ON true
