@@ -130,6 +130,7 @@ STATEMENTS: dict[str, Parameters] = {
     "beat": lambda ledger: (ledger.worker, [], [], 0),
     "reap": lambda _: (100, "{}"),
     "due": lambda ledger: ([ledger.queue],),
+    "waiting_levels": lambda _: (30.0,),
     "sweep": lambda ledger: (ledger.snapshot, 30.0, 2000),
     "sweep_pushed": lambda ledger: (ledger.snapshot, ledger.snapshot, 30.0, 2000),
     "walk": lambda ledger: (ledger.queue, 5, 0, UUID(int=0), 30.0, 20),

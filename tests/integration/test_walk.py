@@ -1,11 +1,15 @@
 """A bounded lane is fed from a backlog, however its jobs were inserted."""
 
+from collections import Counter
+from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 import pytest
 
 from headrace.lanes.memory import MemoryLane
 from headrace.ledger.postgres import PostgresLedger
+from headrace.ledger.queries import Queries
+from headrace.ledger.rows import Row
 from headrace.model.entry import Caps
 from headrace.model.lane_view import LaneView, Mode
 from headrace.relay.walk import Walk
@@ -76,3 +80,23 @@ async def test_one_round_fills_what_is_empty(fed: Fed) -> None:
     assert await fed.ready() == CAP - 1_500
     await fed.round()
     assert await fed.ready() > CAP - 10  # a few of what it read were there already
+
+
+async def test_a_round_asks_nothing_of_queues_and_levels_that_are_empty(
+    ledger: PostgresLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: Counter[str] = Counter()
+    fetch = Queries.fetch
+
+    async def counting(self: Queries, name: str, *parameters: object) -> Sequence[Row]:
+        asked[name] += 1
+        return await fetch(self, name, *parameters)
+
+    await ledger.declare((), [f"empty{n}" for n in range(300)])
+    await ledger.insert([new_job(ledger, priority=level) for level in (3, 7)])
+    fed = Fed(ledger)
+    await fed.begin()
+    monkeypatch.setattr(Queries, "fetch", counting)
+    assert await fed.round() == 2
+    assert await fed.round() == 0
+    assert asked == {"queue_rows": 2, "waiting_levels": 1, "walk": 2}

@@ -1,5 +1,6 @@
 """What the ledger does for the lane: one method a statement of sql/."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
@@ -122,6 +123,13 @@ class PostgresLaneLedger:
             "walk", queue.id, level, after.run_at, after.id, horizon, n
         )
         return [as_entry(row, view) for row in rows]
+
+    async def waiting_levels(self, horizon: float) -> Mapping[int, list[int]]:
+        """Where jobs wait that are due soon."""
+        levels: defaultdict[int, list[int]] = defaultdict(list)
+        for row in await self._queries.fetch("waiting_levels", horizon):
+            levels[row["queue_id"]].append(row["priority"])
+        return levels
 
     async def queues(self) -> list[QueueRow]:
         """Every queue."""

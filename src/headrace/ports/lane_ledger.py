@@ -119,6 +119,9 @@ class LaneLedger(Protocol):
     ) -> list[LaneEntry]:
         """Up to `n` waiting jobs of a queue's level in their order, after a position."""
 
+    async def waiting_levels(self, horizon: float) -> Mapping[int, list[int]]:
+        """The levels, by queue id, that have waiting jobs due within so many seconds."""
+
     async def queues(self) -> list[QueueRow]:
         """Every queue."""
 

@@ -7,12 +7,12 @@ level's cursor, or in somebody's hands.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from headrace.model.entry import START, Cursor, LaneEntry, PutReply
 from headrace.model.lane_view import LaneView
-from headrace.model.priority import LEVELS
 from headrace.ports.clock import boottime
 from headrace.ports.lane import Lane
 from headrace.ports.lane_ledger import LaneLedger, QueueRow
@@ -38,30 +38,45 @@ class Walk:
         self._ledger = ledger
         self._lane = lane
         self._horizon = horizon
+        self._rest = horizon / 6
         self._cap = cap
         self._reached: dict[_Level, Cursor] = {}
         self._rests: dict[_Level, float] = {}
+        self._waiting: Mapping[int, list[int]] = {}
+        self._looks_at = 0.0
         self._began = boottime()
 
     def restart(self) -> None:
         """Walk from the start again."""
         self._reached.clear()
         self._rests.clear()
+        self._looks_at = 0.0
         self._began = boottime()
 
     async def round(self, view: LaneView, queues: Sequence[QueueRow]) -> int:
         """Walk a step of every level of these queues; returns how many jobs were put."""
         if boottime() - self._began > _NET:
             self.restart()
+        await self._look()
         cursors = await self._lane.cursors(view.epoch)
+        spilled: defaultdict[str, dict[int, Cursor]] = defaultdict(dict)
+        for (name, level), cursor in cursors.items():
+            spilled[name][level] = cursor
         put = 0
         for queue in queues:
             if queue.paused:
                 continue
-            for level in LEVELS:
+            for level in self._waiting.get(queue.id, ()):
                 put += await self._advance(view, queue, level, cursors.get((queue.name, level)))
-            put += await self._refill(view, queue, cursors)
+            if queue.name in spilled:
+                put += await self._refill(view, queue, spilled[queue.name])
         return put
+
+    async def _look(self) -> None:
+        """Find what is worth walking, in one statement: most levels of most queues are empty."""
+        if boottime() >= self._looks_at:
+            self._looks_at = boottime() + self._rest
+            self._waiting = await self._ledger.waiting_levels(self._horizon)
 
     async def _advance(
         self, view: LaneView, queue: QueueRow, level: int, spilled: Cursor | None
@@ -73,13 +88,10 @@ class Walk:
             return 0
         entries = await self._ledger.walk(queue, level, here, view, self._horizon, _STEP)
         if len(entries) < _STEP:
-            self._rests[key] = boottime() + self._horizon / 6
+            self._rests[key] = boottime() + self._rest
         return await self._put(view, key, entries)
 
-    async def _refill(self, view: LaneView, queue: QueueRow, cursors: dict[_Level, Cursor]) -> int:
-        spilled = {level: cursor for (name, level), cursor in cursors.items() if name == queue.name}
-        if not spilled:
-            return 0
+    async def _refill(self, view: LaneView, queue: QueueRow, spilled: dict[int, Cursor]) -> int:
         depth = await self._lane.depth(view.epoch, queue.name)
         put = 0
         for level, cursor in spilled.items():
