@@ -31,6 +31,10 @@ SELECT headrace.uuid7(), q.id, 'work', 5, 3, now(), '{}', n % 2 = 0,
 FROM generate_series(1, $1::int) AS n, headrace.queue q, headrace.worker w
 WHERE q.name = 'q'
 """
+BURY = """
+INSERT INTO headrace.worker (id, host, pid, queues, reaped_at)
+SELECT gen_random_uuid(), 'gone', 1, '[]', now() FROM generate_series(1, $1::int)
+"""
 Parameters = Callable[["Ledger"], tuple[Any, ...]]
 
 
@@ -46,6 +50,9 @@ class Ledger:
 
     async def fill(self, n: int, *, state: int = 0, owned: bool = False) -> None:
         await self._sql.execute(FILL, n, state, owned)
+
+    async def bury(self, n: int) -> None:
+        await self._sql.execute(BURY, n)
 
     async def look(self, n: int = 20) -> None:
         # From all over the table: the first ones would be found soon by any plan.
@@ -129,7 +136,7 @@ STATEMENTS: dict[str, Parameters] = {
     "claim_known": lambda ledger: (ledger.worker, 2, *attempts(ledger)),
     "beat": lambda ledger: (ledger.worker, [], [], 0),
     "reap": lambda _: (100, "{}"),
-    "due": lambda ledger: ([ledger.queue],),
+    "due": lambda ledger: ([ledger.queue], True),
     "waiting_levels": lambda _: (30.0,),
     "sweep": lambda ledger: (ledger.snapshot, 30.0, 2000),
     "sweep_pushed": lambda ledger: (ledger.snapshot, ledger.snapshot, 30.0, 2000),
@@ -186,3 +193,13 @@ async def test_a_beat_does_not_compare_each_job_in_hand_with_each_other(ledger: 
         await ledger.look(n)
         rows[n] = await ledger.rows("beat", (ledger.worker, *attempts(ledger), 2))
     assert rows[1_000] < rows[100] * 10 * 1.5
+
+
+async def test_a_reaper_does_not_look_into_each_worker_that_is_gone(ledger: Ledger) -> None:
+    """Bursts leave thousands of them a day."""
+    rows: list[float] = []
+    await ledger.fill(50, owned=True)
+    for gone in (10, 1_000):
+        await ledger.bury(gone)
+        rows.append(await ledger.rows("reap", (100, "{}")))
+    assert rows[1] <= rows[0] * 1.5

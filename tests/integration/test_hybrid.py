@@ -297,7 +297,7 @@ async def test_a_relay_that_stops_lets_another_lead_at_once(
 
 async def leads(sql: asyncpg.Connection, relay: Relay) -> bool:
     holder: object = await sql.fetchval("SELECT holder FROM headrace.leader WHERE role = 'relay'")
-    return holder == relay._id
+    return holder == relay._leadership.holder
 
 
 async def test_a_silent_workers_jobs_run_elsewhere_and_its_outcome_is_refused(

@@ -1,19 +1,22 @@
 """The keeper: one round of upkeep of the ledger a minute."""
 
 from headrace.ports.ledger import Ledger
+from headrace.relay.leadership import Leadership
 from headrace.service import Loop
 
 _POLL = 60.0
 
 
 class Keeper:
-    """Keeps the ledger small and its partitions ready."""
+    """Keeps the ledger small and its partitions ready; one of many does it."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self.loop = Loop("keeper", self.poll)
+        self._leadership = Leadership(ledger.lanes, "keeper", _POLL)
+        self.loop = Loop("keeper", self.poll, ended=self._leadership.resign)
 
     async def poll(self) -> float:
         """One round."""
-        await self._ledger.maintain()
+        if await self._leadership.held():
+            await self._ledger.maintain()
         return _POLL

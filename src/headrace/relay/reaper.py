@@ -6,10 +6,12 @@ from uuid import UUID
 
 from headrace.ports.clock import boottime
 from headrace.ports.ledger import Ledger
+from headrace.relay.leadership import Leadership
 from headrace.service import Loop
 
 LEASE = 15.0
 _POLL = 1.0
+_FOLLOWING = 2.0
 _LONGEST_GAP = 5.0
 _BATCH = 500
 
@@ -31,6 +33,8 @@ class Reaper:
     chance to beat (tests/model/direct.py, twin `judge_without_watching`): who lives has all of its
     lease before it but what it took from one beat to the next. Who died before goes on being dead;
     were all to get a new lease at each gap, a busy machine would reap nobody for long.
+
+    One of many judges. The others watch, too, half as often: who must lead after it has seen enough.
     """
 
     def __init__(
@@ -41,13 +45,17 @@ class Reaper:
         self._clock = clock
         self._sights: dict[UUID, _Sight] = {}
         self._polled = -_LONGEST_GAP
-        self.loop = Loop("reaper", self.poll)
+        self._leadership = Leadership(ledger.lanes, "reaper", lease / 3, clock=clock)
+        self.loop = Loop("reaper", self.poll, ended=self._leadership.resign)
 
     async def poll(self) -> float:
-        """Watch, judge, reap."""
+        """Watch; who leads judges and reaps."""
+        leads = await self._leadership.held()
         asked = self._clock()
         beats = await self._ledger.watch()
         self._look(beats, asked)
+        if not leads:
+            return min(_FOLLOWING, self._lease / 5)
         for worker, sight in list(self._sights.items()):
             if self._polled - sight.since >= self._lease:
                 await self._ledger.judge(worker, sight.beats)

@@ -1,7 +1,6 @@
 """The relay: carries jobs from the ledger into the lane, and builds a lost lane anew."""
 
 import logging
-import uuid
 
 from headrace.engines.lane_owner import recognise
 from headrace.model.lane_view import LaneView, Mode, Sighting, short
@@ -9,6 +8,7 @@ from headrace.ports.clock import boottime
 from headrace.ports.lane import GRACE, LEASE, Lane
 from headrace.ports.lane_ledger import LaneLedger
 from headrace.relay.lane_reaper import LaneReaper
+from headrace.relay.leadership import Leadership
 from headrace.relay.pauses import Pauses
 from headrace.relay.stranger import Stranger
 from headrace.relay.sweep import Sweep
@@ -45,19 +45,18 @@ class Relay:
         grace: float = GRACE,
         cap: int = CAP,
     ) -> None:
-        self._id = uuid.uuid4()
         self._ledger = ledger
         self._lane = lane
-        self._role = "clock of the lane" if lane is None else "relay"
         self._grace = grace
-        self._lead = lease / 3
+        role = "clock of the lane" if lane is None else "relay"
+        self._leadership = Leadership(ledger, role, lease / 3)
+        self._marks_every = lease / 6
         self._longest = min(_LONGEST, lease / 5)
         self._epoch = 0
         self._since = 0.0
         self._checked = 0.0
         self._marked = 0.0
         self._pause = _SHORTEST
-        self._leads_until = 0.0
         if lane is not None:
             self._walk = Walk(ledger, lane, horizon=HORIZON, cap=cap)
             self._sweep = Sweep(ledger, lane, self._walk, horizon=HORIZON)
@@ -65,11 +64,11 @@ class Relay:
             self._pauses = Pauses(lane)
             self._stranger = Stranger(ledger, lease=lease)
             self._untold = Untold(ledger, lane)
-        self.loop = Loop("relay", self.poll, ended=self._resign)
+        self.loop = Loop("relay", self.poll, ended=self._leadership.resign)
 
     async def poll(self) -> float:
         """One round."""
-        if not await self._leads():
+        if not await self._leadership.held():
             return self._longest
         view = await self._ledger.view()
         self._watch(view)
@@ -103,21 +102,6 @@ class Relay:
         self._checked = boottime()
         return await lane.sound(view.epoch)
 
-    async def _leads(self) -> bool:
-        now = boottime()
-        if now < self._leads_until - self._lead / 2:
-            return True
-        if await self._ledger.lead(self._role, self._id, self._lead):
-            self._leads_until = now + self._lead
-            return True
-        return False
-
-    async def _resign(self) -> None:
-        """Let another one lead at once: a deployment must not leave the lane alone for a while."""
-        if boottime() < self._leads_until:
-            self._leads_until = 0.0
-            await self._ledger.lead(self._role, self._id, 0.0)
-
     def _watch(self, view: LaneView) -> None:
         """Time since a switch is measured here, from when it was seen (as the reaper does)."""
         if view.epoch != self._epoch:
@@ -149,7 +133,7 @@ class Relay:
 
     async def _leave_mark(self, lane: Lane, view: LaneView) -> None:
         """Every now and then, in the ledger first; it tells copies that this lane is in use."""
-        if boottime() - self._marked < self._lead / 2:
+        if boottime() - self._marked < self._marks_every:
             return
         marked = await self._ledger.mark(view.epoch)
         if marked is not None:
