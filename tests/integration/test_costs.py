@@ -25,11 +25,11 @@ QUEUE = "counted"
 JOBS = 2_000
 AHEAD = 100  # jobs at once: as a queue reaches at 4,000 jobs a second
 # What jobs ask for. The services beside ask by the clock, however many jobs there are.
-STATEMENTS = {"insert", "claim", "charge", "settle_completed", "stale"}
-SCRIPTS = {"put", "take", "ack"}
+STATEMENTS = {"due", "insert", "claim", "charge", "settle_completed", "stale"}
+SCRIPTS = {"put", "ripe", "take", "ack"}
 # Calls for a batch of jobs that is drained. In its first minute a lane's entries are all verified.
 BOUNDS = {
-    "direct": {"claim": 1.5, "charge": 1.4, "settle_completed": 1.5},
+    "direct": {"claim": 1.5, "charge": 1.4, "settle_completed": 1.5, "due": 0.1},
     "hybrid": {
         "lane take": 1.5,
         "stale": 1.5,
@@ -37,6 +37,8 @@ BOUNDS = {
         "settle_completed": 1.5,
         "lane put": 0.5,
         "lane ack": 0.3,
+        "due": 0.1,
+        "lane ripe": 0.1,
     },
 }
 
@@ -120,6 +122,27 @@ async def test_a_hundred_callers_at_once(
     await asyncio.gather(*(work.enqueue("x") for _ in range(100)))
     assert counts["insert"] == 3
     assert counts["lane put"] <= 3 + 2  # the relay's first walk of the lane may meet them, too
+
+
+async def test_an_idle_worker_asks_once_for_all_of_its_queues(
+    app: Headrace, work: AsyncTask[[str], None], counts: Counter[str]
+) -> None:
+    queues = [f"{QUEUE}{n}" for n in range(150)]
+    for queue in queues:
+        app.queue(queue)
+    worker = Worker(app, dict.fromkeys(queues, 1))
+    running = asyncio.create_task(worker.run())
+    await until(lambda: worker._fetchers, 20.0)
+    await until(lambda: all(one.resting for one in worker._fetchers.values()), 30.0)
+    counts.clear()
+    await worker._lookout.poll()
+    rounds = counts["due"] + counts["lane ripe"] / 2  # a hundred queues a call
+    assert 1 <= rounds <= 2  # its loop may have come by
+    assert not {"claim", "lane take"} & counts.keys()
+    job = await work.options(queue=queues[77]).enqueue("x")
+    await job.result(timeout="10s")
+    worker.finish()
+    await running
 
 
 async def test_draining(app: Headrace, work: AsyncTask[[str], None], counts: Counter[str]) -> None:

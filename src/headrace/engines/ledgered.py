@@ -121,18 +121,22 @@ class LedgeredEngine:
         if self.view.mode is Mode.REBUILD:
             await self._look()
             return Taken([])
+        lane = await self._lane_in_use()
+        try:
+            await self._be_known(lane, worker)
+            return await self._dispatch.take(self.view.epoch, worker, queue, call, n, ahead=ahead)
+        except WrongEpoch:
+            await self._look()
+            return Taken([])
+
+    async def _lane_in_use(self) -> Lane:
         if self.lane is None:
             await self._look()
             raise LaneUnavailable(
                 "a lane gives out the jobs of this database, but this process has no redis_url; "
                 "configure it, or run `headrace lane off`"
             )
-        try:
-            await self._be_known(self.lane, worker)
-            return await self._dispatch.take(self.view.epoch, worker, queue, call, n, ahead=ahead)
-        except WrongEpoch:
-            await self._look()
-            return Taken([])
+        return self.lane
 
     async def _be_known(self, lane: Lane, worker: UUID) -> None:
         """Begin the worker's lease in this epoch, so that it need not wait for its next beat.
@@ -158,7 +162,24 @@ class LedgeredEngine:
 
     async def due(self, queues: Sequence[str]) -> bool:
         """Whether a job of these queues waits to run now."""
-        return await self.ledger.due(queues)
+        return bool(await self.ledger.due(queues))
+
+    async def ripe(self, queues: Sequence[str]) -> set[str]:
+        """Those of these queues that have something to take; who asks learns of the lane, too."""
+        if self.view.mode is Mode.DIRECT:
+            ripe = await self.ledger.due(queues, paused=False)
+            if not ripe and self.lane is not None:
+                self._look_again()
+            return ripe
+        if self.view.mode is Mode.REBUILD:
+            await self._look()
+            return set()
+        lane = await self._lane_in_use()
+        try:
+            return await lane.ripe(self.view.epoch, queues)
+        except WrongEpoch:
+            await self._look()
+            return set()
 
     async def wait(self, worker: UUID, queues: Sequence[str], seconds: float) -> str | None:
         """Wait for the lane, or in direct mode the bell, to tell of something."""

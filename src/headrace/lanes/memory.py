@@ -103,6 +103,13 @@ class MemoryLane(MemoryUpkeep):
         next_due = None if len(taken) == n else self._book.next_due(queue, now)
         return Taken([self._given(one, call, suspect) for one in taken], next_due)
 
+    async def ripe(self, epoch: int, queues: Sequence[str]) -> set[str]:
+        """Those of these queues that have something to give out now."""
+        self._check(epoch)
+        for queue in queues:
+            self._book.ripen(queue, self._now())
+        return {one for one in queues if self._book.waiting(one) and one not in self._paused}
+
     async def wait(self, worker: UUID, queues: Sequence[str], seconds: float) -> str | None:
         """Wait for something to take."""
         return await self._waits.wait(worker, queues, seconds)

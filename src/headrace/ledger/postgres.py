@@ -168,11 +168,11 @@ class PostgresLedger:
         """From now on what a call took ahead counts as started."""
         await self._fetch("charge", worker, queue, call)
 
-    async def due(self, queues: Sequence[str]) -> bool:
-        """Whether a job of these queues waits to run now, or is on its way by a lane."""
+    async def due(self, queues: Sequence[str], *, paused: bool = True) -> set[str]:
+        """Those of these queues that have a job to run now, or one on its way by a lane."""
         await self._know_queues(queues)
-        (row,) = await self._fetch("due", [self._queue_ids[queue] for queue in queues])
-        return bool(row["due"])
+        ids = sorted(self._queue_ids[queue] for queue in queues)
+        return {row["name"] for row in await self._fetch("due", ids, paused)}
 
     async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[Token]:
         """Write outcomes, fenced; what this worker settled by an earlier sending counts too."""

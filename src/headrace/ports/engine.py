@@ -65,6 +65,12 @@ class Engine(Protocol):
     async def due(self, queues: Sequence[str]) -> bool:
         """Whether a job of these queues waits to run now."""
 
+    async def ripe(self, queues: Sequence[str]) -> set[str]:
+        """Those of these queues from which a take would give something now: one question for all.
+
+        A take of them may come too late all the same, and of the others in time.
+        """
+
     async def wait(self, worker: UUID, queues: Sequence[str], seconds: float) -> str | None:
         """Wait for something to take; returns the queue that has it, if one is known to.
 

@@ -94,6 +94,9 @@ class Lane(Protocol):
         worker without a live lease (its next `beat` begins one) and of a paused queue.
         """
 
+    async def ripe(self, epoch: int, queues: Sequence[str]) -> set[str]:
+        """Those of these queues that have something to give out now, and are not paused."""
+
     async def wait(self, worker: UUID, queues: Sequence[str], seconds: float) -> str | None:
         """Wait for something to take; returns the queue that has it, which must be taken from.
 

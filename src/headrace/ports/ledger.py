@@ -56,8 +56,8 @@ class Ledger(Protocol):
     async def charge(self, worker: UUID, queue: str, call: int) -> None:
         """From now on what a call took ahead counts as started."""
 
-    async def due(self, queues: Sequence[str]) -> bool:
-        """Whether a job of these queues waits to run now."""
+    async def due(self, queues: Sequence[str], *, paused: bool = True) -> set[str]:
+        """Those of these queues that have a job to run now; `paused` ones, too, or not."""
 
     async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[Token]:
         """Write outcomes; returns the accepted tokens."""

@@ -16,6 +16,7 @@ from headrace.worker.pace import Pace
 _SHORTEST = 0.05
 _LONGEST = 1.0
 _WATCHFUL = 0.1
+_ASLEEP = 300.0
 _MOST_UNWRITTEN = 2000
 
 
@@ -33,13 +34,17 @@ class Fetcher:
     While a take is under way further slots become free, so that batches grow with the load. Where
     the slots are faster than the takes, the next batch is taken ahead of them, and charged just
     before they run out of work (protocol A5): a worker that dies costs attempts only to what it may
-    have started. An empty queue is asked less and less often, from every 50 ms to every second.
+    have started. An empty queue is asked less and less often, from every 50 ms to every second, and
+    then not at all: the lookout wakes a fetcher that rests.
 
     Args:
         queue: its name.
         pace: of the slots.
         backlog: how many outcomes wait to be written; too many stop the takes.
         emptied: called when a take of this queue comes back empty.
+
+    Attributes:
+        resting: whether it asks no more by itself.
     """
 
     def __init__(  # noqa: PLR0913 - it stands between all parts of a worker
@@ -64,6 +69,7 @@ class Fetcher:
         self._ahead: Batch | None = None
         self._plenty = False
         self._pause = _SHORTEST
+        self.resting = False
         self.loop = Loop(f"fetcher:{queue}", self.poll, failed=failed)
 
     @property
@@ -74,6 +80,7 @@ class Fetcher:
     async def poll(self) -> float:
         """Do what is needed most; returns the seconds until more is, unless the slots ask."""
         hand = self._hand()
+        self.resting = False
         self._pace.saw(self._executor.finished, self._executor.busy_seconds, self._executor.slots)
         # A worker that was stopped and goes on would take what it may not start.
         if self._backlog() > _MOST_UNWRITTEN or hand.silent:
@@ -97,6 +104,8 @@ class Fetcher:
         if taken:
             self._pause = _SHORTEST
         pause, self._pause = self._pause, min(self._pause * 2, _LONGEST)
+        if pause == _LONGEST:
+            self.resting, pause = True, _ASLEEP
         return pause if next_due is None else min(pause, next_due)
 
     async def _reach_ahead(self, hand: Hand) -> float:

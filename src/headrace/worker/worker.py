@@ -25,6 +25,7 @@ from headrace.worker.hand import Hand
 from headrace.worker.heartbeat import Heartbeat
 from headrace.worker.identity import Identity
 from headrace.worker.listener import Listener
+from headrace.worker.lookout import Lookout
 from headrace.worker.pace import Pace
 from headrace.worker.rescue import Rescue
 from headrace.worker.settler import Settler
@@ -75,6 +76,7 @@ class Worker:
         self._listener = Listener(
             app.engine, lambda: self.id, self._free, self.wake, self._on_defect
         )
+        self._lookout = Lookout(app.engine, self._fetchers, self._on_emptied, self._on_defect)
         self._heartbeat = Heartbeat(
             engine=lambda: connect(app.settings),
             hand=lambda: self._hand,
@@ -104,6 +106,7 @@ class Worker:
             self._executors[queue].start()
             self._fetchers[queue].loop.start()
         self._listener.loop.start()
+        self._lookout.loop.start()
         slots = ", ".join(f"{queue} ({slots} at a time)" for queue, slots in self._queues.items())
         _log.info("the worker is ready: %d tasks, queues %s", len(self._app.tasks), slots)
 
@@ -185,7 +188,7 @@ class Worker:
 
     async def _drain(self) -> None:
         fetching = [fetcher.loop.stop() for fetcher in self._fetchers.values()]
-        await asyncio.gather(self._listener.stop(), *fetching)
+        await asyncio.gather(self._listener.stop(), self._lookout.loop.stop(), *fetching)
         draining = [executor.stop(self._grace) for executor in self._executors.values()]
         await asyncio.gather(self._identity.release(), *draining)
         await self._settler.drain()
@@ -196,6 +199,7 @@ class Worker:
         _log.error("the worker ends though jobs still run or outcomes are not written")
         self._heartbeat.abandon()
         self._listener.loop.abandon()
+        self._lookout.loop.abandon()
         for fetcher in self._fetchers.values():
             fetcher.loop.abandon()
         for executor in self._executors.values():

@@ -13,6 +13,7 @@ from headrace.model.job import Beat, Delivery
 from headrace.ports.lane import LEASE
 
 _WAIT_MARGIN = 2.0
+_ASKED = 100
 
 
 class RedisLane(Upkeep):
@@ -97,6 +98,19 @@ class RedisLane(Upkeep):
         self._saw(reply[0])
         next_due = None if reply[1] < 0 else reply[1] / 1000
         return Taken(packing.deliveries(reply, queue, call), next_due)
+
+    async def ripe(self, epoch: int, queues: Sequence[str]) -> set[str]:
+        """Those of these queues that have something to give out now, a hundred a call."""
+        k = self._keys
+        found: set[str] = set()
+        for first in range(0, len(queues), _ASKED):
+            some = queues[first : first + _ASKED]
+            keys = [k.meta]
+            for queue in some:
+                keys += [k.delayed(queue), *k.ready(queue)]
+            places = await self._run("ripe", epoch, keys, some)
+            found.update(some[place - 1] for place in places)
+        return found
 
     async def wait(self, worker: UUID, queues: Sequence[str], seconds: float) -> str | None:
         """Wait on a connection of the worker's own."""

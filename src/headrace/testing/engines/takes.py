@@ -32,6 +32,18 @@ class Takes:
         assert await rig.take(queue=OTHER) == []
         assert {one.queue for one in await rig.take()} == {QUEUE}
 
+    async def test_a_queue_is_ripe_while_a_take_of_it_would_give_something(self, rig: Rig) -> None:
+        assert await rig.engine.ripe([QUEUE, OTHER]) == set()
+        await rig.insert(2)
+        await rig.around.carry()
+        assert await rig.engine.ripe([QUEUE, OTHER]) == {QUEUE}
+        assert await rig.engine.ripe([OTHER]) == set()
+        await rig.around.inspector.pause(QUEUE)
+        assert await rig.engine.ripe([QUEUE, OTHER]) == set()
+        await rig.around.inspector.resume(QUEUE)
+        assert len(await rig.take(2)) == 2
+        assert await rig.engine.ripe([QUEUE, OTHER]) == set()
+
     async def test_a_delivery_names_its_call(self, rig: Rig) -> None:
         await rig.insert(2)
         first, second = [*await rig.take(1), *await rig.take(1)]

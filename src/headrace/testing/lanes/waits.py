@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from headrace.errors import WrongEpoch
 from headrace.testing.lanes.rig import EPOCH, QUEUE, Rig, entry
 
 SOON, NEVER = 0.05, 20.0
@@ -28,6 +29,18 @@ class Waits:
         assert await rig.take() == []
         await rig.put(entry())
         assert await rig.lane.wait(rig.ann, [QUEUE], NEVER) == QUEUE
+
+    async def test_a_queue_is_ripe_while_it_has_something_to_give_out(self, rig: Rig) -> None:
+        queues = [QUEUE, "late", "paused", "empty"]
+        await rig.put(entry(), entry(queue="paused"), entry(queue="late", delay=30))
+        await rig.lane.pause(EPOCH, "paused")
+        assert await rig.lane.ripe(EPOCH, queues) == {QUEUE}
+        await rig.take()
+        await rig.pass_time(31)
+        await rig.lane.resume(EPOCH, "paused")
+        assert await rig.lane.ripe(EPOCH, queues) == {"late", "paused"}
+        with pytest.raises(WrongEpoch):
+            await rig.lane.ripe(EPOCH + 1, queues)
 
     async def test_a_wait_ends_by_itself(self, rig: Rig) -> None:
         assert await rig.lane.wait(rig.ann, [QUEUE], SOON) is None
