@@ -97,6 +97,22 @@ async def test_partitions_are_added_ahead(keeper: LedgerKeeper, queries: Queries
     assert f"job_event_{today + timedelta(days=5):%Y%m%d}" in await tables(queries)
 
 
+async def test_every_partition_is_tuned(keeper: LedgerKeeper, queries: Queries) -> None:
+    days = await keeper.add_partitions(ahead=9)
+    assert days
+    async with queries.connection() as sql:
+        tuned = await sql.fetch(
+            "SELECT relname, reloptions FROM pg_class WHERE relnamespace = 'headrace'::regnamespace "
+            "AND relkind = 'r' AND relname ~ '^job_(event_)?(default|[0-9]+)$'"
+        )
+    options = {row["relname"]: set(row["reloptions"] or ()) for row in tuned}
+    assert {f"job_{days[-1]:%Y%m%d}", "job_default", "job_event_default"} <= options.keys()
+    for name, found in options.items():
+        assert f"fillfactor={100 if 'event' in name else 80}" in found
+        assert "autovacuum_vacuum_scale_factor=0.02" in found
+        assert "autovacuum_vacuum_cost_delay=0" in found
+
+
 async def test_a_day_that_began_in_default_stays_there(
     smith: Jobsmith, keeper: LedgerKeeper, queries: Queries
 ) -> None:
