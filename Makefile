@@ -4,7 +4,7 @@ UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON_DOWNLOADS
 BIN := .venv/bin
 
-.PHONY: setup demo test check format lint types imports chaos bench bench-budget bench-peers lock
+.PHONY: setup demo test check format lint types imports chaos bench bench-budget bench-growth bench-peers lock
 
 setup: .venv/.ready
 
@@ -50,6 +50,11 @@ bench-peers: setup
 bench-budget: setup
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --group profile
 	$(BIN)/python -m benchmarks.budget
+
+# BENCH_GROWTH="--full", "--quick" or "--only queues"; docs/sizing.md says what follows.
+bench-growth: setup
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --group plots
+	$(BIN)/python -m benchmarks.growth $(BENCH_GROWTH)
 
 lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

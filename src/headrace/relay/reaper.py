@@ -34,7 +34,7 @@ class Reaper:
     lease before it but what it took from one beat to the next. Who died before goes on being dead;
     were all to get a new lease at each gap, a busy machine would reap nobody for long.
 
-    One of many judges. The others watch, too, half as often: who must lead after it has seen enough.
+    One of many judges. The others watch, too, half as often: who must lead then has seen enough.
     """
 
     def __init__(

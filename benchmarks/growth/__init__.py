@@ -1,0 +1,1 @@
+"""What a job costs as queues, worker processes, tenants and history grow."""
