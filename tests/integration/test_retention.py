@@ -102,8 +102,9 @@ async def test_every_partition_is_tuned(keeper: LedgerKeeper, queries: Queries) 
     assert days
     async with queries.connection() as sql:
         tuned = await sql.fetch(
-            "SELECT relname, reloptions FROM pg_class WHERE relnamespace = 'headrace'::regnamespace "
-            "AND relkind = 'r' AND relname ~ '^job_(event_)?(default|[0-9]+)$'"
+            "SELECT relname, reloptions FROM pg_class WHERE relkind = 'r' "
+            "AND relnamespace = 'headrace'::regnamespace "
+            "AND relname ~ '^job_(event_)?(default|[0-9]+)$'"
         )
     options = {row["relname"]: set(row["reloptions"] or ()) for row in tuned}
     assert {f"job_{days[-1]:%Y%m%d}", "job_default", "job_event_default"} <= options.keys()

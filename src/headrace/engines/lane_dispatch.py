@@ -18,19 +18,20 @@ _log = logging.getLogger("headrace.engine")
 class LaneDispatch:
     """Gives out jobs from a lane.
 
-    Acks of what was settled ride on the next take of their queue.
+    Acks of what was settled ride on the next take of their worker, whichever queue that is of: one
+    that waited for a quiet queue would let a beat give back what is over.
     """
 
     def __init__(self, ledger: LaneLedger, lane: Lane) -> None:
         self._ledger = ledger
         self._lane = lane
-        self._acks: dict[tuple[UUID, str], list[Delivery]] = {}
+        self._acks: dict[UUID, list[Delivery]] = {}
 
     async def take(
         self, epoch: int, worker: UUID, queue: str, call: int, n: int, *, ahead: bool
     ) -> Taken:
         """Up to `n` due jobs that may run now."""
-        acks = self._acks.pop((worker, queue), [])
+        acks = self._acks.pop(worker, [])
         try:
             taken = await self._lane.take(epoch, worker, queue, call, n, acks=acks)
         except BaseException:
@@ -39,21 +40,21 @@ class LaneDispatch:
         held = Ahead(worker, queue, call) if ahead and taken.deliveries else None
         admitted = await self._admit(worker, call, taken.deliveries, held)
         if len(admitted) < len(taken.deliveries):
-            await self._remove(epoch, worker, queue)
+            await self._remove(epoch, worker)
         return taken._replace(deliveries=admitted)
 
     def acknowledge(self, worker: UUID, deliveries: Sequence[Delivery]) -> None:
         """Remove these from the lane with the next take."""
         for one in deliveries:
             if not one.owned:
-                self._acks.setdefault((worker, one.queue), []).append(one)
+                self._acks.setdefault(worker, []).append(one)
 
-    async def _remove(self, epoch: int, worker: UUID, queue: str) -> None:
+    async def _remove(self, epoch: int, worker: UUID) -> None:
         """Remove now what was refused, for nobody's hand names it.
 
         A beat before the next take would give it back, and who takes it next is refused it, too.
         """
-        acks = self._acks.pop((worker, queue), [])
+        acks = self._acks.pop(worker, [])
         try:
             await self._lane.ack(epoch, worker, acks)
         except LaneError as exc:
@@ -62,8 +63,7 @@ class LaneDispatch:
 
     async def flush(self, epoch: int, worker: UUID) -> None:
         """Remove now what waits to be removed."""
-        for key in [key for key in self._acks if key[0] == worker]:
-            await self._lane.ack(epoch, worker, self._acks.pop(key))
+        await self._lane.ack(epoch, worker, self._acks.pop(worker, []))
 
     async def _admit(
         self, worker: UUID, call: int, deliveries: list[Delivery], ahead: Ahead | None
