@@ -74,9 +74,10 @@ class Walk:
 
     async def _look(self) -> None:
         """Find what is worth walking, in one statement: most levels of most queues are empty."""
-        if boottime() >= self._looks_at:
-            self._looks_at = boottime() + self._rest
+        now = boottime()
+        if now >= self._looks_at:
             self._waiting = await self._ledger.waiting_levels(self._horizon)
+            self._looks_at = now + self._rest
 
     async def _advance(
         self, view: LaneView, queue: QueueRow, level: int, spilled: Cursor | None
