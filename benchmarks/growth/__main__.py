@@ -67,7 +67,10 @@ async def measure_all(plan: Plan, modes: tuple[str, ...], scratch: Path, command
                     known = report.found.get(point.base)
                     report.found[point] = known or await measure(servers, plan, point.base)
                 except (RuntimeError, TimeoutError) as exc:
-                    report.failed[point] = str(exc) or type(exc).__name__
+                    report.failed[point] = str(exc) or "it took too long"
+                except asyncio.CancelledError:  # by Ctrl-C or SIGTERM: what was measured is told
+                    report.failed[point] = "the run was cut off here"
+                    break
                 bars.advance(bar)
                 if not console.is_terminal:
                     console.print(what, report.failed.get(point, ""), highlight=False)

@@ -18,7 +18,7 @@ from headrace.engines.ledgered import LedgeredEngine
 from headrace.model.lane_view import Mode
 
 _CONCURRENCY = 10  # the default of a worker
-_LONGEST = 300.0
+_LONGEST = 400.0  # seconds for a point
 _SETTLED = 6.0  # seconds after which idle polls have found their longest pause, and a beat was sent
 _READY = "SELECT count(*) FROM headrace.worker WHERE reaped_at IS NULL AND beats > 0"
 _LEFT = """

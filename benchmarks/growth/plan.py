@@ -81,8 +81,8 @@ DEFAULT = Plan(
     sizes={
         QUEUES: (1, 10, 100, 1_000),
         PROCESSES: (1, 10, 50),
-        TENANTS: (1, 1_000),
         HISTORY: (0, 100_000, 1_000_000),
+        TENANTS: (1, 1_000),
     },
 )
 FULL = Plan(

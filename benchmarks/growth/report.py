@@ -84,11 +84,14 @@ class Report:
         parts = [_HEAD.format(**self.facts)]
         parts += [f"![{name}]({name})\n" for name in plots]
         for dimension in self.plan.sizes:
-            parts.append(f"## {_TITLES[dimension]}\n")
-            parts.append(self._table(dimension, JOB) + "\n")
+            if jobs := self._table(dimension, JOB):
+                parts.append(f"## {_TITLES[dimension]}\n\n{jobs}\n")
             if idle := self._table(dimension, IDLE):
                 parts.append("Idle:\n\n" + idle + "\n")
-        parts += [f"No figure for {point}: {reason}\n" for point, reason in self.failed.items()]
+        parts += [
+            f"No figure for {point.mode}, {point.size:,} {point.dimension}: {reason}.\n"
+            for point, reason in self.failed.items()
+        ]
         return "\n".join(parts)
 
     def _table(self, dimension: str, figures: Mapping[str, str]) -> str:
