@@ -201,16 +201,18 @@ async def test_a_paused_queue_starts_nothing_and_goes_on_when_resumed(
     app: Headrace, sql: asyncpg.Connection
 ) -> None:
     started: list[int] = []
+    paused = asyncio.Event()
 
     @app.task(queue="work")
     async def note(number: int) -> None:
         started.append(number)
-        await asyncio.sleep(0.01)  # the handler's work
+        await paused.wait()
 
     async with inspecting(app.settings) as inspector, working(app):
         await app.enqueue_many([note.job(number) for number in range(300)])
         await until(lambda: some_more(started, 0))
         await inspector.pause("work")
+        paused.set()
         await until(lambda: none_running(inspector))
         count = len(started)
         assert count < 300
