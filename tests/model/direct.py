@@ -39,7 +39,7 @@ class Direct(Setting):
         running = [d.gen for w in after.workers for d in w.hands if d.phase == RUNNING]
         left, given = after.budget, self.budget
         cut_off = left.expiries < given.expiries or left.overruns < given.overruns
-        unended = any(d[:2] in after.unended for w in after.workers for d in w.hands)
+        unended = any(d.token in after.unended for w in after.workers for d in w.hands)
         yield from properties.of_start(before.row, running, zombie=cut_off or unended)
 
     def steps(self, state: State) -> Iterator[Step[State]]:
@@ -125,7 +125,7 @@ def _with_accepted(workers: tuple[Worker, ...], settle: Statement) -> tuple[Work
     token = (settle.worker, settle.gen)
     return tuple(
         worker._replace(
-            hands=tuple(d._replace(accepted=True) if d[:2] == token else d for d in worker.hands)
+            hands=tuple(d._replace(accepted=True) if d.token == token else d for d in worker.hands)
         )
         for worker in workers
     )

@@ -1,7 +1,6 @@
 """What a worker process can do in direct mode."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from model.direct_state import (
     AHEAD,
@@ -17,12 +16,12 @@ from model.direct_state import (
 from model.explorer import Step
 from model.ledger import COMPLETE, LIVE, NOBODY, RETRY, SNOOZE, Row
 from model.properties import REFUSED, REFUSED_THOUGH_ACCEPTED
+from model.values import Value
 
 SLOTS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Value, frozen=True):
     """One worker process in one state."""
 
     setting: Setting
@@ -53,7 +52,7 @@ class Process:
         return Step(action, f"p{self.number}", state, note, False, self.me.id, gen)
 
     def _about(self, delivery: Delivery, action: str, state: State, note: str = "") -> Step[State]:
-        return Step(action, f"p{self.number}", state, note, False, *delivery[:2])
+        return Step(action, f"p{self.number}", state, note, False, *delivery.token)
 
     def _become(self, worker: Worker, row: Row | None = None) -> State:
         workers = self.state.workers
@@ -153,7 +152,7 @@ class Process:
             yield from self._settle(delivery)
 
     def _charge(self, delivery: Delivery) -> Iterator[Step[State]]:
-        worker, gen = delivery[:2]
+        worker, gen = delivery.token
         charged = self.me.with_hand(delivery, delivery._replace(phase=HELD))
         row = self.setting.ledger.charge(self.state.row, worker, gen)
         yield self._about(delivery, "charge", self._become(charged, row))
@@ -192,7 +191,7 @@ class Process:
         """The heartbeat gives up a job whose handler blocks everything else for too long."""
         if not self.state.budget.overruns:
             return
-        worker, gen = delivery[:2]
+        worker, gen = delivery.token
         row = self.setting.ledger.forfeit(self.state.row, worker, gen)
         forfeited = self._become(self.me, row).spend("overruns")
         yield self._about(delivery, "forfeit", forfeited)
@@ -211,7 +210,8 @@ class Process:
                 yield self._about(delivery, "finish", after.spend("snoozes"), outcome)
 
     def _settle(self, delivery: Delivery) -> Iterator[Step[State]]:
-        worker, gen, outcome, accepted_before = delivery
+        worker, gen = delivery.token
+        outcome, accepted_before = delivery.phase, delivery.accepted
         row, ledger = self.state.row, self.setting.ledger
         in_transaction = self.setting.transaction and outcome == COMPLETE
         action = "settle_in_transaction" if in_transaction else "settle"

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import cache
 
 from model.explorer import Step
 from model.ledger import COMPLETE, DEAD, NOBODY, RETRY, SNOOZE, Ledger, LedgerTwin, Row
+from model.values import Value
 
 AHEAD, HELD, RUNNING = "ahead", "held", "running"
 UNSTARTED = (AHEAD, HELD)
 
 
-class Delivery(NamedTuple):
+class Delivery(Value, frozen=True):
     """A job in a process's hands: ahead, held, running, or finished with an outcome to settle."""
 
     worker: int
@@ -19,8 +20,13 @@ class Delivery(NamedTuple):
     phase: str = HELD
     accepted: bool = False  # ghost: its settle has committed and the reply was lost
 
+    @property
+    def token(self) -> tuple[int, int]:
+        """Who has it, by which generation."""
+        return self.worker, self.gen
 
-class Worker(NamedTuple):
+
+class Worker(Value, frozen=True):
     """A worker process. Its identity is NOBODY while it is down or was refused by a beat."""
 
     id: int
@@ -35,7 +41,7 @@ class Worker(NamedTuple):
         return self._replace(hands=self.hands[:index] + kept + self.hands[index + 1 :])
 
 
-class Statement(NamedTuple):
+class Statement(Value, frozen=True):
     """A statement whose sender lost its connection: it commits later, or never."""
 
     action: str
@@ -46,7 +52,7 @@ class Statement(NamedTuple):
     named: tuple[int, ...] = ()  # beat: what was in hand
 
 
-class Budget(NamedTuple):
+class Budget(Value, frozen=True):
     """How often each fault, and each thing that may go on for ever, may still happen."""
 
     crashes: float = 1
@@ -58,7 +64,7 @@ class Budget(NamedTuple):
     aheads: float = 0  # claims ahead of free slots
 
 
-class State(NamedTuple):
+class State(Value, frozen=True):
     """The ledger, the processes, and what is under way between them."""
 
     row: Row
@@ -87,9 +93,28 @@ class State(NamedTuple):
 
 def tidied(state: State, *, blame: bool) -> State:
     """Forget what no future step can ask for, so that more histories end in the same state."""
-    row, busy = state.row, {state.row.owner}
     hands = [delivery for worker in state.workers for delivery in worker.hands]
-    if row.settled_gen and not any(delivery.accepted for delivery in hands):
+    accepted = any(delivery.accepted for delivery in hands)
+    workers = state.workers
+    busy = {state.row.owner}
+    busy.update([statement.worker for statement in state.wire])
+    busy.update([worker.reply.worker for worker in workers if worker.reply])
+    if any(worker.calls and worker.id not in busy for worker in workers):
+        workers = tuple([w if w.id in busy else w._replace(calls=0) for w in workers])
+    busy.update([worker.id for worker in workers])
+    busy.update([delivery.worker for delivery in hands])
+    return state._replace(
+        row=_tidied_row(state.row, accepted=accepted, blame=blame),
+        workers=workers,
+        reaped=state.reaped & busy,
+        left=state.left & busy,
+        unended=state.unended and frozenset([token for token in state.unended if token[0] in busy]),
+    )
+
+
+@cache
+def _tidied_row(row: Row, *, accepted: bool, blame: bool) -> Row:
+    if row.settled_gen and not accepted:
         row = row._replace(settled_gen=0, settled_by=NOBODY)
     if row.owner == NOBODY and row.call:
         row = row._replace(call=0, uncharged=False)
@@ -97,21 +122,7 @@ def tidied(state: State, *, blame: bool) -> State:
         row = row._replace(blamed=0, started=False)
     if row.state in (COMPLETE, DEAD):
         row = row._replace(failures=0, crashes=0, call=0)
-    busy.update(statement.worker for statement in state.wire)
-    busy.update(worker.reply.worker for worker in state.workers if worker.reply)
-    workers = tuple(
-        worker if worker.id in busy or not worker.calls else worker._replace(calls=0)
-        for worker in state.workers
-    )
-    busy.update(worker.id for worker in state.workers)
-    busy.update(delivery.worker for delivery in hands)
-    return state._replace(
-        row=row,
-        workers=workers,
-        reaped=state.reaped & busy,
-        left=state.left & busy,
-        unended=frozenset(token for token in state.unended if token[0] in busy),
-    )
+    return row
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,19 @@
 """Explores an explicit-state model: every interleaving, shortest counterexample first."""
 
-from collections.abc import Hashable, Iterable
+import gc
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+from model.values import Value
 
 S = TypeVar("S", bound=Hashable)
 
 CAN_FINISH = "every reachable state can still finish without another fault"
 
 
-class Step(NamedTuple, Generic[S]):
+class Step(Value, Generic[S], frozen=True):
     """One atomic action: its function name in the code, who did it, and the state after it."""
 
     action: str
@@ -106,6 +110,21 @@ def explore(model: Model[S], *, limit: int, until: str | None = None) -> Explora
     Raises:
         StateLimitError: More than ``limit`` states are reachable.
     """
+    with _no_garbage():
+        return _explored(model, limit, until)
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Spare the collector the growing graph: states hold no cycles, so it would find nothing."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _explored(model: Model[S], limit: int, until: str | None) -> Exploration:
     graph = _Graph(model.initial())
     broken: dict[str, str] = {}
     number = 0

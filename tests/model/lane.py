@@ -22,8 +22,8 @@ from model.lane_state import (
     Statement,
     Worker,
     lose,
-    tidied,
 )
+from model.lane_tidying import tidied
 from model.ledger import CANCELLED, COMPLETE, LIVE, NOBODY, OVER, RETRY, Row
 from model.redis_lane import RedisLane
 
@@ -75,7 +75,7 @@ class Lane(Setting):
         if zombie and lost and not self.claim_after_loss:
             # R1's exception: the grace gave the token of a worker that was cut off to another.
             held = list(set(held))
-            shared = any(hand[::4] == (row.settled_gen, RUNNING) for hand in hands)
+            shared = any((hand.gen, hand.phase) == (row.settled_gen, RUNNING) for hand in hands)
             row = row._replace(state=LIVE) if shared else row
         if row.state == CANCELLED:  # a start that may come late is told of by the answer
             row = row._replace(state=LIVE)

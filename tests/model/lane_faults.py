@@ -1,16 +1,15 @@
 """Leases that end while their worker lives, lanes that lose their data, and the way back."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from model.explorer import Step
 from model.lane_state import ACKING, NEW, Reaper, Setting, State, Worker
 from model.ledger import LIVE
 from model.redis_lane import RedisLane
+from model.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Faults:
+class Faults(Value, frozen=True):
     """Leases that end while their worker lives, lanes that lose data, and the way back."""
 
     model: Setting

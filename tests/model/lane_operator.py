@@ -1,18 +1,17 @@
 """An operator who cancels the job in lane mode: flag, ask, commit, look again, drop."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from model.explorer import Step
 from model.lane_state import NEW, Operator, Setting, State
 from model.ledger import LIVE, NOBODY
+from model.values import Value
 
 ANSWERED_DONE = "done"
 OTHERS = "starting, running or unfit"  # nothing is promised
 
 
-@dataclass(frozen=True, slots=True)
-class LaneOperator:
+class LaneOperator(Value, frozen=True):
     """Cancels the job once; every call is its own step."""
 
     model: Setting

@@ -1,7 +1,6 @@
 """What a worker process can do in lane mode."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from model.explorer import Step
 from model.lane_state import (
@@ -21,10 +20,10 @@ from model.lane_state import (
 )
 from model.ledger import COMPLETE, LIVE, NOBODY, RETRY, Row
 from model.redis_lane import Entry, RedisLane
+from model.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Value, frozen=True):
     """One worker process in one state."""
 
     setting: Setting
@@ -260,4 +259,4 @@ class Process:
 
 
 def _is_fresh(worker: Worker) -> bool:
-    return worker[1:] == Worker(worker.id)[1:]
+    return worker == Worker(worker.id)

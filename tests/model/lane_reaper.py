@@ -1,16 +1,15 @@
 """The reaper in lane mode: the ledger voids what silent workers hold, then the lane follows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from model.explorer import Step
 from model.lane_state import Reaper, Setting, State
 from model.ledger import LIVE, NOBODY
 from model.redis_lane import READY
+from model.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class LaneReaper:
+class LaneReaper(Value, frozen=True):
     """Voids what silent workers hold, in the ledger first."""
 
     model: Setting

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from model.explorer import Step
-from model.ledger import NOBODY, OVER, Ledger, LedgerTwin, Row
+from model.ledger import NOBODY, Ledger, LedgerTwin, Row
 from model.redis_lane import RedisLane
+from model.values import Value
 
 FOUND, AHEAD = "found", "ahead"  # taken ahead of free slots: before the ledger knows, and after
 HELD, RUNNING, ACKING = "held", "running", "acking"
@@ -14,7 +14,7 @@ UNSTARTED = (FOUND, AHEAD, HELD)
 NEW, FRESH, AGAIN, DONE = "new", "fresh", "again", "done"
 
 
-class Delivery(NamedTuple):
+class Delivery(Value, frozen=True):
     """A job in a process's hands: unstarted, running, finished with an outcome, or to be acked."""
 
     gen: int
@@ -24,7 +24,7 @@ class Delivery(NamedTuple):
     phase: str = HELD
 
 
-class Worker(NamedTuple):
+class Worker(Value, frozen=True):
     """A worker process with one slot; a restart gives it a new identity."""
 
     id: int
@@ -34,7 +34,7 @@ class Worker(NamedTuple):
     silent: bool = False  # its lease in the lane is over, and its own clock says so
 
 
-class Producer(NamedTuple):
+class Producer(Value, frozen=True):
     """Who inserts the job and pushes it once."""
 
     stage: str = NEW
@@ -42,7 +42,7 @@ class Producer(NamedTuple):
     window: bool = True  # the stamp of its push is fresh
 
 
-class Operator(NamedTuple):
+class Operator(Value, frozen=True):
     """Who cancels the job once: what comes next, and at the end the answer."""
 
     action: str = ""
@@ -51,7 +51,7 @@ class Operator(NamedTuple):
     answer: str = ""
 
 
-class Reaper(NamedTuple):
+class Reaper(Value, frozen=True):
     """What the reaper is about to do for one expired entry; nothing if idle."""
 
     action: str = ""
@@ -62,7 +62,7 @@ class Reaper(NamedTuple):
     new_gen: int = 0
 
 
-class Statement(NamedTuple):
+class Statement(Value, frozen=True):
     """A call whose sender no longer waits: it takes effect later, or never."""
 
     action: str
@@ -74,7 +74,7 @@ class Statement(NamedTuple):
     named: tuple[int, ...] = ()
 
 
-class Budget(NamedTuple):
+class Budget(Value, frozen=True):
     """How often each fault, and each thing that may go on for ever, may still happen."""
 
     crashes: int = 0
@@ -90,7 +90,7 @@ class Budget(NamedTuple):
     restores: int = 0  # of the ledger, to a dump
 
 
-class State(NamedTuple):
+class State(Value, frozen=True):
     """Ledger, lane, processes, and what is under way between them."""
 
     row: Row
@@ -202,96 +202,8 @@ class Setting:
         return state.lane.put(gen, self.mark(state), verify=verify)
 
 
-def tidied(state: State) -> State:
-    """Forget what no future step can ask for, so that more histories end in the same state."""
-    row = state.row._replace(open=0, settled_by=0, blamed=0, started=False)
-    if row.state in OVER:
-        row = row._replace(failures=0, crashes=0, call=0)
-    wire = tuple(statement for statement in state.wire if _may_matter(statement, state))
-    producer, lane = state.producer, state.lane
-    if producer.stage == DONE and all(statement.action != "put" for statement in wire):
-        producer = Producer(DONE, window=False)
-    if not producer.window:
-        lane = lane._replace(tomb=False)
-    uncharged = frozenset(take for take in state.uncharged if _is_known(take, state))
-    state = state._replace(row=row, producer=producer, lane=lane, wire=wire, uncharged=uncharged)
-    for number in range(len(state.workers)):
-        state = _renumbered(state, number)
-    return state
-
-
-def _is_known(take: tuple[int, int], state: State) -> bool:
-    """Whether anything that may be reaped still names this take."""
-    leases = {(entry.holder, entry.call) for entry in state.lane.entries}
-    leases |= {(state.row.owner, state.row.call), state.reaper.lease}
-    hands = {(worker.id, one.call) for worker in state.workers for one in worker[2:4] if one}
-    return state.row.state not in OVER and take in leases | hands
-
-
-def _may_matter(late: Statement, state: State) -> bool:
-    """Whether a late statement may still change anything."""
-    if late.action == "put":
-        return state.producer.window
-    if state.row.state in OVER:
-        return late.action == "beat" and late.epoch == state.epoch
-    if late.action in ("settle", "claim"):
-        return late.gen == state.row.gen
-    if late.action in ("stale", "charge"):
-        return True
-    return late.epoch == state.epoch
-
-
-def _renumbered(state: State, number: int) -> State:
-    """Let a worker's takes count from 1 again as far as they are remembered: only order matters."""
-    worker = state.workers[number]
-    if not worker.calls:
-        return state
-    numbers = {entry.call for entry in state.lane.entries if entry.holder == worker.id}
-    numbers |= {late.call for late in state.wire if late.worker == worker.id}
-    numbers |= {delivery.call for delivery in (worker.hand, worker.reply) if delivery}
-    numbers |= {call for of, call in state.uncharged if of == worker.id}
-    numbers |= {state.reaper.lease[1]} if state.reaper.lease[0] == worker.id else set()
-    if state.snapshot:
-        numbers |= {entry.call for entry in state.snapshot.entries if entry.holder == worker.id}
-    if state.row.owner == worker.id:
-        numbers.add(state.row.call)
-    if not numbers:
-        return _with_worker(state, number, worker._replace(calls=0))
-    ranks = {call: rank for rank, call in enumerate(sorted(numbers | {worker.calls}), 1)}
-    if ranks[worker.calls] == worker.calls:
-        return state
-    return _recounted(state, number, ranks)
-
-
-def _recounted(state: State, number: int, ranks: dict[int, int]) -> State:
-    worker, row, snapshot = state.workers[number], state.row, state.snapshot
-    wire = tuple(
-        late._replace(call=ranks[late.call]) if late.worker == worker.id else late
-        for late in state.wire
-    )
-    if row.owner == worker.id:
-        row = row._replace(call=ranks[row.call])
-    renumbered = Worker(
-        worker.id,
-        ranks[worker.calls],
-        worker.reply and worker.reply._replace(call=ranks[worker.reply.call]),
-        worker.hand and worker.hand._replace(call=ranks[worker.hand.call]),
-        worker.silent,
-    )
-    lane = state.lane.renumbered(worker.id, ranks)
-    snapshot = snapshot and snapshot.renumbered(worker.id, ranks)
-    uncharged = frozenset(
-        (of, ranks[call] if of == worker.id else call) for of, call in state.uncharged
-    )
-    reaper = state.reaper
-    if reaper.lease[0] == worker.id:
-        reaper = reaper._replace(lease=(worker.id, ranks[reaper.lease[1]]))
-    state = state._replace(row=row, lane=lane, wire=wire, snapshot=snapshot)
-    state = state._replace(uncharged=uncharged, reaper=reaper)
-    return _with_worker(state, number, renumbered)
-
-
-def _with_worker(state: State, number: int, worker: Worker) -> State:
+def with_worker(state: State, number: int, worker: Worker) -> State:
+    """Return the state with another worker in the place of one."""
     workers = (*state.workers[:number], worker, *state.workers[number + 1 :])
     return state._replace(workers=workers)
 
@@ -299,7 +211,7 @@ def _with_worker(state: State, number: int, worker: Worker) -> State:
 def restarted(state: State, number: int) -> State:
     """Return the state in which a process has begun again, under a new identity."""
     fresh = Worker(state.registered + 1)
-    return _with_worker(state, number, fresh)._replace(registered=fresh.id)
+    return with_worker(state, number, fresh)._replace(registered=fresh.id)
 
 
 def lose(setting: Setting, state: State, statement: Statement, actor: str) -> Iterator[Step[State]]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import NamedTuple
+
+from model.values import Value
 
 ABSENT, LIVE, COMPLETE, DEAD, CANCELLED = "absent", "live", "complete", "dead", "cancelled"
 OVER = (COMPLETE, DEAD, CANCELLED)
@@ -10,7 +11,7 @@ RETRY, SNOOZE = "retry", "snooze"
 NOBODY = 0
 
 
-class Row(NamedTuple):
+class Row(Value, frozen=True):
     """The job's row. Fields from ``open`` on are ghosts: only the properties need them."""
 
     state: str = ABSENT

@@ -1,12 +1,13 @@
 """The lane's scripts on one job, as pure functions: each is one atomic call to Redis."""
 
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+
+from model.values import Value
 
 READY = 0
 
 
-class Entry(NamedTuple):
+class Entry(Value, frozen=True):
     """One generation of the job in the lane: ready, or leased to a worker."""
 
     gen: int
@@ -17,8 +18,12 @@ class Entry(NamedTuple):
     epoch: int = 0  # under which it was put
     condemned: bool = False  # listed as expired: it never becomes ready again
 
+    def leased_as(self, gen: int, worker: int, call: int) -> bool:
+        """Whether this very lease is there."""
+        return (self.gen, self.holder, self.call) == (gen, worker, call)
 
-class RedisLane(NamedTuple):
+
+class RedisLane(Value, frozen=True):
     """What the lane stores of the job."""
 
     known: int = 0  # the generation of the stored body, 0: none
@@ -61,7 +66,7 @@ class RedisLane(NamedTuple):
     def release(self, gen: int, worker: int, call: int, *, verify: bool) -> "RedisLane":
         """Make a leased entry ready again, if this very lease is there."""
         for entry in self.entries:
-            if entry[0:1] + entry[2:4] == (gen, worker, call) and not entry.condemned:
+            if entry.leased_as(gen, worker, call) and not entry.condemned:
                 free = Entry(gen, verify or entry.verify, epoch=entry.epoch)
                 return self._with(entry, free if gen == self.known else None)
         return self
@@ -84,7 +89,7 @@ class RedisLane(NamedTuple):
     def ack(self, gen: int, worker: int, call: int, *, tomb: bool) -> "RedisLane":
         """Drop the worker's entry, if this very lease is there."""
         for entry in self.entries:
-            if entry[0:1] + entry[2:4] == (gen, worker, call):
+            if entry.leased_as(gen, worker, call):
                 return self.drop(gen, tomb=tomb and entry.verify)
         return self
 
