@@ -1,18 +1,23 @@
 """Chaos processes forked from one that has imported everything already."""
 
 import asyncio
+import atexit
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 TESTS = Path(__file__).parents[1]
+MANY_LINES = 65536  # bytes
+_ORDERS = count()
 
 
 class Child:
@@ -46,24 +51,23 @@ class Child:
 
 
 class Nursery:
-    """Forks processes while entered; they die when it is left."""
+    """Forks processes while entered; all of them are dead when it is left.
+
+    What forks them serves one nursery after the other, as long as this process lives: to start it
+    takes a second of a processor.
+    """
 
     def __init__(self) -> None:
-        self._orders = count()
         self._births: dict[int, asyncio.Future[Child]] = {}
         self._children: dict[int, Child] = {}
+        self._heard = b""
 
     async def __aenter__(self) -> Self:
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "chaos.processes.nursery"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(TESTS)},
-        )
-        assert self._process.stdout is not None
-        if not await self._process.stdout.readline():
-            raise RuntimeError("the nursery could not start; its error is above")
-        self._listener = asyncio.create_task(self._listen(self._process.stdout))
+        mother = await asyncio.to_thread(_mother)
+        assert mother.stdin is not None
+        assert mother.stdout is not None
+        self._asked, self._told = mother.stdin.fileno(), mother.stdout.fileno()
+        asyncio.get_running_loop().add_reader(self._told, self._listen)
         return self
 
     async def __aexit__(
@@ -72,14 +76,16 @@ class Nursery:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with suppress(ProcessLookupError):
-            self._process.kill()
-        await self._process.wait()
-        await self._listener
+        await asyncio.gather(*self._births.values())
+        left = list(self._children.values())
+        for child in left:
+            child.kill()
+        await asyncio.gather(*(child.wait() for child in left))
+        asyncio.get_running_loop().remove_reader(self._told)
 
     async def launch(self, module: str, environment: Mapping[str, str], output: Path) -> Child:
         """Fork a process that runs a module of chaos.processes."""
-        number = next(self._orders)
+        number = next(_ORDERS)
         birth: asyncio.Future[Child] = asyncio.get_running_loop().create_future()
         self._births[number] = birth
         order = {
@@ -88,15 +94,42 @@ class Nursery:
             "environment": json.dumps(dict(environment)),
             "output": str(output),
         }
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        return await birth
+        os.write(self._asked, json.dumps(order).encode() + b"\n")
+        return await asyncio.shield(birth)  # it is born though nobody waits for it any more
 
-    async def _listen(self, told: asyncio.StreamReader) -> None:
-        while line := await told.readline():
-            news = json.loads(line)
-            if "started" in news:
-                child = self._children[news["started"]] = Child(news["started"])
-                self._births.pop(news["order"]).set_result(child)
-            else:
-                self._children.pop(news["ended"]).ended.set_result(news["status"])
+    def _listen(self) -> None:
+        told = os.read(self._told, MANY_LINES)
+        if not told:
+            asyncio.get_running_loop().remove_reader(self._told)
+            ended = RuntimeError("what forks the chaos processes has ended; its error is above")
+            for birth in self._births.values():
+                birth.set_exception(ended)
+            for child in self._children.values():
+                child.ended.set_exception(ended)
+        *lines, self._heard = (self._heard + told).split(b"\n")
+        for line in lines:
+            self._hear(json.loads(line))
+
+    def _hear(self, news: Mapping[str, int]) -> None:
+        if "started" in news:
+            child = self._children[news["started"]] = Child(news["started"])
+            self._births.pop(news["order"]).set_result(child)
+        else:
+            self._children.pop(news["ended"]).ended.set_result(news["status"])
+
+
+@cache
+def _mother() -> subprocess.Popen[bytes]:
+    """The process that forks all chaos processes of this one; it ends when its input does."""
+    mother = subprocess.Popen(
+        [sys.executable, "-m", "chaos.processes.nursery"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+    )
+    assert mother.stdout is not None
+    if not mother.stdout.readline():
+        raise RuntimeError("what forks the chaos processes could not start; its error is above")
+    atexit.register(mother.communicate)
+    return mother

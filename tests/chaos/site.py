@@ -21,7 +21,6 @@ from chaos.history import History, now_ns, read_history
 from chaos.nursery import Child, Nursery
 from chaos.processes.tasks import QUEUE, Middle, build
 from chaos.report import Summary, render, summarise
-from headrace.ledger.migrate import migrate
 from headrace.model.state import Stored
 
 SHORT_LEASE = 1.5  # seconds
@@ -76,10 +75,9 @@ class Site:
         return self.folder / "gate"
 
     async def prepare(self) -> None:
-        """Make the folders, the schema, the table of effects and the lane."""
+        """Make the folders, the table of effects and the lane, where the schema is already."""
         for folder in (self.history, self.folder / "output"):
             folder.mkdir()
-        await migrate(self.database_url)
         async with self.connection() as connection:
             await connection.execute(EFFECTS)
         if self.redis_url is not None:

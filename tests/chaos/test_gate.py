@@ -18,6 +18,7 @@ from chaos.traces import told
 from chaos.valkeyfaults import REPLIES as LANE_REPLIES
 from chaos.valkeyfaults import faults_of_valkey
 from headrace.embedded import EmbeddedPostgres, EmbeddedValkey
+from headrace.ledger.migrate import migrate
 from model.replay import replay
 from servers import ROOMY, postgres_from, postgres_template
 
@@ -59,6 +60,7 @@ async def test_nothing_is_lost_or_doubled(
     long = request.config.getoption("chaos_long")
     seed = time.time_ns() if long else SEED
     site = Site(tmp_path, server.url, None if lane is None else lane.url)
+    await migrate(server.url)
     await site.prepare()
     with ExitStack() as stack:
         proxy = stack.enter_context(Proxy.before(server.url, PostgresDialect))

@@ -42,9 +42,9 @@ SCENARIOS = dict.fromkeys(scenario for _, scenario, _ in CASES)
 
 
 @pytest.fixture
-async def site(tmp_path: Path, database_url: str, valkey: EmbeddedValkey) -> Site:
+async def site(tmp_path: Path, migrated_url: str, valkey: EmbeddedValkey) -> Site:
     """A run whose lane has a server of its own."""
-    site = Site(tmp_path, database_url, valkey.url)
+    site = Site(tmp_path, migrated_url, valkey.url)
     await site.prepare()
     return site
 

@@ -12,9 +12,9 @@ from model.replay import Misfit, replay
 
 
 @pytest.fixture
-async def site(tmp_path: Path, database_url: str) -> Site:
+async def site(tmp_path: Path, migrated_url: str) -> Site:
     """In direct mode, which is what the model of the replay knows."""
-    site = Site(tmp_path, database_url)
+    site = Site(tmp_path, migrated_url)
     await site.prepare()
     return site
 

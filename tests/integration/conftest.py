@@ -1,37 +1,15 @@
-"""Migrated databases, ledgers and applications on them."""
+"""Ledgers and applications on migrated databases."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from urllib.parse import urlsplit
+from collections.abc import AsyncIterator
 
 import asyncpg
-import psycopg
 import pytest
 import redis.asyncio
 
 from headrace import Headrace
-from headrace.ledger.migrate import migrate
 from headrace.ledger.postgres import PostgresLedger
 from headrace.ledger.queries import Queries
 from jobsmith import Jobsmith, smith_at
-from servers import fresh_database
-
-
-@pytest.fixture(scope="session")
-def migrated_template(postgres_url: str) -> Iterator[str]:
-    """The name of a database with the schema, to be copied: a third of the time of migrating."""
-    with fresh_database(postgres_url) as url:
-        asyncio.run(migrate(url))
-        yield urlsplit(url).path.removeprefix("/")
-
-
-@pytest.fixture
-def migrated_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
-    """A fresh database with the schema, and with an identity of its own, though it is a copy."""
-    with fresh_database(postgres_url, migrated_template) as url:
-        with psycopg.connect(url) as connection:
-            connection.execute("UPDATE headrace.lane SET ledger = gen_random_uuid()")
-        yield url
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 from headrace import Headrace
 from headrace.engines.ledgered import LedgeredEngine
-from headrace.ledger.migrate import migrate
 from headrace.relay.services import services
 
 MODES = ["direct", "hybrid"]
@@ -17,8 +16,7 @@ MODES = ["direct", "hybrid"]
 async def served(
     mode: str, database_url: str, lane_url: str, lease: float
 ) -> AsyncIterator[Headrace]:
-    """A started application, once it is dispatched in the mode."""
-    await migrate(database_url)
+    """A started application, once it is dispatched in the mode; the database has the schema."""
     redis_url = lane_url if mode == "hybrid" else None
     app = Headrace("tests", database_url=database_url, redis_url=redis_url, lease=f"{lease}s")
     async with app:

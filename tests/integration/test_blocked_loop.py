@@ -22,9 +22,9 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(params=MODES)
 async def app(
-    request: pytest.FixtureRequest, database_url: str, lane_url: str
+    request: pytest.FixtureRequest, migrated_url: str, lane_url: str
 ) -> AsyncIterator[Headrace]:
-    async with served(request.param, database_url, lane_url, LEASE) as app:
+    async with served(request.param, migrated_url, lane_url, LEASE) as app:
         yield app
 
 

@@ -30,9 +30,9 @@ LEASE = (
 
 @pytest.fixture(params=MODES)
 async def app(
-    request: pytest.FixtureRequest, database_url: str, lane_url: str
+    request: pytest.FixtureRequest, migrated_url: str, lane_url: str
 ) -> AsyncIterator[Headrace]:
-    async with served(request.param, database_url, lane_url, LEASE) as app:
+    async with served(request.param, migrated_url, lane_url, LEASE) as app:
         app.queue(QUEUE)
         yield app
 

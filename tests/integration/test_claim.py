@@ -3,16 +3,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from headrace.ledger.migrate import migrate
 from headrace.ledger.postgres import PostgresLedger
 from headrace.model.job import Delivery, NewJob
 from headrace.model.priority import STRIDES, Shares
 
 
 @pytest.fixture
-async def ledger(database_url: str) -> AsyncIterator[PostgresLedger]:
-    await migrate(database_url)
-    ledger = PostgresLedger(database_url)
+async def ledger(migrated_url: str) -> AsyncIterator[PostgresLedger]:
+    ledger = PostgresLedger(migrated_url)
     await ledger.open()
     await ledger.declare((), ["claims"])
     yield ledger

@@ -103,8 +103,8 @@ def nowhere(tmp_path: Path) -> Cli:
 
 
 @pytest.fixture
-async def smith(database_url: str) -> AsyncIterator[Jobsmith]:
-    async with smith_at(database_url) as smith:
+async def smith(migrated_url: str) -> AsyncIterator[Jobsmith]:
+    async with smith_at(migrated_url) as smith:
         yield smith
 
 

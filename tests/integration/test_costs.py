@@ -66,9 +66,9 @@ async def counts(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Counter[str]]
 
 @pytest.fixture(params=MODES)
 async def app(
-    request: pytest.FixtureRequest, database_url: str, lane_url: str
+    request: pytest.FixtureRequest, migrated_url: str, lane_url: str
 ) -> AsyncIterator[Headrace]:
-    async with served(request.param, database_url, lane_url, lease=15) as app:
+    async with served(request.param, migrated_url, lane_url, lease=15) as app:
         yield app
 
 

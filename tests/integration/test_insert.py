@@ -5,15 +5,13 @@ from uuid import UUID
 import pytest
 
 from headrace.errors import UsageError
-from headrace.ledger.migrate import migrate
 from headrace.ledger.postgres import PostgresLedger
 from headrace.model.job import NewJob
 
 
 @pytest.fixture
-async def ledger(database_url: str) -> AsyncIterator[PostgresLedger]:
-    await migrate(database_url)
-    ledger = PostgresLedger(database_url)
+async def ledger(migrated_url: str) -> AsyncIterator[PostgresLedger]:
+    ledger = PostgresLedger(migrated_url)
     await ledger.open()
     await ledger.declare((), ["inserts"])
     yield ledger

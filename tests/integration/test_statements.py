@@ -1,13 +1,11 @@
 import asyncpg
 import pytest
 
-from headrace.ledger.migrate import migrate
 from headrace.ledger.statements import names, statement
 
 
-async def test_every_statement_can_be_prepared(database_url: str) -> None:
-    await migrate(database_url)
-    connection = await asyncpg.connect(database_url)
+async def test_every_statement_can_be_prepared(migrated_url: str) -> None:
+    connection = await asyncpg.connect(migrated_url)
     try:
         for name in names():
             try:

@@ -17,9 +17,9 @@ from steady_pace import SteadyPace
 
 @pytest.fixture(params=MODES)
 async def app(
-    request: pytest.FixtureRequest, database_url: str, lane_url: str
+    request: pytest.FixtureRequest, migrated_url: str, lane_url: str
 ) -> AsyncIterator[Headrace]:
-    async with served(request.param, database_url, lane_url, lease=1.5) as app:
+    async with served(request.param, migrated_url, lane_url, lease=1.5) as app:
         yield app
 
 
@@ -110,14 +110,14 @@ async def over(job: JobHandle[Any]) -> bool:
 
 
 async def test_unknown_and_undecodable_jobs_are_settled_alone(
-    app: Headrace, database_url: str
+    app: Headrace, migrated_url: str
 ) -> None:
     @app.task(queue="mixed")
     async def double(number: int) -> int:
         return 2 * number
 
     good = await double.enqueue(21)
-    connection = await asyncpg.connect(database_url)
+    connection = await asyncpg.connect(migrated_url)
     raw = """SELECT headrace_enqueue(jsonb_build_object('task', $1::text, 'queue', 'mixed',
              'priority', 5, 'max_attempts', 3, 'args', $2::text::jsonb))"""
     unknown: UUID = await connection.fetchval(raw, "elsewhere", "{}")
@@ -273,9 +273,9 @@ async def test_a_burst_ends_when_nothing_is_due(app: Headrace) -> None:
 
 
 async def test_what_a_transaction_writes_commits_with_the_completion(
-    app: Headrace, database_url: str
+    app: Headrace, migrated_url: str
 ) -> None:
-    connection = await asyncpg.connect(database_url)
+    connection = await asyncpg.connect(migrated_url)
     await connection.execute("CREATE TABLE effect (job uuid, note text)")
 
     @app.task(max_attempts=2, queue="tx")
@@ -301,8 +301,8 @@ async def test_what_a_transaction_writes_commits_with_the_completion(
     await connection.close()
 
 
-async def test_a_stale_attempt_writes_nothing(app: Headrace, database_url: str) -> None:
-    connection = await asyncpg.connect(database_url)
+async def test_a_stale_attempt_writes_nothing(app: Headrace, migrated_url: str) -> None:
+    connection = await asyncpg.connect(migrated_url)
     await connection.execute("CREATE TABLE effect (job uuid, attempt int)")
     go = asyncio.Event()
 
@@ -329,13 +329,13 @@ async def test_a_stale_attempt_writes_nothing(app: Headrace, database_url: str) 
 
 
 async def test_a_reaped_worker_goes_on_under_a_new_identity(
-    app: Headrace, database_url: str
+    app: Headrace, migrated_url: str
 ) -> None:
     @app.task(queue="reborn")
     async def ping() -> str:
         return "pong"
 
-    connection = await asyncpg.connect(database_url)
+    connection = await asyncpg.connect(migrated_url)
     async with working(app) as worker:
         first = worker.id
         await connection.execute("UPDATE headrace.worker SET reaped_at = now()")
