@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -16,6 +16,7 @@ from chaos.events import AnyEvent, Event
 
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 _encoder = msgspec.json.Encoder()
+E = TypeVar("E", bound=Event)
 
 
 class TornHistory(Exception):
@@ -69,10 +70,32 @@ def read_history(folder: Path) -> list[AnyEvent]:
     return sorted(events, key=lambda event: event.at)
 
 
+def events_of(kind: type[E], folder: Path) -> list[E]:
+    """Return the events of one kind, by file; the others are not decoded.
+
+    Asking again and again costs little, however much has happened.
+    """
+    begin = b'{"event":"%b"' % str(kind.__struct_config__.tag).encode()
+    found: list[E] = []
+    for path in sorted(folder.glob("*.jsonl")):
+        if begin in (written := path.read_bytes()):
+            found += [
+                msgspec.json.decode(line, type=kind)
+                for line in _whole(written)
+                if line.startswith(begin)
+            ]
+    return found
+
+
 def _read_file(path: Path) -> list[AnyEvent]:
-    # What follows the last line feed was being written when its process was killed.
-    *lines, _torn = path.read_bytes().split(b"\n")
+    lines = _whole(path.read_bytes())
     return [_read_line(path, number, line) for number, line in enumerate(lines, start=1)]
+
+
+def _whole(written: bytes) -> list[bytes]:
+    # What follows the last line feed was being written when its process was killed.
+    *lines, _torn = written.split(b"\n")
+    return lines
 
 
 def _read_line(path: Path, number: int, line: bytes) -> AnyEvent:

@@ -16,6 +16,7 @@ from chaos import ledger_scenarios
 from chaos.dialects import RedisDialect
 from chaos.events import EnqueueReturned, HoldReached, LeaseLost, Settled, StartChecked
 from chaos.faultplan import until
+from chaos.history import events_of
 from chaos.ledger_scenarios import JUDGED, OVER, UNFINISHED_AFTER
 from chaos.processes.tasks import QUEUE
 from chaos.proxy import Proxy
@@ -161,7 +162,7 @@ async def the_lane_is_flushed_in_a_run(site: Site, _server: EmbeddedValkey) -> N
         async def held_or_over() -> bool:
             async with site.connection() as connection:
                 over: bool = await connection.fetchval(OVER)
-            return over or any(isinstance(event, HoldReached) for event in site.events())
+            return over or bool(events_of(HoldReached, site.history))
 
         await until(held_or_over, within=20.0, what="a second run, or the end")
         await site.seen(Settled)

@@ -17,7 +17,7 @@ from chaos.customer import Customer
 from chaos.events import AnyEvent, CrashPointReached, LeaseLost, StartChecked
 from chaos.faultplan import until
 from chaos.fleet import Fleet, Member, Role
-from chaos.history import History, now_ns, read_history
+from chaos.history import History, events_of, now_ns, read_history
 from chaos.nursery import Child, Nursery
 from chaos.processes.tasks import QUEUE, Middle, build
 from chaos.report import Summary, render, summarise
@@ -199,8 +199,7 @@ class Site:
         """Wait until the history has an event of a kind, of one process or of any."""
 
         async def there() -> bool:
-            found = (event for event in self.events() if isinstance(event, kind))
-            return any(pid in {None, event.pid} for event in found)
+            return any(pid in {None, event.pid} for event in events_of(kind, self.history))
 
         await until(there, within=20, what=f"{kind.__name__} of process {pid}")
 
@@ -208,7 +207,7 @@ class Site:
         """Wait until so many runs have started."""
 
         async def enough() -> bool:
-            return sum(isinstance(event, StartChecked) for event in self.events()) >= runs
+            return len(events_of(StartChecked, self.history)) >= runs
 
         await until(enough, within=within, what=f"{runs} starts")
 
@@ -254,13 +253,13 @@ class Site:
         """Wait until a process has died at each of these points."""
 
         async def all_reached() -> bool:
-            seen = {e.name for e in self.events() if isinstance(e, CrashPointReached)}
+            seen = {event.name for event in events_of(CrashPointReached, self.history)}
             return seen >= set(points)
 
         try:
             await until(all_reached, within=within, what="all of them")
         except TimeoutError as exc:
-            reached = {e.name for e in self.events() if isinstance(e, CrashPointReached)}
+            reached = {event.name for event in events_of(CrashPointReached, self.history)}
             missed = ", ".join(sorted(set(points) - reached))
             raise TimeoutError(f"nobody died at {missed} within {within:g} s") from exc
 

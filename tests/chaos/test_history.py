@@ -20,7 +20,7 @@ from chaos.events import (
     SettleSent,
     StartChecked,
 )
-from chaos.history import History, TornHistory, read_history
+from chaos.history import History, TornHistory, events_of, read_history
 
 BUSY_WRITER = """
 import sys
@@ -37,6 +37,17 @@ with History(Path(sys.argv[1])) as history:
 
 def unstamped(events: list[AnyEvent]) -> list[AnyEvent]:
     return [msgspec.structs.replace(event, at=0, pid=0) for event in events]
+
+
+def test_events_of_one_kind_are_those_of_all_files(tmp_path: Path) -> None:
+    for job in ("a", "b"):
+        with History(tmp_path) as history:
+            history.append(EnqueueCalled(job=job))
+            history.append(EnqueueReturned(job=job))
+    with next(tmp_path.glob("*.jsonl")).open("ab") as file:
+        file.write(b'{"event":"enqueue_called","jo')
+    assert [event.job for event in events_of(EnqueueCalled, tmp_path)] == ["a", "b"]
+    assert events_of(LeaseLost, tmp_path) == []
 
 
 def test_events_come_back_as_they_were_written(tmp_path: Path) -> None:

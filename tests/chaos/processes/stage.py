@@ -24,7 +24,7 @@ from chaos.events import (
     SettleSent,
     StartChecked,
 )
-from chaos.history import History, now_ns, read_history
+from chaos.history import History, events_of, now_ns
 from chaos.holdpoints import held
 from chaos.lane_twins import LANE_TWINS
 from chaos.ledger_twins import LEDGER_TWINS, no_services
@@ -84,7 +84,7 @@ def set_stage() -> Stage:
     A crash point that was reached already is not armed again: its process was started anew.
     """
     folder = Path(os.environ[FOLDER])
-    reached = {e.name for e in read_history(folder) if isinstance(e, CrashPointReached)}
+    reached = {event.name for event in events_of(CrashPointReached, folder)}
     points = [point for point in crash_points_of_this_process() if point.name not in reached]
     stage = Stage(History(folder), points)
     apply_twin_of_this_process({**LEDGER_TWINS, **LANE_TWINS})
