@@ -19,7 +19,7 @@ from steady_pace import SteadyPace
 async def app(
     request: pytest.FixtureRequest, migrated_url: str, lane_url: str
 ) -> AsyncIterator[Headrace]:
-    async with served(request.param, migrated_url, lane_url, lease=1.5) as app:
+    async with served(request.param, migrated_url, lane_url, lease=5.0) as app:
         yield app
 
 
