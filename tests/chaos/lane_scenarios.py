@@ -56,7 +56,7 @@ async def a_zombie_ends_after_all_is_over(site: Site, _server: EmbeddedValkey) -
 
 async def a_beat_overtakes_the_reply_of_a_take(site: Site, _server: EmbeddedValkey) -> None:
     """The reply of a take is under way while beats pass and another worker asks for jobs."""
-    await ledger_scenarios.a_beat_overtakes_the_reply(site, hold="lanes.verify:after:1")
+    await ledger_scenarios.a_beat_overtakes_the_reply(site, hold="lanes.stale:after:1")
 
 
 async def a_take_arrives_after_the_lease(site: Site, _server: EmbeddedValkey) -> None:
@@ -157,7 +157,7 @@ async def the_lane_is_flushed_in_a_run(site: Site, _server: EmbeddedValkey) -> N
         await site.seen(StartChecked)
         await site.flush()
         await site.ledger_says(ANEW)
-        fleet.add(site.worker("second", hold="lanes.verify:after:1", alone=True))
+        fleet.add(site.worker("second", hold="lanes.stale:after:1", alone=True))
 
         async def held_or_over() -> bool:
             async with site.connection() as connection:
