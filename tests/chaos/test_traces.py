@@ -22,9 +22,9 @@ async def site(tmp_path: Path, migrated_url: str) -> Site:
 def test_an_answer_that_is_written_down_late_stands_where_it_was_given() -> None:
     """The worker that waits for it is stopped, and the next one has the job in the meantime."""
     history: list[AnyEvent] = [
-        EnqueueReturned(job="j"),
         _start(2, "a"),
         _sent(2, "a", Outcome.RETRY),
+        EnqueueReturned(job="j"),
         _start(4, "b"),
         _sent(4, "b", Outcome.DEAD),
         _settled(4, "b", Outcome.DEAD),

@@ -53,7 +53,9 @@ def _as_committed(steps: Sequence[_Step]) -> Iterator[_Step]:
             step = steps[index]
             if step["event"] == "settle" and step["accepted"]:
                 sent = [steps[one] for one in job[:at]].index(_finish_of(step))
-                later = next((one for one in job[sent:at] if steps[one]["gen"] > step["gen"]), None)
+                later = next(
+                    (one for one in job[sent:at] if steps[one].get("gen", 0) > step["gen"]), None
+                )
                 if later is not None:
                     early.setdefault(later, []).append(step)
                     moved.add(index)
