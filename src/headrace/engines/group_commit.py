@@ -40,7 +40,9 @@ class GroupCommit:
             return await self._insert_patiently(jobs)
         waiter: asyncio.Future[list[Inserted]] = asyncio.get_running_loop().create_future()
         self._waiting.append((jobs, waiter))
-        self._depart()
+        if len(self._waiting) == 1:
+            # Not before all who call in this turn of the loop are aboard.
+            asyncio.get_running_loop().call_soon(self._depart)
         return await waiter
 
     async def close(self) -> None:

@@ -13,6 +13,7 @@ from headrace.model.job import Beat, Delivery
 from headrace.ports.lane import LEASE
 
 _WAIT_MARGIN = 2.0
+_REPLIES = {reply.value: reply for reply in PutReply}
 _ASKED = 100
 
 
@@ -62,7 +63,7 @@ class RedisLane(Upkeep):
             for chunk in chunks(places, [len(entries[at].body) for at in places]):
                 letters = await self._put(epoch, queue, [entries[at] for at in chunk])
                 for at, letter in zip(chunk, letters, strict=True):
-                    replies[at] = PutReply(letter)
+                    replies[at] = _REPLIES[letter]
         return replies
 
     async def _put(self, epoch: int, queue: str, entries: Sequence[LaneEntry]) -> str:
