@@ -13,7 +13,8 @@ from headrace.ledger.queries import Queries
 
 _log = logging.getLogger("headrace.ledger")
 _CHANNEL = "headrace"
-_PAUSE = 0.05  # protocol 3.8: a process rings so often at most, however much it enqueues
+_PAUSE = 0.002
+_LONGEST = 0.05  # protocol 3.8: so often a process rings at most, however much it enqueues
 _PATIENCE = 10.0
 
 
@@ -93,6 +94,8 @@ class PostgresBell:
         self._closing.clear()
 
     async def _toll(self) -> None:
+        """Ring, and less and less often while there is always more to tell."""
+        pause = _PAUSE
         while self._due:
             queues, self._due = sorted(self._due), set()
             try:
@@ -100,10 +103,10 @@ class PostgresBell:
             except LedgerError as exc:
                 _log.info("idle workers find new jobs by themselves: %s", exc)
             try:
-                async with asyncio.timeout(_PAUSE):
+                async with asyncio.timeout(pause):
                     await self._closing.wait()
             except TimeoutError:
-                continue
+                pause = min(pause * 2, _LONGEST)
 
     async def _hears(self) -> bool:
         """Listen, if we do not; what was missed meanwhile is found by who looks for itself."""
