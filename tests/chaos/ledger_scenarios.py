@@ -133,8 +133,7 @@ async def the_reply_of_an_insert_is_lost(site: Site) -> None:
         async with site.fleet(producer, site.worker()) as fleet:
             await site.ledger_says("SELECT count(*) > 100 FROM headrace.job")
             await fleet.retire("producer")
-            # Up to 300 jobs of all kinds, for one worker: nothing here tells a twin by their end.
-            await site.quiet(within=30)
+            await site.quiet(within=UNFINISHED_AFTER)
         assert trap.sprung
 
 

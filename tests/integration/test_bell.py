@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from headrace import Headrace
+from headrace import Context, Headrace, Retry, Snooze
 from headrace.engines.ledgered import LedgeredEngine
-from headrace.worker import fetcher
+from headrace.worker import fetcher, lookout
 from headrace.worker.worker import Worker
 from integration.served import until
 
@@ -26,6 +26,7 @@ def never_looking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fetchers that look for jobs at the start, and then only if they are woken."""
     monkeypatch.setattr(fetcher, "_SHORTEST", 600.0)
     monkeypatch.setattr(fetcher, "_LONGEST", 600.0)
+    monkeypatch.setattr(lookout, "_EVERY", 600.0)
 
 
 @asynccontextmanager
@@ -75,6 +76,29 @@ async def test_a_worker_that_was_cut_off_listens_again(
         await sql.execute("SELECT pg_terminate_backend($1)", first)
         await listener(sql, other_than=first)
         assert await double(21) == 42
+
+
+@pytest.mark.usefixtures("never_looking")
+@pytest.mark.parametrize("again", [Snooze("20ms"), Retry(after="20ms")], ids=["snooze", "retry"])
+async def test_a_worker_knows_when_its_own_job_is_due_again(
+    app: Headrace, again: Snooze | Retry
+) -> None:
+    runs = 0
+
+    @app.task(queue=QUEUE, max_attempts=9)
+    async def hesitate(ctx: Context) -> int:
+        nonlocal runs
+        runs += 1
+        if runs < 5:
+            raise again
+        return ctx.attempt
+
+    worker = Worker(app, {QUEUE: 1})
+    await worker.start()
+    try:
+        await (await hesitate.enqueue()).result(timeout="10s")
+    finally:
+        await worker.stop()
 
 
 async def test_who_may_not_listen_looks_for_itself(

@@ -26,8 +26,8 @@ async def test_a_cancelled_statement_is_repeated(
     (delivery,) = await claim(ledger, worker)
     answers: list[tuple[Delivery, bool]] = []
 
-    def answered(batch: Sequence[Delivery], accepted: set[Token]) -> None:
-        answers.extend((one, one.token in accepted) for one in batch)
+    def answered(batch: Sequence[Ending], accepted: set[Token]) -> None:
+        answers.extend((one.delivery, one.delivery.token in accepted) for one in batch)
 
     settler = Settler(LedgeredEngine(ledger), answered, _never)
     async with sql.transaction():
@@ -51,13 +51,13 @@ async def test_a_defect_is_told_and_the_others_are_written(ledger: PostgresLedge
     await add(ledger, 3)
     worker = await hire(ledger)
     first, *others = await claim(ledger, worker, 3)
-    written: list[Delivery] = []
+    written: list[Ending] = []
     defects: list[BaseException] = []
     settler = Settler(Broken(ledger), lambda batch, _: written.extend(batch), defects.append)
     for one in (first, *others):
         settler.add(worker, one, settlement(one))
         await settler.drain()
-    assert written == others
+    assert [ending.delivery for ending in written] == others
     assert [type(defect) for defect in defects] == [ZeroDivisionError]
 
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from headrace.model.job import Delivery, Token
+from headrace.model.job import Ending, Token
 from headrace.ports.engine import Engine
 from headrace.worker.settler import Settler, Unwritten
 
@@ -40,8 +40,8 @@ class Rescue:
             settler.abandon()
             _log.warning("outcomes of a blocked event loop could not be written in time")
 
-    def _on_written(self, deliveries: Sequence[Delivery], _accepted: set[Token]) -> None:
-        self._written.update(delivery.token for delivery in deliveries)
+    def _on_written(self, endings: Sequence[Ending], _accepted: set[Token]) -> None:
+        self._written.update(ending.delivery.token for ending in endings)
 
 
 def _ignore_what_is_logged(_defect: BaseException) -> None:

@@ -33,7 +33,7 @@ class Settler:
     def __init__(
         self,
         engine: Engine,
-        settled: Callable[[Sequence[Delivery], set[tuple[UUID, int]]], None],
+        settled: Callable[[Sequence[Ending], set[tuple[UUID, int]]], None],
         failed: Callable[[BaseException], None],
     ) -> None:
         self._engine = engine
@@ -105,7 +105,7 @@ class Settler:
             finally:  # a defect in one half is none of the other half's
                 await self._fly(batch[middle:])
         else:
-            self._settled([ending.delivery for _, ending in batch], accepted)
+            self._settled([ending for _, ending in batch], accepted)
 
     async def _settle_patiently(self, batch: Sequence[Unwritten]) -> set[tuple[UUID, int]]:
         """Repeat while the ledger is away: a repetition recognises what was written (A7)."""

@@ -15,7 +15,8 @@ from uuid import UUID
 
 from headrace.app import Headrace
 from headrace.connect import connect
-from headrace.model.job import Beat, Delivery
+from headrace.model.job import Beat, Ending
+from headrace.model.state import Stored
 from headrace.worker.attempt import Attempt
 from headrace.worker.culprit import Culprit, find_culprit
 from headrace.worker.deadlines import Deadlines
@@ -34,6 +35,7 @@ _log = logging.getLogger("headrace.worker")
 CONCURRENCY = 10
 GRACE = 30.0
 _CLOSING = 5.0
+_SOON = 1.0
 
 
 class Worker:
@@ -258,10 +260,13 @@ class Worker:
         self._empty.add(queue)
         self._changed.set()
 
-    def _on_settled(self, deliveries: Sequence[Delivery], accepted: set[tuple[UUID, int]]) -> None:
-        self._hand.close(deliveries)
+    def _on_settled(self, endings: Sequence[Ending], accepted: set[tuple[UUID, int]]) -> None:
+        self._hand.close([ending.delivery for ending in endings])
         self._app.results.poke(job_id for job_id, _ in accepted)
-        for delivery in deliveries:
+        for delivery, settlement in endings:
+            if settlement.state is Stored.LIVE and settlement.delay <= _SOON:
+                # Nobody rings for it, and an idle fetcher looks once a second.
+                asyncio.get_running_loop().call_later(settlement.delay, self.wake, delivery.queue)
             if delivery.token not in accepted:
                 _log.warning(
                     "attempt %d of job %s is stale: its outcome was refused",
