@@ -34,7 +34,7 @@ async def _is_dispatched_by(app: Headrace, mode: str) -> bool:
     return app.engine.view.mode == mode
 
 
-async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
     """Wait for what a server or another process holds, which tells nobody when it changes."""
     deadline = time.monotonic() + seconds
     while True:

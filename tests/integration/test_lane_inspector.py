@@ -216,7 +216,7 @@ async def test_with_the_lane_hanging_no_command_hangs(rig: Rig, valkey: Embedded
     with frozen(valkey):
         async with within(BOUND):
             assert await cancel(inspector, ids[0]) is Answer.STARTING
-        async with within(1.9):  # it is not asked again: a reply that does not come takes 2 s
+        async with within(1.0):  # it is not asked again at every step
             assert await cancel(inspector, ids[1]) is Answer.STARTING
             assert await inspector.pause(QUEUE)
             assert await inspector.delete(ids[:1]) == {ids[0]: Answer.DONE}

@@ -214,7 +214,7 @@ async def test_a_wait_can_be_cancelled_while_it_connects(rig: Rig, turns: int) -
 async def _cancelled(tasks: set[asyncio.Task[str | None]]) -> None:
     for one in tasks:
         one.cancel()
-    _, late = await asyncio.wait(tasks, timeout=15)
+    _, late = await asyncio.wait(tasks, timeout=5)
     assert not late
     assert all(one.cancelled() for one in tasks)
 
