@@ -1,6 +1,7 @@
 """Servers and databases for every test; they start when the first test asks for them."""
 
 import asyncio
+import logging
 import os
 import shutil
 import tempfile
@@ -48,6 +49,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if _MADE_HERE in config.stash:
         shutil.rmtree(config.stash[_MADE_HERE])
         del os.environ[_SHARED]
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """A command that runs in this process sends its logs to a stream that ends with its test."""
+    root = logging.getLogger()
+    before, level = root.handlers.copy(), root.level
+    yield
+    for handler in set(root.handlers).difference(before):
+        root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -256,22 +256,6 @@ async def some_available(app: Headrace, jobs: Sequence[JobHandle[Any]]) -> bool:
     return sum(one.state is State.AVAILABLE for one in found) == 3
 
 
-async def test_a_burst_ends_when_nothing_is_due(app: Headrace) -> None:
-    seen: list[int] = []
-
-    @app.task(queue="burst")
-    async def note(number: int) -> None:
-        seen.append(number)
-        if number < 3:
-            await note.enqueue(number + 10)
-
-    for number in range(5):
-        await note.enqueue(number)
-    await note.options(delay="1h").enqueue(99)
-    await asyncio.wait_for(Worker(app, {"burst": 2}).run(burst=True), 20)
-    assert sorted(seen) == [0, 1, 2, 3, 4, 10, 11, 12]
-
-
 async def test_what_a_transaction_writes_commits_with_the_completion(
     app: Headrace, migrated_url: str
 ) -> None:

@@ -72,11 +72,6 @@ class Fetcher:
         self.resting = False
         self.loop = Loop(f"fetcher:{queue}", self.poll, failed=failed)
 
-    @property
-    def busy(self) -> bool:
-        """Whether it holds jobs that no slot has yet."""
-        return self._ahead is not None
-
     async def poll(self) -> float:
         """Do what is needed most; returns the seconds until more is, unless the slots ask."""
         hand = self._hand()

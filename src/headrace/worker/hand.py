@@ -141,6 +141,12 @@ class Hand:
             return list(self._held.values())
 
     @property
+    def empty(self) -> bool:
+        """Whether it holds nothing, and no take may bring anything."""
+        with self._lock:
+            return not self._held and not self._open_calls
+
+    @property
     def silent(self) -> bool:
         """Whether the lease may be over: nothing may start, so nothing should be taken."""
         with self._lock:

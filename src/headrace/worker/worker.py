@@ -234,18 +234,24 @@ class Worker:
 
     async def _until_idle(self) -> None:
         while not self._done.is_set():
-            if not self._busy and self._empty >= self._queues.keys() and not self._settler.backlog:
+            self._changed.clear()
+            if self._idle:
                 await self._settler.drain()
-                if not await self._app.engine.due(list(self._queues)):
+                due = await self._app.engine.due(list(self._queues))
+                if self._changed.is_set() or not self._idle:
+                    continue  # the answer is older than what was taken or written meanwhile
+                if not due:
                     return
                 self._empty.clear()
-            self._changed.clear()
             await self._changed.wait()
 
     @property
-    def _busy(self) -> bool:
-        return any(executor.busy for executor in self._executors.values()) or any(
-            fetcher.busy for fetcher in self._fetchers.values()
+    def _idle(self) -> bool:
+        """Whether all queues are empty, and nothing is in hand, on its way there, or running."""
+        return (
+            self._empty >= self._queues.keys()
+            and self._hand.empty  # an earlier identity's attempts may still run
+            and not any(executor.busy for executor in self._executors.values())
         )
 
     def _free(self) -> list[str]:
@@ -262,6 +268,7 @@ class Worker:
 
     def _on_settled(self, endings: Sequence[Ending], accepted: set[tuple[UUID, int]]) -> None:
         self._hand.close([ending.delivery for ending in endings])
+        self._changed.set()
         self._app.results.poke(job_id for job_id, _ in accepted)
         for delivery, settlement in endings:
             if settlement.state is Stored.LIVE and settlement.delay <= _SOON:
