@@ -46,7 +46,7 @@ class Results:
 
     def poke(self, ids: Iterable[UUID]) -> None:
         """Tell that jobs were settled: who waits for one of them learns it at once."""
-        if not self._waiters.keys().isdisjoint(ids):
+        if self._waiters and not self._waiters.keys().isdisjoint(ids):
             self._nudge.set()
 
     async def close(self) -> None:

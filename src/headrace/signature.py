@@ -101,8 +101,6 @@ class Signature:
 
     def arrange(self, arguments: Mapping[str, Any]) -> tuple[list[Any], Mapping[str, Any]]:
         """Arguments by position and by name, for a function with positional-only parameters."""
-        if not self.positional_only:
-            return [], arguments
         by_position = [
             arguments.get(name, default) for name, default in self.positional_only.items()
         ]

@@ -66,7 +66,7 @@ class Task(Generic[P, R]):
         queue: where its jobs go.
         priority: 1 (runs first) to 10.
         max_attempts: runs in all.
-        timeout: of one run.
+        timeout: of one run; `timeout_seconds` is the same.
         retry: when a failed job runs again.
     """
 
@@ -83,6 +83,7 @@ class Task(Generic[P, R]):
         self.priority = settings.job.priority
         self.max_attempts = settings.job.max_attempts
         self.timeout = settings.timeout
+        self.timeout_seconds = settings.timeout.total_seconds()
         self.retry = settings.retry
         self.__name__ = fn.__name__
         self.__doc__ = fn.__doc__
@@ -150,8 +151,12 @@ class Task(Generic[P, R]):
 
     def call(self, ctx: Context, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what fn returns
         """Call the function: a coroutine where the task is async, else its value."""
-        args, kwargs = self._signature.arrange(arguments)
-        return self.fn(ctx, *args, **kwargs) if self.wants_context else self.fn(*args, **kwargs)
+        args: Sequence[Any] = ()
+        if self._signature.positional_only:
+            args, arguments = self._signature.arrange(arguments)
+        return (
+            self.fn(ctx, *args, **arguments) if self.wants_context else self.fn(*args, **arguments)
+        )
 
     def encode_result(self, value: object) -> str:
         """A result as JSON.

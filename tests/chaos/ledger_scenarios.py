@@ -38,17 +38,18 @@ async def a_zombie_with_effects_ends_after_all_is_over(site: Site) -> None:
 
 
 async def a_zombie_ends_during_the_next_run(site: Site) -> None:
-    """A worker is stopped in a run; while another runs the job the first goes on."""
+    """A worker is stopped in a run; the first goes on before another has settled its own."""
     async with site.customer() as customer:
         await customer.ask("slow", seconds=1.0)
     async with site.fleet(site.worker("first")) as fleet:
         await site.seen(StartChecked)
         first = await fleet.pick("first", 0)
         async with fleet.frozen(first):
-            fleet.add(site.worker("second"))
+            fleet.add(site.worker("second", hold="ledger.settle:before:1"))
             second = await fleet.pick("second", 0)
             await site.seen(StartChecked, pid=second.pid)
         await site.seen(Settled, pid=first.pid)
+        site.gate.touch()
         await site.seen(Settled, pid=second.pid)
         await site.quiet(within=UNFINISHED_AFTER)
 

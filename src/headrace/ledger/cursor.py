@@ -8,7 +8,8 @@ from uuid import UUID
 from headrace.ledger.rows import Row
 from headrace.model.priority import LEVELS
 
-_START = (datetime(1, 1, 1, tzinfo=UTC), UUID(int=0))
+_Place = tuple[datetime, UUID]
+_START: _Place = (datetime(1, 1, 1, tzinfo=UTC), UUID(int=0))
 _LONGEST = 1.0
 
 
@@ -47,6 +48,8 @@ class Cursor:
         if len(rows) < asked:
             self.reset()
             return
+        places: dict[int, list[_Place]] = {}
         for row in rows:
-            level = row["priority"]
-            self._last[level] = max(self._last[level], (row["run_at"], row["id"]))
+            places.setdefault(row["priority"], []).append((row["run_at"], row["id"]))
+        for level, claimed in places.items():
+            self._last[level] = max(self._last[level], *claimed)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from operator import attrgetter
 from uuid import UUID
 
 import asyncpg
@@ -176,24 +177,26 @@ class PostgresLedger:
 
     async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[Token]:
         """Write outcomes, fenced; what this worker settled by an earlier sending counts too."""
-        completed = [one for one in settlements if one.state is Stored.COMPLETED]
-        others = [one for one in settlements if one.state is not Stored.COMPLETED]
+        ordered = sorted(settlements, key=_by_id)
+        completed = [one for one in ordered if one.state is Stored.COMPLETED]
         accepted: set[Token] = set()
         if completed:
             accepted |= await self._settle_completed(worker, completed)
-        if others:
+        if len(completed) < len(ordered):
+            others = [one for one in ordered if one.state is not Stored.COMPLETED]
             accepted |= await self._settle_others(worker, others)
-        refused = [one for one in settlements if (one.id, one.gen) not in accepted]
-        if refused:
-            accepted |= await self._settled_before(worker, refused)
+        if len(accepted) < len(ordered):
+            doubtful = [one for one in ordered if (one.id, one.gen) not in accepted]
+            accepted |= await self._settled_before(worker, doubtful)
         return accepted
 
     async def _settle_completed(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
-        columns = completion_columns(sorted(batch, key=_by_id))
-        return _accepted(await self._fetch("settle_completed", worker, *columns))
+        """All of them, mostly; else none, since only how many were written is told."""
+        rows = await self._fetch("settle_completed", worker, *completion_columns(batch))
+        return {(one.id, one.gen) for one in batch} if rows[0]["count"] == len(batch) else set()
 
     async def _settle_others(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
-        rows = await self._fetch("settle", worker, *settle_columns(sorted(batch, key=_by_id)))
+        rows = await self._fetch("settle", worker, *settle_columns(batch))
         return _accepted(rows)
 
     async def _settled_before(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
@@ -294,6 +297,5 @@ def _tokens(attempts: Sequence[Delivery]) -> tuple[list[UUID], list[int]]:
     return [one.id for one in attempts], [one.gen for one in attempts]
 
 
-def _by_id(settlement: Settlement) -> int:
-    # One order for all batches, so that two of them wait for each other and never deadlock.
-    return settlement.id.int
+# One order for all batches, so that two of them wait for each other and never deadlock.
+_by_id = attrgetter("id.bytes")

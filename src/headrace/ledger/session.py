@@ -71,7 +71,7 @@ class SessionTransaction:
         sql = _PARAMETER.sub(_as_named, statement("settle_completed"))
         values = (worker, *completion_columns([settlement]))
         parameters = {f"p{place}": value for place, value in enumerate(values, 1)}
-        if not (await self.handle.execute(text(sql), parameters)).all():
+        if not (await self.handle.execute(text(sql), parameters)).scalar_one():
             await self.handle.rollback()
             return False
         await self.handle.commit()

@@ -86,11 +86,11 @@ class LedgerTransaction:
         if not _lost(self.handle) and not self.handle.is_in_transaction():
             raise UsageError(_ENDED_INSIDE)
         async with _in_time():
-            rows = await self.handle.fetch(
+            written = await self.handle.fetchval(
                 statement("settle_completed"), worker, *completion_columns([settlement])
             )
             self._open = False
-            if not rows:
+            if not written:
                 await self._transaction.rollback()
                 return False
             await self._transaction.commit()

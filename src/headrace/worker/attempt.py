@@ -19,11 +19,9 @@ from headrace.model.retry import RetryPolicy
 from headrace.model.shown import stack_of, words
 from headrace.model.state import Stored
 from headrace.model.verdict import completed, describe, failed, given_up, steered
-from headrace.ports.engine import Engine
 from headrace.task import Task
 from headrace.worker.bystander import Bystander
 from headrace.worker.context import AttemptContext
-from headrace.worker.deadlines import Deadlines, Watch
 
 _log = logging.getLogger("headrace.worker")
 _BY_ITSELF = "the handler cancelled its own task, or a task that it started did"
@@ -52,8 +50,6 @@ class Attempt:
     Args:
         delivery: the job.
         task: its task.
-        engine: where the job lives.
-        deadlines: the wheel of this worker.
         on_stuck: called with this attempt when it outlives its second timeout.
         bystander: tells whether everything here is cancelled, not only this handler.
     """
@@ -62,23 +58,19 @@ class Attempt:
         self,
         delivery: Delivery,
         task: Task[Any, Any],
-        engine: Engine,
-        deadlines: Deadlines,
         on_stuck: "Callable[[Attempt], None]",
         bystander: Bystander,
     ) -> None:
         self.delivery = delivery
         self._task = task
-        self.context = AttemptContext(engine, delivery, self._prolong)
-        self._deadlines = deadlines
         self._on_stuck = on_stuck
         self._bystander = bystander
         self._runner: asyncio.Task[Any] | None = None
-        self._watch: Watch | None = None
         self._began = time.monotonic()
-        self._overdue_at = self._began + task.timeout.total_seconds()
-        self._stuck_at = self._overdue_at + task.timeout.total_seconds()
+        self._overdue_at = self._began + task.timeout_seconds
+        self._stuck_at = self._overdue_at + task.timeout_seconds
         self._expired = False
+        self._told_stuck = False
         self._interrupted = False
         self._asked = 0
 
@@ -97,22 +89,29 @@ class Attempt:
         """Whether it has outlived its second timeout (readable from any thread)."""
         return time.monotonic() > self._stuck_at
 
-    async def run(self, threads: ThreadPoolExecutor | None) -> Settlement:
-        """Run the handler; never raises, except when this very worker is torn down."""
+    async def run(
+        self,
+        context: AttemptContext,
+        runner: "asyncio.Task[Any]",
+        threads: ThreadPoolExecutor | None,
+    ) -> Settlement:
+        """Run the handler in the task of its slot; never raises, except at the worker's own end.
+
+        The context is not kept: it knows how to prolong this attempt, and a ring of the two would
+        wait for the garbage collector.
+        """
         try:
             arguments = self._task.decode(self.delivery.payload)
         except BadArguments as exc:
             return self._give_up(exc)
         except Exception as exc:  # noqa: BLE001 - a validator of the application's can raise anything
             return self._as_raised(exc)
-        runner = self._runner = asyncio.current_task()
-        assert runner is not None
-        _current.set(self.context)
-        self._watch = self._deadlines.watch(self._task.timeout.total_seconds(), self._expire)
+        self._runner = runner
+        _current.set(context)
         try:
             if self._task.is_async:
-                return self._as_returned(await self._task.call(self.context, arguments))
-            return await self._call_in_thread(arguments, threads)
+                return self._as_returned(await self._task.call(context, arguments))
+            return await self._call_in_thread(context, arguments, threads)
         except asyncio.CancelledError as exc:
             if self._bystander.cancelled:
                 raise
@@ -122,7 +121,6 @@ class Attempt:
         except BaseException as exc:  # noqa: BLE001 - whatever a handler raises is its job's failure
             return self._as_raised(exc)
         finally:
-            self._watch.cancel()
             self._runner = None
             if runner.cancelling() and not self._bystander.cancelled:
                 await _forget_cancellations(runner)
@@ -147,7 +145,10 @@ class Attempt:
             self._runner.cancel()
 
     async def _call_in_thread(
-        self, arguments: dict[str, Any], threads: ThreadPoolExecutor | None
+        self,
+        context: AttemptContext,
+        arguments: dict[str, Any],
+        threads: ThreadPoolExecutor | None,
     ) -> Settlement:
         """An exception stays in its thread: a future refuses some, others end the event loop.
 
@@ -157,7 +158,7 @@ class Attempt:
 
         def call() -> Settlement:
             try:
-                return self._as_returned(here.run(self._task.call, self.context, arguments))
+                return self._as_returned(here.run(self._task.call, context, arguments))
             except asyncio.CancelledError as exc:
                 return self._cut_short(exc, by_itself=False)
             except BaseException as exc:  # noqa: BLE001 - as in `run`
@@ -173,19 +174,25 @@ class Attempt:
                     raise
         return running.result()
 
-    def _prolong(self, longer: timedelta) -> None:
-        if self._watch is not None and not self._expired:
-            self._watch.cancel()
-            self._watch = self._deadlines.watch(longer.total_seconds(), self._expire)
+    def prolong(self, longer: timedelta) -> None:
+        """Move the deadline to that long from now, unless it has passed."""
+        if not self._expired:
             self._overdue_at = time.monotonic() + longer.total_seconds()
-            self._stuck_at = self._overdue_at + self._task.timeout.total_seconds()
+            self._stuck_at = self._overdue_at + self._task.timeout_seconds
 
-    def _expire(self) -> None:
-        if self._expired:
-            self._on_stuck(self)
+    def look_at(self, now: float) -> None:
+        """Act on a deadline that has passed, once each."""
+        if self._runner is None or now <= self._overdue_at:
             return
+        if not self._expired:
+            self._expire(now)
+        elif now > self._stuck_at and not self._told_stuck:
+            self._told_stuck = True
+            self._on_stuck(self)
+
+    def _expire(self, now: float) -> None:
         self._expired = True
-        self._watch = self._deadlines.watch(self._task.timeout.total_seconds(), self._expire)
+        self._stuck_at = now + self._task.timeout_seconds
         _log.warning(
             "job %s (%s) passed its timeout of %s",
             self.delivery.id,
@@ -215,6 +222,8 @@ class Attempt:
         return failed(self.delivery, error, self.elapsed, self.retry_delay())
 
     def _as_returned(self, value: object) -> Settlement:
+        if value is None:
+            return completed(self.delivery, None, self.elapsed)
         if isinstance(value, Complete):
             value = value.result
         if isinstance(value, Outcome):

@@ -34,7 +34,7 @@ class AttemptContext:
         self._prolong = prolong
         self._loop = asyncio.get_running_loop()
         self._stack: AsyncExitStack | None = None
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Lock | None = None
         self._transaction: Transaction | None = None
 
     @property
@@ -113,6 +113,8 @@ class AttemptContext:
 
     async def _opened(self, session: object) -> Transaction:
         """The one transaction of this attempt, also for blocks that begin at the same time."""
+        if self._opening is None:
+            self._opening = asyncio.Lock()
         async with self._opening:
             if self._transaction is None:
                 if self._stack is None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from headrace.ports.engine import Engine
 from headrace.task import Task
 from headrace.worker.attempt import Attempt
 from headrace.worker.bystander import Bystander
+from headrace.worker.context import AttemptContext
 from headrace.worker.deadlines import Deadlines
 from headrace.worker.hand import Hand
 from headrace.worker.settler import Settler
@@ -32,7 +32,6 @@ class Executor:
         tasks: by name.
         engine: for contexts.
         settler: where outcomes go.
-        deadlines: the wheel of this worker.
         concurrency: slots.
         freed: called whenever a slot ends an attempt and no more than `low` wait for one.
         stuck: called with an attempt that outlives its second timeout.
@@ -45,7 +44,6 @@ class Executor:
         tasks: Mapping[str, Task[Any, Any]],
         engine: Engine,
         settler: Settler,
-        deadlines: Deadlines,
         concurrency: int,
         freed: Callable[[], None],
         stuck: Callable[[Attempt], None],
@@ -54,7 +52,6 @@ class Executor:
         self._tasks = tasks
         self._engine = engine
         self._settler = settler
-        self._deadlines = deadlines
         self._concurrency = concurrency
         self._freed = freed
         self._stuck = stuck
@@ -67,6 +64,7 @@ class Executor:
         self._roused = False
         self._bystander = Bystander()
         self.attempts: dict[asyncio.Task[Any], Attempt] = {}
+        self._deadlines = Deadlines(self.attempts.values)
         self._busy_seconds = 0.0
         self.finished = 0
         self.low = 0
@@ -134,6 +132,7 @@ class Executor:
                     self.attempts[slot].interrupt()
             await asyncio.wait(self._slots)
         await self._bystander.stop()
+        self._deadlines.close()
         if self._threads is not None:
             self._threads.shutdown()
 
@@ -141,6 +140,7 @@ class Executor:
         """Wait for nothing more. A thread, or a handler that ignores its end, goes on unheard."""
         self._stopping = True
         self._bystander.cancel()
+        self._deadlines.close()
         for slot in self._slots:
             slot.cancel()
         if self._threads is not None:
@@ -167,20 +167,17 @@ class Executor:
 
     async def _work_on(self, here: "asyncio.Task[None]") -> None:
         """Run one job after the other."""
-        while not (self._stopping or self._bystander.cancelled):
+        while not (self._stopping or (here.cancelling() and self._bystander.cancelled)):
             if not self._waiting:
                 await self._rest()
                 continue
             hand, delivery = self._waiting.popleft()
-            self._rouse()
-            if not hand.start(delivery):
+            if self._idle:
+                self._rouse()
+            if hand.start(delivery):
+                await self._run(here, hand, delivery)
+            else:
                 _log.info("job %s is not started: its lease may be over", delivery.id)
-                self._freed()
-                continue
-            began = time.monotonic()
-            await self._run(here, hand, delivery)
-            self._busy_seconds += time.monotonic() - began
-            self.finished += 1
             if len(self._waiting) <= self.low:
                 await self._ask_for_more()
 
@@ -218,16 +215,20 @@ class Executor:
             error = describe("UnknownTask", message)
             self._settle(hand, delivery, given_up(delivery, Stored.DEAD, error, 0.0))
             return
-        attempt = Attempt(
-            delivery, task, self._engine, self._deadlines, self._stuck, self._bystander
-        )
+        attempt = Attempt(delivery, task, self._stuck, self._bystander)
+        context = AttemptContext(self._engine, delivery, attempt.prolong)
         self.attempts[here] = attempt
+        self._deadlines.watch()
+        settlement: Settlement | None = None
         try:
-            ended = await attempt.run(self._threads_for(task))
-            transacting = attempt.context.transacting
-            settlement = await self._conclude(hand, attempt, ended) if transacting else ended
+            threads = None if task.is_async else self._threads_for(task)
+            settlement = await attempt.run(context, here, threads)
+            if context.transacting:
+                settlement = await self._conclude(hand, attempt, context, settlement)
         finally:
             del self.attempts[here]
+            self._busy_seconds += attempt.elapsed
+            self.finished += 1
         if settlement is None:
             hand.close([delivery])
         else:
@@ -238,10 +239,10 @@ class Executor:
         self._settler.add(hand.worker, delivery, settlement)
 
     async def _conclude(
-        self, hand: Hand, attempt: Attempt, settlement: Settlement
+        self, hand: Hand, attempt: Attempt, context: AttemptContext, settlement: Settlement
     ) -> Settlement | None:
         """Commit the handler's transaction with its completion; None when that settled it."""
-        context, delivery = attempt.context, attempt.delivery
+        delivery = attempt.delivery
         completed = settlement.state is Stored.COMPLETED
         try:
             if completed and await context.commit(hand.worker, settlement):
@@ -265,9 +266,7 @@ class Executor:
             return failed(delivery, error, settlement.ran, attempt.retry_delay())
         return settlement
 
-    def _threads_for(self, task: Task[Any, Any]) -> ThreadPoolExecutor | None:
-        if task.is_async:
-            return None
+    def _threads_for(self, task: Task[Any, Any]) -> ThreadPoolExecutor:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._concurrency, f"headrace-{task.queue}")
         return self._threads

@@ -56,7 +56,7 @@ class Hand:
         with self._lock:
             self._open_calls.discard(call)
             if not self._void and call > self._voided:
-                self._held.update((delivery.token, delivery) for delivery in deliveries)
+                self._held.update({(one.id, one.gen): one for one in deliveries})
 
     def give_up(self, call: int) -> None:
         """The reply of a call is lost; what it gave is returned by a beat."""
@@ -70,8 +70,8 @@ class Hand:
         models' twin `no_self_fence` runs a completed job without this). Nor if this very token
         runs already: a lane that lost its data may give it again to whoever has it.
         """
+        token = (delivery.id, delivery.gen)
         with self._lock:
-            token = delivery.token
             if token in self._started:
                 return False  # its name stays: the run that goes on needs it
             if token not in self._held or self._silent_at(self._clock()):
@@ -85,7 +85,7 @@ class Hand:
         """These are settled, released or void."""
         with self._lock:
             for delivery in deliveries:
-                token = delivery.token
+                token = (delivery.id, delivery.gen)
                 self._held.pop(token, None)
                 self._started.discard(token)
 

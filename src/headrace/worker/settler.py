@@ -120,9 +120,11 @@ class Settler:
 
     async def _settle(self, batch: Sequence[Unwritten]) -> set[tuple[UUID, int]]:
         """A batch may hold attempts of an identity that was reaped meanwhile."""
+        endings_of: dict[UUID, list[Ending]] = {}
+        for worker, ending in batch:
+            endings_of.setdefault(worker, []).append(ending)
         accepted: set[tuple[UUID, int]] = set()
-        for worker in {worker for worker, _ in batch}:
-            endings = [ending for of, ending in batch if of == worker]
+        for worker, endings in endings_of.items():
             accepted |= await self._engine.settle(worker, endings)
         return accepted
 

@@ -19,7 +19,6 @@ from headrace.model.job import Beat, Ending
 from headrace.model.state import Stored
 from headrace.worker.attempt import Attempt
 from headrace.worker.culprit import Culprit, find_culprit
-from headrace.worker.deadlines import Deadlines
 from headrace.worker.executor import Executor
 from headrace.worker.fetcher import Fetcher
 from headrace.worker.hand import Hand
@@ -61,7 +60,6 @@ class Worker:
         lease = app.settings.lease.total_seconds()
         self._grace = grace
         self._identity = Identity(app.engine, self._queues, lease)
-        self._deadlines = Deadlines()
         self._settler = Settler(app.engine, self._on_settled, self._on_defect)
         self._executors: dict[str, Executor] = {}
         self._fetchers: dict[str, Fetcher] = {}
@@ -185,7 +183,6 @@ class Worker:
             await self._drain()
         finally:
             await self._heartbeat.stop()
-            self._deadlines.close()
             await self._identity.leave(self._stuck)
 
     async def _drain(self) -> None:
@@ -214,7 +211,6 @@ class Worker:
             tasks=self._app.tasks,
             engine=self._app.engine,
             settler=self._settler,
-            deadlines=self._deadlines,
             concurrency=concurrency,
             freed=lambda: self._on_freed(queue),
             stuck=self._on_stuck,
@@ -274,7 +270,7 @@ class Worker:
             if settlement.state is Stored.LIVE and settlement.delay <= _SOON:
                 # Nobody rings for it, and an idle fetcher looks once a second.
                 asyncio.get_running_loop().call_later(settlement.delay, self.wake, delivery.queue)
-            if delivery.token not in accepted:
+            if (delivery.id, delivery.gen) not in accepted:
                 _log.warning(
                     "attempt %d of job %s is stale: its outcome was refused",
                     delivery.attempt,

@@ -40,6 +40,7 @@ from headrace.model.state import Stored
 from headrace.supervisor import node
 from headrace.worker import identity as identity_module
 from headrace.worker.attempt import Attempt
+from headrace.worker.context import AttemptContext
 from headrace.worker.executor import Executor
 from headrace.worker.hand import Hand
 from headrace.worker.settler import Settler
@@ -235,10 +236,14 @@ def _record_runs(history: History) -> None:
         history.append(RunEnded(job=str(token[0]), gen=token[1], worker=str(worker)))
 
     async def concluded(
-        self: Executor, hand: Hand, attempt: Attempt, settlement: Settlement
+        self: Executor,
+        hand: Hand,
+        attempt: Attempt,
+        context: AttemptContext,
+        settlement: Settlement,
     ) -> Settlement | None:
         ended(hand.worker, attempt.delivery.token)
-        return await conclude(self, hand, attempt, settlement)
+        return await conclude(self, hand, attempt, context, settlement)
 
     def added(self: Settler, worker: UUID, delivery: Delivery, settlement: Settlement) -> None:
         ended(worker, delivery.token)

@@ -1,7 +1,7 @@
 -- settle_completed: the happy path of settle, for a batch of completions (R2).
 -- $1 worker, $2 ids, $3 gens, $4 seconds each ran, $5 results (JSON) or null.
 -- It may stand in the transaction of a handler, which began when now() was.
--- Returns id and gen of what was written now.
+-- Returns how many it wrote: mostly all of them, and else settled_before.sql tells which.
 WITH verdict AS (
     SELECT * FROM unnest($2::uuid[], $3::int[], $4::float8[], $5::text[]) AS v (id, gen, ran, result)
 ), settled AS (
@@ -10,11 +10,11 @@ WITH verdict AS (
         started_at = statement_timestamp() - v.ran * interval '1 second', result = v.result::jsonb
     FROM verdict v
     WHERE j.id = v.id AND j.gen = v.gen AND j.state = 0
-    RETURNING j.id, j.gen, j.queue_id
+    RETURNING j.queue_id
 ), tally AS (
     INSERT INTO headrace.counter_delta (queue_id, state, n)
     SELECT queue_id, moved.state, moved.sign * n
     FROM (SELECT queue_id, count(*) AS n FROM settled GROUP BY queue_id) AS done,
          (VALUES (0, -1), (2, 1)) AS moved (state, sign)
 )
-SELECT id, gen FROM settled
+SELECT count(*) AS count FROM settled
