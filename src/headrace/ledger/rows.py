@@ -1,7 +1,7 @@
 """Rows of the ledger as values, and values as columns."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -18,10 +18,13 @@ _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class Row(Protocol):
-    """A row of any driver: columns by name."""
+    """A row of any driver: columns by name, and in order."""
 
     def __getitem__(self, key: str, /) -> Any:  # noqa: ANN401 - a column of any type
         """The value of a column."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """The values in the order of the statement."""
 
 
 def insert_columns(jobs: Sequence[NewJob], queue_ids: Mapping[str, int]) -> tuple[list[Any], ...]:
@@ -40,13 +43,14 @@ def insert_columns(jobs: Sequence[NewJob], queue_ids: Mapping[str, int]) -> tupl
     )
 
 
-def completion_columns(batch: Sequence[Settlement]) -> tuple[list[object], ...]:
-    """The parameters of settle_completed.sql after the worker."""
+def completion_columns(batch: Sequence[Settlement]) -> tuple[list[object] | None, ...]:
+    """The parameters of settle_completed.sql after the worker; no results where none has one."""
+    results: list[object] = [one.result for one in batch]
     return (
         [one.id for one in batch],
         [one.gen for one in batch],
         [one.ran for one in batch],
-        [one.result for one in batch],
+        results if any(results) else None,
     )
 
 
@@ -105,19 +109,20 @@ def _document(job: NewJob) -> dict[str, Any]:
 
 
 def as_delivery(row: Row, queue: str, call: int) -> Delivery:
-    """A claimed row in a worker's hands."""
+    """A row of claim.sql, column by column, in a worker's hands."""
+    job_id, gen, task, payload, priority, failures, crashes, attempts, tenant, rerun, _ = row
     return Delivery(
-        id=row["id"],
-        gen=row["gen"],
+        id=job_id,
+        gen=gen,
         queue=queue,
-        task=row["task"],
-        payload=row["payload"].encode(),
-        priority=row["priority"],
-        failures=row["failures"],
-        crashes=row["crashes"],
-        max_attempts=row["max_attempts"],
-        tenant=row["tenant"],
-        rerun_on_crash=row["rerun_on_crash"],
+        task=task,
+        payload=payload.encode(),
+        priority=priority,
+        failures=failures,
+        crashes=crashes,
+        max_attempts=attempts,
+        tenant=tenant,
+        rerun_on_crash=rerun,
         call=call,
     )
 

@@ -5,6 +5,7 @@ serves the lowest pass and moves it on by the level's stride, 1 / weight. So eve
 least its share of any run of takes while it has work, and none starves.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from enum import IntEnum
 
@@ -76,8 +77,8 @@ class Shares:
         only after all that were: its pass plus its stride is at least the last key served. So
         raising every pass to that bound takes nothing from those that wait.
         """
-        for priority in priorities:
-            self._passes[priority] += 1 / WEIGHTS[priority]
+        for priority, taken in Counter(priorities).items():
+            self._passes[priority] += taken / WEIGHTS[priority]
             self._last_key = max(self._last_key, self._passes[priority])
         for level in LEVELS:
             self._passes[level] = max(self._passes[level], self._last_key - 1 / WEIGHTS[level])

@@ -23,16 +23,21 @@ class AttemptContext:
     Args:
         engine: where the job lives.
         delivery: the job.
+        loop: the worker's.
         prolong: moves the attempt's deadline to that long from now.
     """
 
     def __init__(
-        self, engine: Engine, delivery: Delivery, prolong: Callable[[timedelta], None]
+        self,
+        engine: Engine,
+        delivery: Delivery,
+        loop: asyncio.AbstractEventLoop,
+        prolong: Callable[[timedelta], None],
     ) -> None:
         self._engine = engine
         self._delivery = delivery
         self._prolong = prolong
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._stack: AsyncExitStack | None = None
         self._opening: asyncio.Lock | None = None
         self._transaction: Transaction | None = None

@@ -216,7 +216,7 @@ class Executor:
             self._settle(hand, delivery, given_up(delivery, Stored.DEAD, error, 0.0))
             return
         attempt = Attempt(delivery, task, self._stuck, self._bystander)
-        context = AttemptContext(self._engine, delivery, attempt.prolong)
+        context = AttemptContext(self._engine, delivery, here.get_loop(), attempt.prolong)
         self.attempts[here] = attempt
         self._deadlines.watch()
         settlement: Settlement | None = None
