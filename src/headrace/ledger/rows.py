@@ -27,31 +27,42 @@ class Row(Protocol):
         """The values in the order of the statement."""
 
 
-def insert_columns(jobs: Sequence[NewJob], queue_ids: Mapping[str, int]) -> tuple[list[Any], ...]:
+def insert_columns(
+    jobs: Sequence[NewJob], queue_ids: Mapping[str, int]
+) -> tuple[list[Any] | None, ...]:
     """The parameters of insert.sql."""
+    delays = [None if job.delay is None else job.delay.total_seconds() for job in jobs]
     return (
         [job.id for job in jobs],
-        [queue_ids[job.queue] for job in jobs],
-        [job.task for job in jobs],
-        [job.priority for job in jobs],
-        [job.max_attempts for job in jobs],
-        [None if job.delay is None else job.delay.total_seconds() for job in jobs],
-        [job.run_at for job in jobs],
+        _once([queue_ids[job.queue] for job in jobs]),
+        _once([job.task for job in jobs]),
+        _once([job.priority for job in jobs]),
+        _once([job.max_attempts for job in jobs]),
+        _if_any(delays),
+        _if_any([job.run_at for job in jobs]),
         [job.payload.decode() for job in jobs],
-        [job.tenant for job in jobs],
-        [job.rerun_on_crash for job in jobs],
+        _once([job.tenant for job in jobs]),
+        _once([job.rerun_on_crash for job in jobs]),
     )
 
 
-def completion_columns(batch: Sequence[Settlement]) -> tuple[list[object] | None, ...]:
-    """The parameters of settle_completed.sql after the worker; no results where none has one."""
-    results: list[object] = [one.result for one in batch]
+def completion_columns(batch: Sequence[Settlement]) -> tuple[list[Any] | None, ...]:
+    """The parameters of settle_completed.sql after the worker."""
     return (
         [one.id for one in batch],
-        [one.gen for one in batch],
+        _once([one.gen for one in batch]),
         [one.ran for one in batch],
-        results if any(results) else None,
+        _if_any([one.result for one in batch]),
     )
+
+
+def _once(column: list[Any]) -> list[Any]:
+    """A column of one value is sent as that value alone: packing each costs more than making it."""
+    return column[:1] if len(set(column)) == 1 else column
+
+
+def _if_any(column: list[Any]) -> list[Any] | None:
+    return None if column.count(None) == len(column) else column
 
 
 def settle_columns(batch: Sequence[Settlement]) -> tuple[list[object], ...]:

@@ -5,8 +5,12 @@
 -- $1 ids, $2 queue ids, $3 tasks, $4 priorities, $5 max_attempts, $6 delays in seconds or null,
 -- $7 run_at or null, $8 payloads (JSON), $9 tenants, $10 rerun_on_crash, $11 whether the
 -- producer puts those into the lane that name no run_at. Returns how many were inserted.
+-- A column of one value comes as that alone ($2 to $5, $9, $10), one of nulls as null ($6, $7).
 WITH spec AS (
-    SELECT *
+    SELECT id, coalesce(queue_id, ($2::int[])[1]) AS queue_id, coalesce(task, ($3::text[])[1]) AS task,
+           coalesce(priority, ($4::smallint[])[1]) AS priority,
+           coalesce(max_attempts, ($5::smallint[])[1]) AS max_attempts, delay, run_at, payload,
+           coalesce(tenant, ($9::text[])[1]) AS tenant, coalesce(rerun, ($10::boolean[])[1]) AS rerun
     FROM unnest($1::uuid[], $2::int[], $3::text[], $4::smallint[], $5::smallint[], $6::float8[],
                 $7::timestamptz[], $8::text[], $9::text[], $10::boolean[])
       AS s (id, queue_id, task, priority, max_attempts, delay, run_at, payload, tenant, rerun)

@@ -1,9 +1,11 @@
 -- settle_completed: the happy path of settle, for a batch of completions (R2).
--- $1 worker, $2 ids, $3 gens, $4 seconds each ran, $5 results (JSON) or null.
+-- $1 worker, $2 ids, $3 gens (one, if it is that of all), $4 seconds each ran, $5 results (JSON), or
+-- null where nobody has one.
 -- It may stand in the transaction of a handler, which began when now() was.
 -- Returns how many it wrote: mostly all of them, and else settled_before.sql tells which.
 WITH verdict AS (
-    SELECT * FROM unnest($2::uuid[], $3::int[], $4::float8[], $5::text[]) AS v (id, gen, ran, result)
+    SELECT id, coalesce(gen, ($3::int[])[1]) AS gen, ran, result
+    FROM unnest($2::uuid[], $3::int[], $4::float8[], $5::text[]) AS v (id, gen, ran, result)
 ), settled AS (
     UPDATE headrace.job j
     SET state = 2, owner = NULL, settled_by = $1, settled_gen = v.gen, settled_at = statement_timestamp(),
