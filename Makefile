@@ -37,7 +37,7 @@ imports: setup
 	$(BIN)/lint-imports
 
 chaos: setup
-	$(BIN)/pytest tests/chaos --chaos-long -o faulthandler_timeout=0
+	$(BIN)/pytest tests/chaos --chaos-long -n 2 --dist worksteal -o faulthandler_timeout=0
 
 bench: setup
 	$(BIN)/headrace bench

@@ -20,6 +20,7 @@ async def test_a_small_run_measures_each_point_once_and_leaves_its_files(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(measure, "_SETTLED", 0.2)
+    monkeypatch.setenv("HEADRACE_LEASE", "1s")  # a point begins with the first beat of its workers
     copy_postgres(postgres_template(shared_directory), server_directory)
     report = await measure_all(PLAN, MODES, server_directory, "make bench-growth")
     assert report.failed == {}
