@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from headrace.errors import HeadraceError
 
@@ -110,3 +111,14 @@ class Loop:
             self._wanted.clear()
         if delay <= 0:
             await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def running(loops: Sequence[Loop]) -> AsyncIterator[None]:
+    """These poll while inside; a round that is under way at the end is finished."""
+    for loop in loops:
+        loop.start()
+    try:
+        yield
+    finally:
+        await asyncio.gather(*(loop.stop() for loop in loops))

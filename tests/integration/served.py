@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from headrace import Headrace
 from headrace.engines.ledgered import LedgeredEngine
 from headrace.relay.services import services
+from headrace.service import running
 
 MODES = ["direct", "hybrid"]
 
@@ -19,13 +20,9 @@ async def served(
     """A started application, once it is dispatched in the mode; the database has the schema."""
     redis_url = lane_url if mode == "hybrid" else None
     app = Headrace("tests", database_url=database_url, redis_url=redis_url, lease=f"{lease}s")
-    async with app:
-        beside = services(app.engine, lease=lease)
-        for loop in beside:
-            loop.start()
+    async with app, running(services(app.engine, lease=lease)):
         await until(lambda: _is_dispatched_by(app, mode))
         yield app
-        await asyncio.gather(*(loop.stop() for loop in beside))
 
 
 async def _is_dispatched_by(app: Headrace, mode: str) -> bool:

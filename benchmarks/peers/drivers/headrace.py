@@ -17,6 +17,7 @@ from headrace.engines.ledgered import LedgeredEngine
 from headrace.ledger.migrate import migrate
 from headrace.model.lane_view import Mode
 from headrace.relay.services import services
+from headrace.service import running
 from headrace.supervisor.node import run_node
 from jobs import HANDLERS, Payload
 from line import BULK, DATABASE_URL, REDIS_URL, VARIANT, Driver, Facts
@@ -69,12 +70,10 @@ async def _open_lane() -> None:
     """Let the lane be as where workers have run for a while: open, and trusted."""
     engine = app.engine
     assert isinstance(engine, LedgeredEngine)
-    beside = services(engine)  # the relay that every worker process runs beside its worker
-    for loop in beside:
-        loop.start()
-    while (view := await engine.ledger.lanes.view()).mode is not Mode.HYBRID:
-        await asyncio.sleep(0.02)  # the relay tells nobody
-    await asyncio.gather(*(loop.stop() for loop in beside))
+    # The relay that every worker process runs beside its worker.
+    async with running(services(engine)):
+        while (view := await engine.ledger.lanes.view()).mode is not Mode.HYBRID:
+            await asyncio.sleep(0.02)  # the relay tells nobody
     await engine.ledger.lanes.calm(view.epoch)
     engine.heed(await engine.ledger.lanes.view())
     await _trust_lane()

@@ -22,6 +22,7 @@ from headrace.mailroom.mailbox_server import MailboxServer
 from headrace.mailroom.recount import Count, recount, recount_files
 from headrace.mailroom.sources import RawMessage, open_source
 from headrace.relay.services import services
+from headrace.service import running
 from headrace.worker.worker import Worker
 
 QUEUES = {"reading": 8, "answers": 8}
@@ -73,20 +74,18 @@ async def run_demo(database_url: str, path: Path | None, *, once: bool) -> int:
     with MailboxServer(greylist=_GREYLISTED) as mailbox:
         os.environ["MAILROOM_SMTP"] = f"{mailbox.host}:{mailbox.port}"
         async with app, app.living():
-            loops = services(app.engine)
-            for loop in loops:
-                loop.start()
             worker = Worker(app, QUEUES)
-            await worker.start()
-            try:
-                while True:
-                    agreed = await _run_batch(database_url, open_input(path), mailbox, once=once)
-                    if once:
-                        return 0 if agreed else 1
-                    await asyncio.sleep(_REST)
-            finally:
-                await worker.stop()
-                await asyncio.gather(*(loop.stop() for loop in loops))
+            async with running(services(app.engine)):
+                await worker.start()
+                try:
+                    while True:
+                        mail = open_input(path)
+                        agreed = await _run_batch(database_url, mail, mailbox, once=once)
+                        if once:
+                            return 0 if agreed else 1
+                        await asyncio.sleep(_REST)
+                finally:
+                    await worker.stop()
 
 
 async def _run_batch(url: str, mail: Input, mailbox: MailboxServer, *, once: bool) -> bool:

@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from headrace.cli import bench, checks, demo, dlq, enqueue, jobs, lane, queues, schema, worker
+from headrace.cli import (
+    bench,
+    checks,
+    demo,
+    dlq,
+    enqueue,
+    jobs,
+    lane,
+    queues,
+    relay,
+    schema,
+    worker,
+)
 from headrace.errors import AppBroken, HeadraceError, UsageError
 
 _HELP = """Durable jobs for Python: PostgreSQL keeps them, workers run them.
@@ -44,6 +56,7 @@ app = typer.Typer(
 )
 demo.register(app)
 worker.register(app)
+relay.register(app)
 schema.register(app)
 checks.register(app)
 enqueue.register(app)

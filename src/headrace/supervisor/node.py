@@ -12,6 +12,7 @@ from headrace.errors import ConfigError
 from headrace.model.lane_view import Mode
 from headrace.ports.engine import Engine
 from headrace.relay.services import grace_of, services
+from headrace.service import running
 from headrace.supervisor.signals import draining
 from headrace.worker.worker import GRACE, Worker
 
@@ -41,10 +42,7 @@ async def run_node(
     """
     async with app, app.living():
         lease = app.settings.lease.total_seconds()
-        beside = services(app.engine, lease=lease)
-        for loop in beside:
-            loop.start()
-        try:
+        async with running(services(app.engine, lease=lease)):
             worker = Worker(app, queues, grace=grace)
             with draining(worker.finish):
                 _say_what_is_missing(app.engine, burst=burst)
@@ -55,8 +53,6 @@ async def run_node(
                 finally:
                     if watch is not None:
                         watch.cancel()
-        finally:
-            await asyncio.gather(*(loop.stop() for loop in beside))
 
 
 def _say_what_is_missing(engine: Engine, *, burst: bool) -> None:

@@ -6,6 +6,7 @@ from chaos.processes.patience import until_the_ledger_is_there
 from chaos.processes.stage import set_stage
 from chaos.processes.tasks import build
 from headrace.relay.services import services
+from headrace.service import running
 from headrace.supervisor.signals import draining
 
 
@@ -15,11 +16,9 @@ async def main() -> None:
 
     async def serve() -> None:
         async with app:
-            loops = services(app.engine, lease=app.settings.lease.total_seconds())
-            for loop in loops:
-                loop.start()
+            beside = services(app.engine, lease=app.settings.lease.total_seconds())
             with draining(asked.set):
-                await asked.wait()
-            await asyncio.gather(*(loop.stop() for loop in loops))
+                async with running(beside):
+                    await asked.wait()
 
     await until_the_ledger_is_there(serve)
