@@ -30,19 +30,7 @@ def blocks(make: Callable[[], list[object]]) -> float:
 
 
 def test_a_job_claimed_from_the_ledger() -> None:
-    row = {
-        "id": uuid4(),
-        "gen": 2,
-        "task": "send",
-        "payload": PAYLOAD.decode(),
-        "priority": 5,
-        "failures": 0,
-        "crashes": 0,
-        "max_attempts": 3,
-        "tenant": "",
-        "rerun_on_crash": False,
-        "run_at": datetime.now(UTC),
-    }
+    row: Any = (uuid4(), 2, "send", PAYLOAD.decode(), 5, 0, 0, 3, "", False, datetime.now(UTC))
     assert blocks(lambda: [as_delivery(row, "mail", 1) for _ in range(JOBS)]) <= 2.5
 
 
