@@ -18,7 +18,8 @@ class Context(Protocol):
         queue: the queue it came from.
         attempt: the number of this run, from 1.
         max_attempts: the runs in all.
-        idempotency_key: the same for every attempt of the job, for services that deduplicate.
+        idempotency_key: the same for every attempt of the job, for services that deduplicate: its
+            id, not the key that it may have been enqueued with.
     """
 
     @property

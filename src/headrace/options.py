@@ -31,7 +31,8 @@ class TaskOptions(TypedDict, total=False):
         max_attempts: runs in all; 3, or what the retry preset suggests.
         timeout: of one run; "300s".
         retry: when a failed job runs again: a `RetryPolicy` or a preset; "exponential".
-        rerun_on_crash: a run cut short by its worker's death does not count as an attempt.
+        rerun_on_crash: a run cut short by its worker's death does not count as an attempt; the
+            third one ends the job all the same.
     """
 
     name: str | None
@@ -52,7 +53,8 @@ class JobOptions(TypedDict, total=False):
         priority: as for the task.
         queue: another queue than the task's.
         max_attempts: as for the task.
-        idempotency_key: a job of the task with this key exists at most once a while.
+        idempotency_key: a job of the task with this key exists at most once a while, whatever
+            becomes of it; deleting the job frees the key.
         idempotency_for: how long a while is; "24h".
         tenant: whose job it is.
         tx: the transaction to insert in: an asyncpg connection or a session of SQLAlchemy.

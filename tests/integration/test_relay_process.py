@@ -22,10 +22,17 @@ PROGRAM = Path(sys.executable).with_name("headrace")
 
 
 @asynccontextmanager
-async def relay(**settings: str) -> AsyncIterator[Process]:
+async def relay(
+    *arguments: str, cwd: Path | None = None, **settings: str
+) -> AsyncIterator[Process]:
     environment = {f"HEADRACE_{name.upper()}": value for name, value in settings.items()}
     process = await asyncio.create_subprocess_exec(
-        PROGRAM, "relay", env={"PATH": "/usr/bin:/bin", **environment}, stderr=PIPE
+        PROGRAM,
+        "relay",
+        *arguments,
+        cwd=cwd,
+        env={"PATH": "/usr/bin:/bin", **environment},
+        stderr=PIPE,
     )
     try:
         yield process
@@ -55,7 +62,22 @@ async def test_a_dead_workers_jobs_go_back_and_a_signal_ends_it(
         process.send_signal(number)
         said = await told(process)
     assert process.returncode == 0
-    assert "the relay is ready, without a lane" in said
+    assert "the relay is ready, without a lane, for workers with a lease of 1 s" in said
+
+
+async def test_it_goes_by_what_the_application_says(
+    migrated_url: str, lane_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "shop.py").write_text(
+        "from headrace import Headrace\n"
+        f'app = Headrace("shop", database_url="{migrated_url}", redis_url="{lane_url}",\n'
+        '               lease="40s")\n'
+    )
+    async with relay("shop:app", cwd=tmp_path) as process:
+        assert process.stderr is not None
+        async with asyncio.timeout(30):
+            said = (await process.stderr.readline()).decode()
+    assert "with a lane, for workers with a lease of 40 s" in said
 
 
 async def test_it_fills_the_lane(migrated_url: str, lane_url: str) -> None:

@@ -12,9 +12,10 @@ _DONE = {
     "retry": "retried",
 }
 _DUE = "it is due, and runs once a worker is free"
+_ANEW = "enqueue it again instead (its idempotency key, if it has one, holds until `jobs delete`)"
 _NOT_AGAIN = {
-    State.COMPLETED: "enqueue it again instead",
-    State.CANCELLED: "enqueue it again instead",
+    State.COMPLETED: _ANEW,
+    State.CANCELLED: _ANEW,
 }
 _INSTEAD: dict[str, dict[State, str]] = {
     "cancel": {State.COMPLETED: "it is over", State.DEAD: "it is over; `jobs delete` removes it"},

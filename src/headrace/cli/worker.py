@@ -39,7 +39,10 @@ def worker(
         int, typer.Option("--concurrency", "-c", min=1, help="Jobs at a time a queue and process.")
     ] = _CONCURRENCY,
     processes: Annotated[
-        int, typer.Option("--processes", min=1, help="Processes; a crashed one is replaced.")
+        int,
+        typer.Option(
+            "--processes", min=1, help="Processes; of two or more, one that ends is replaced."
+        ),
     ] = 1,
     burst: Annotated[bool, typer.Option("--burst", help="End when no job is due.")] = False,
     grace: Annotated[

@@ -33,7 +33,7 @@ class PostgresBell:
     Args:
         url: postgresql://user:password@host:port/database
         queries: what it rings by.
-        listens: keep a connection for listening; not behind a pooler of transactions.
+        listens: keep a connection for listening.
     """
 
     def __init__(self, url: str, queries: Queries, *, listens: bool = True) -> None:

@@ -24,11 +24,12 @@ async def run_relay(settings: Settings) -> None:
     await engine.start()
     try:
         ended = asyncio.Event()
-        beside = services(engine, lease=settings.lease.total_seconds())
+        lease = settings.lease.total_seconds()
+        beside = services(engine, lease=lease)
         with draining(ended.set):
             async with running(beside):
                 lane = "with a lane" if settings.redis_url else "without a lane"
-                _log.info("the relay is ready, %s", lane)
+                _log.info("the relay is ready, %s, for workers with a lease of %g s", lane, lease)
                 await ended.wait()
                 _log.info("the relay ends")
     finally:
