@@ -41,13 +41,26 @@ def sit(ctx: Context, number: int) -> int:
 @app.task(queue="work", timeout="0.5s")
 async def insist(ctx: Context, number: int) -> int:
     """Hears of no cancellation."""
+    await _hear_nothing(ctx, number)
+    return ctx.attempt
+
+
+@app.task(queue="work", timeout="0.5s")
+async def insist_in_transaction(ctx: Context, number: int) -> int:
+    """The same, and holds a connection meanwhile."""
+    async with ctx.transaction() as tx:
+        await tx.execute("SELECT 1")
+        await _hear_nothing(ctx, number)
+    return ctx.attempt
+
+
+async def _hear_nothing(ctx: Context, number: int) -> None:
     reader, writer = await asyncio.open_connection(*_GATE)
     writer.write(_visit(ctx, number))
     answer = asyncio.create_task(reader.readline())
     while not answer.done():
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait({answer})
-    return ctx.attempt
 
 
 def _visit(ctx: Context, number: int) -> bytes:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from headrace import Context, Headrace, RetryPolicy, State
+from headrace import Context, Headrace, JobHandle, LedgerUnavailable, RetryPolicy, State
 from headrace.model.entry import Taken
 from headrace.worker.worker import Worker
 
@@ -76,3 +76,24 @@ async def test_a_job_taken_while_a_burst_asks_what_is_due_belongs_to_it(
     (job,) = await app.engine.get([job_id])
     assert (job.state, job.failures) == (State.COMPLETED, 1)
     assert asked > 1
+
+
+async def test_a_burst_outlasts_an_outage_of_the_ledger(
+    app: Headrace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @app.task(queue="burst")
+    async def plain() -> str:
+        return "ran"
+
+    due = app.engine.due
+    jobs: list[JobHandle[str]] = []
+
+    async def ask(queues: Sequence[str]) -> bool:
+        if not jobs:
+            jobs.append(await plain.enqueue())
+            raise LedgerUnavailable("PostgreSQL is away")
+        return await due(queues)
+
+    monkeypatch.setattr(app.engine, "due", ask)
+    await asyncio.wait_for(Worker(app, {"burst": 1}).run(burst=True), 20)
+    assert await jobs[0].result("1s") == "ran"

@@ -122,7 +122,7 @@ async def ping(app: Headrace) -> Task[[], str]:
     @app.task(queue="q", max_attempts=1)
     async def ping() -> str:
         await asyncio.sleep(0)  # a cancellation that was left over would show here
-        return "pong"
+        return "pong" if here().cancelling() == 0 else "cancelled before it began"
 
     return ping
 
@@ -191,6 +191,33 @@ async def test_a_cancellation_that_outlives_its_handler_hits_no_slot_that_rests(
         await asyncio.sleep(0)
         assert await (await ping.enqueue()).result("10s") == "pong"
     await worker
+
+
+async def test_a_worker_stops_in_order_though_a_slot_that_rested_was_cancelled(
+    app: Headrace,
+) -> None:
+    slots: list[asyncio.Task[Any]] = []
+    go_on = asyncio.Event()
+
+    @app.task(queue="q", max_attempts=1)
+    async def stays(*, first: bool) -> str:
+        slots.append(here())
+        if first:
+            return "left"
+        await go_on.wait()
+        return "stayed"
+
+    worker = Worker(app, {"q": 2}, pace=lambda: SteadyPace(1))
+    running = asyncio.create_task(worker.run())
+    assert await (await stays.enqueue(first=True)).result("10s") == "left"
+    job = await stays.enqueue(first=False)
+    await until(lambda: len(slots) == 2)
+    assert slots[0] is not slots[1]  # the one that rested longest runs the next job
+    slots[0].cancel()
+    worker.finish()
+    go_on.set()
+    await running
+    assert await job.result("10s") == "stayed"
 
 
 async def test_a_cancellation_that_comes_while_the_completion_commits_fails_the_attempt(

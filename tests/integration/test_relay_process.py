@@ -15,6 +15,8 @@ from headrace import Headrace
 from headrace.engines.ledgered import LedgeredEngine
 from headrace.ledger.postgres import PostgresLedger
 from headrace.model.lane_view import Mode
+from headrace.supervisor.node import run_node
+from headrace.supervisor.relay_process import run_relay
 from integration.ledgers import add, claim, hire
 from integration.served import until
 
@@ -109,3 +111,19 @@ async def test_a_database_without_the_schema_is_one_sentence(database_url: str) 
     assert said.startswith("headrace: ")
     assert "headrace migrate" in said
     assert "Traceback" not in said
+
+
+async def test_a_service_that_ends_by_a_defect_ends_the_process(
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def watch(_ledger: PostgresLedger) -> None:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr(PostgresLedger, "watch", watch)
+    app = Headrace("tests", database_url=migrated_url)
+    app.queue("q")
+    async with asyncio.timeout(30):
+        with pytest.raises(RuntimeError, match="the relay ended: a defect"):
+            await run_relay(app.settings)
+        with pytest.raises(RuntimeError, match="the worker ended: a defect"):
+            await run_node(app, {"q": 1})

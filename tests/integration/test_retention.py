@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 
 from headrace.errors import LedgerBusy, LedgerError
+from headrace.ledger import pool, retention
 from headrace.ledger.ids import first_id
 from headrace.ledger.inspector import LedgerInspector
 from headrace.ledger.queries import Queries
@@ -123,6 +124,42 @@ async def test_a_day_that_began_in_default_stays_there(
     assert ahead.date() not in added
     assert len(added) == 1
     assert await table_of(queries, job_id) == "job_default"
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
+async def test_days_are_those_of_utc_whatever_the_zone_of_the_session(
+    smith: Jobsmith, queries: Queries, zone: str
+) -> None:
+    noon = OLD + timedelta(days=32)
+    (job,) = await smith.insert()
+    await age(queries, [job], noon)
+    async with queries.connection() as connection, connection.transaction():
+        missing = [row["day"] for row in await connection.fetch(statement("days_missing"), 14)]
+        await connection.execute(f"SET LOCAL timezone = '{zone}'")
+        here = [row["day"] for row in await connection.fetch(statement("days_missing"), 14)]
+    assert here == missing
+    days = [OLD.date() + timedelta(days=n) for n in range(31, 34)]
+    assert [day in missing for day in days] == [True, False, True]
+
+
+async def test_to_read_a_day_may_take_longer_than_a_statement_of_a_job(
+    smith: Jobsmith, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(name: str) -> str:
+        text = statement(name)
+        if name not in {"retire_partition", "drop_retired"}:
+            return text
+        slow = (
+            "SELECT slow.answer FROM (SELECT pg_sleep(1)) AS first, LATERAL ({}) AS slow (answer)"
+        )
+        return slow.format(text.split("\n", 1)[1])
+
+    monkeypatch.setattr(retention, "statement", slowly)
+    monkeypatch.setattr(pool, "PATIENCE", 0.5)
+    async with Queries(smith.url) as queries:
+        await add_day(queries, OLD)
+        (retired,) = await LedgerKeeper(queries).retire()
+    assert retired.day == OLD.date()
 
 
 async def test_an_old_day_is_retired_and_what_must_stay_stays(

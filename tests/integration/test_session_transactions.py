@@ -1,10 +1,14 @@
 """ctx.transaction(session=...): a handler's own session commits with its completion."""
 
+import asyncio
+
+import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from headrace import Cancel, Context, Headrace, JobDead, State
+from headrace.ledger import session as sessions
 from headrace.worker.worker import Worker
 
 
@@ -52,4 +56,33 @@ async def test_the_sessions_writes_commit_with_the_completion_or_not_at_all(
     if end == "close":
         with pytest.raises(JobDead, match="leave that to headrace"):
             await job.result("1s")
+    await engine.dispose()
+
+
+async def test_a_completion_that_has_to_wait_for_ever_fails_its_attempt(
+    app: Headrace, engine: AsyncEngine, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator's open transaction, say, has locked the job."""
+    monkeypatch.setattr(sessions, "PATIENCE", 0.5)
+
+    @app.task(queue="q", max_attempts=1)
+    async def write(ctx: Context) -> None:
+        async with ctx.transaction(session=AsyncSession(engine)) as session:
+            await session.execute(text("INSERT INTO effect VALUES ('lost')"))
+        await locking.start()
+        await sql.execute("SELECT FROM headrace.job WHERE id = $1 FOR UPDATE", ctx.job_id)
+        asyncio.get_running_loop().call_later(2.0, unlock.set)
+
+    async def hold() -> None:
+        await unlock.wait()
+        await locking.rollback()
+
+    locking, unlock = sql.transaction(), asyncio.Event()
+    job = await write.enqueue()
+    holding = asyncio.create_task(hold())
+    await Worker(app, {"q": 1}).run(burst=True)
+    await holding
+    with pytest.raises(JobDead, match="the handler's transaction failed: TimeoutError"):
+        await job.result("1s")
+    assert await notes(engine) == []
     await engine.dispose()

@@ -1,6 +1,7 @@
 """What write-through missed comes into the lane: at once, or once its producer had the time."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from uuid import uuid4
 
 import asyncpg
@@ -13,7 +14,7 @@ from headrace.model.entry import PutReply
 from headrace.model.lane_view import LaneView, Mode
 from headrace.relay.sweep import Sweep
 from headrace.relay.walk import Walk
-from integration.ledgers import new_job
+from integration.ledgers import add, new_job
 
 VIEW = LaneView(1, Mode.HYBRID)
 HORIZON = 30.0
@@ -99,3 +100,26 @@ async def test_a_transaction_that_stays_open_for_long_hides_nothing(
     for _ in range(3):
         await sweep.round(VIEW)
     assert await waiting(lane) == 4
+
+
+async def test_a_job_of_infinity_has_a_standing(
+    ledger: PostgresLedger, sql: asyncpg.Connection
+) -> None:
+    """Raw SQL makes such; one that stopped the repair of the lane would stop all of the relay."""
+    (job,) = await add(ledger)
+    await sql.execute("UPDATE headrace.job SET run_at = 'infinity'")
+    standing = await ledger.lanes.standing([job.id], VIEW)
+    entry = standing[job.id].entry
+    assert entry is not None
+    assert entry.delay > timedelta(days=365_000).total_seconds()
+
+
+async def test_rows_of_another_server_are_left_to_the_walk(
+    ledger: PostgresLedger, sql: asyncpg.Connection
+) -> None:
+    """A dump keeps transaction ids, which may be those of a future that takes years to come."""
+    before = await ledger.lanes.snapshot()
+    restored, fresh = await add(ledger), await add(ledger)
+    await sql.execute("UPDATE headrace.job SET xid = '999999999' WHERE id = $1", restored[0].id)
+    swept = await ledger.lanes.sweep(before, VIEW, HORIZON, 100)
+    assert [entry.id for entry in swept.entries] == [fresh[0].id]

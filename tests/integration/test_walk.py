@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -10,7 +11,7 @@ from headrace.lanes.memory import MemoryLane
 from headrace.ledger.postgres import PostgresLedger
 from headrace.ledger.queries import Queries
 from headrace.ledger.rows import Row
-from headrace.model.entry import Caps
+from headrace.model.entry import Caps, LaneEntry, PutReply
 from headrace.model.lane_view import LaneView, Mode
 from headrace.relay.walk import Walk
 from integration.ledgers import new_job
@@ -100,3 +101,27 @@ async def test_a_round_asks_nothing_of_queues_and_levels_that_are_empty(
     assert await fed.round() == 2
     assert await fed.round() == 0
     assert asked == {"queue_rows": 2, "waiting_levels": 1, "walk": 2}
+
+
+async def test_a_level_that_has_room_for_nothing_that_comes_is_left_alone(
+    ledger: PostgresLedger,
+) -> None:
+    """Its ready list is empty, but what waits for its time has taken all the places of that."""
+    for _ in range(6):
+        jobs = [new_job(ledger, delay=timedelta(seconds=25)) for _ in range(CAP // 4)]
+        await ledger.insert(jobs)
+    fed = Fed(ledger)
+    await fed.begin()
+    while await fed.round() > 0:
+        pass
+    assert await fed.lane.cursors(VIEW.epoch)
+    puts, put = 0, fed.lane.put
+
+    async def counted(epoch: int, entries: Sequence[LaneEntry]) -> list[PutReply]:
+        nonlocal puts
+        puts += 1
+        return await put(epoch, entries)
+
+    fed.lane.put = counted  # type: ignore[method-assign] # only looked at
+    assert await fed.round() == 0
+    assert puts == 1

@@ -181,7 +181,13 @@ async def test_a_terminated_supervisor_drains_its_children(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "kind"), [("block", "Blocked"), ("sit", "Timeout"), ("insist", "Timeout")]
+    ("task", "kind"),
+    [
+        ("block", "Blocked"),
+        ("sit", "Timeout"),
+        ("insist", "Timeout"),
+        ("insist_in_transaction", "Timeout"),
+    ],
 )
 async def test_a_child_with_a_stuck_job_is_replaced(site: Site, task: str, kind: str) -> None:
     await site.add(task, 1)

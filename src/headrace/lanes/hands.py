@@ -10,7 +10,7 @@ from headrace.model.entry import LaneEntry, Lease
 from headrace.model.job import Delivery, Token
 
 Held = tuple[LaneEntry, int]
-CONDEMNED = 2**32 - 1
+CONDEMNED = 2**31
 
 
 @dataclass(slots=True)
@@ -93,23 +93,23 @@ class Hands:
             if me.deadline > now:
                 continue
             held = [(entry, call) for entry, call in me.held.values() if self._book.has(entry)]
-            leases += [Lease(worker, entry.id, entry.gen, call) for entry, call in held]
+            leases += [Lease(worker, one.id, one.gen, call & ~CONDEMNED) for one, call in held]
             if not held:
                 del self._workers[worker]
         return leases
 
     def condemn(self, leases: list[Lease]) -> list[Lease]:
-        """Take these out of their workers' reach: no call that a worker can name gave them."""
+        """Take these out of their workers' reach: a call gets a bit that no worker can name."""
         for lease in leases:
             held = self._workers[lease.worker].held
-            held[lease.id] = (held[lease.id][0], CONDEMNED)
+            held[lease.id] = (held[lease.id][0], lease.call | CONDEMNED)
         return leases
 
     def condemned(self, worker: UUID) -> bool:
         """Whether something that the worker holds is condemned."""
         me = self._workers.get(worker)
         held = () if me is None else me.held.values()
-        return any(call == CONDEMNED and self._book.has(entry) for entry, call in held)
+        return any(call & CONDEMNED and self._book.has(entry) for entry, call in held)
 
     def _named(self, worker: UUID, one: Delivery) -> Held | None:
         me = self._workers.get(worker)

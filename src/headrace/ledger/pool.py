@@ -1,5 +1,7 @@
 """Pools of connections to PostgreSQL."""
 
+import asyncio
+import logging
 from collections.abc import Mapping
 
 import asyncpg
@@ -8,7 +10,9 @@ from headrace.errors import LedgerUnavailable
 from headrace.ledger.faults import translated
 from headrace.ledger.url import place, reaching
 
+_log = logging.getLogger("headrace.ledger")
 MINIMUM_VERSION = 140000
+_CLOSING = 5.0
 PATIENCE = 60.0  # seconds for a statement of ours
 
 # Every statement of ours is a walk of an index from a few keys. These keep a plan that was cached
@@ -51,6 +55,19 @@ async def open_pool_for_handlers(url: str, *, size: int) -> "asyncpg.Pool[asyncp
     None is opened before it is needed.
     """
     return await _connect(url, size=size, least=0, command_timeout=None, settings={})
+
+
+async def close_pool(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    """Close every connection; one that is still held after a few seconds is cut off.
+
+    A handler that ignores its end holds its own for ever, and its process must end all the same.
+    """
+    try:
+        async with asyncio.timeout(_CLOSING):
+            await pool.close()
+    except TimeoutError:
+        _log.warning("connections to PostgreSQL are cut off: something still holds them")
+        pool.terminate()
 
 
 async def _connect(

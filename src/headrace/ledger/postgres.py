@@ -207,7 +207,7 @@ class PostgresLedger:
 
     async def release(self, worker: UUID, attempts: Sequence[Delivery]) -> None:
         """Give back what was claimed and has not started; costs no attempt."""
-        await self._fetch("release", worker, *_tokens(attempts))
+        await self._fetch("release", worker, *_tokens(sorted(attempts, key=_by_id)))
 
     async def extend(self, attempts: Sequence[Delivery]) -> set[UUID]:
         """The ids of the attempts that still count."""

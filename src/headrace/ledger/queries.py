@@ -10,7 +10,7 @@ import asyncpg
 from headrace.errors import UsageError
 from headrace.ledger import migrate
 from headrace.ledger.faults import translated
-from headrace.ledger.pool import open_pool
+from headrace.ledger.pool import close_pool, open_pool
 from headrace.ledger.rows import Row
 from headrace.ledger.statements import statement
 
@@ -52,7 +52,7 @@ class Queries:
         """Close every connection."""
         pool, self._pool = self._pool, None
         if pool is not None:
-            await pool.close()
+            await close_pool(pool)
 
     async def __aenter__(self) -> Self:
         """Open."""

@@ -17,6 +17,7 @@ RETENTION = timedelta(days=7)
 AHEAD = 3
 _STAYING = 10_000  # rows that move under the lock of a detachment: some hundred milliseconds
 _PATIENCE = "200ms"  # everybody queues behind a waiting lock, so it does not wait long
+_LONGEST = 3600.0  # seconds for a statement that reads all jobs of a day from a disk
 _STEP = 1000
 
 
@@ -127,7 +128,11 @@ class LedgerKeeper:
                 if not await _alone(connection):
                     return None
                 moved = await connection.fetchval(
-                    statement("retire_partition"), day, self._keep, self._staying
+                    statement("retire_partition"),
+                    day,
+                    self._keep,
+                    self._staying,
+                    timeout=_LONGEST,
                 )
             if moved is None:
                 _log.warning(
@@ -143,7 +148,9 @@ class LedgerKeeper:
         async with self._queries.transaction(lock_timeout=_PATIENCE) as connection:
             if not await _alone(connection):
                 return 0
-            dropped: int = await connection.fetchval(statement("drop_retired"), day)
+            dropped: int = await connection.fetchval(
+                statement("drop_retired"), day, timeout=_LONGEST
+            )
         return dropped
 
 

@@ -1,5 +1,6 @@
 """A handler's own session of SQLAlchemy, whose writes commit together with its completion."""
 
+import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator
@@ -9,7 +10,7 @@ from uuid import UUID
 
 from headrace.errors import UsageError
 from headrace.ledger.foreign import of_sqlalchemy
-from headrace.ledger.pool import PLANS
+from headrace.ledger.pool import PATIENCE, PLANS
 from headrace.ledger.rows import completion_columns
 from headrace.ledger.statements import statement
 from headrace.model.job import Settlement
@@ -67,15 +68,25 @@ class SessionTransaction:
                 "before the handler returned; leave that to headrace: "
                 "`async with ctx.transaction(session=Session()) as session:`"
             )
-        await self.handle.execute(text(_PLANS), PLANS)
         sql = _PARAMETER.sub(_as_named, statement("settle_completed"))
         values = (worker, *completion_columns([settlement]))
         parameters = {f"p{place}": value for place, value in enumerate(values, 1)}
-        if not (await self.handle.execute(text(sql), parameters)).scalar_one():
-            await self.handle.rollback()
-            return False
-        await self.handle.commit()
+        async with asyncio.timeout(PATIENCE):
+            await self.handle.execute(text(_PLANS), PLANS)
+            if not (await self.handle.execute(text(sql), parameters)).scalar_one():
+                await self.handle.rollback()
+                return False
+            await self.handle.commit()
         return True
+
+    async def close(self) -> None:
+        """Undo what was not committed, in bounded time: a server may not answer."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self.handle.close()
+        except TimeoutError:
+            _log.warning("a handler's session did not close in %.0f s; it is dropped", PATIENCE)
+            await self.handle.invalidate()
 
 
 @asynccontextmanager
@@ -94,7 +105,7 @@ async def join_session(session: object) -> AsyncIterator[SessionTransaction]:
     try:
         yield transaction
     finally:
-        await transaction.handle.close()
+        await transaction.close()
 
 
 def _as_named(match: re.Match[str]) -> str:

@@ -11,7 +11,7 @@ import asyncpg
 
 from headrace.errors import HeadraceError, LedgerError, UsageError
 from headrace.ledger.faults import translated
-from headrace.ledger.pool import PATIENCE, PLANS, open_pool_for_handlers
+from headrace.ledger.pool import PATIENCE, PLANS, close_pool, open_pool_for_handlers
 from headrace.ledger.rows import completion_columns
 from headrace.ledger.statements import statement
 from headrace.model.job import Settlement
@@ -85,7 +85,7 @@ class LedgerTransaction:
         """
         if not _lost(self.handle) and not self.handle.is_in_transaction():
             raise UsageError(_ENDED_INSIDE)
-        async with _in_time():
+        async with in_time():
             written = await self.handle.fetchval(
                 statement("settle_completed"), worker, *completion_columns([settlement])
             )
@@ -104,7 +104,7 @@ class LedgerTransaction:
         if _lost(self.handle):
             return
         try:
-            async with _in_time():
+            async with in_time():
                 if self._open:
                     await self._transaction.rollback()
                 await self.handle.reset()
@@ -158,7 +158,7 @@ class HandlerConnections:
         """Close every connection."""
         pool, self._pool = self._pool, None
         if pool is not None:
-            await pool.close()
+            await close_pool(pool)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[LedgerTransaction]:
@@ -174,7 +174,7 @@ class HandlerConnections:
         with translated():
             connection = await pool.acquire()
         try:
-            async with _in_time():
+            async with in_time():
                 begun = connection.transaction()
                 await begun.start()
             transaction = LedgerTransaction(connection, begun)
@@ -187,7 +187,7 @@ class HandlerConnections:
 
 
 @asynccontextmanager
-async def _in_time() -> AsyncIterator[None]:
+async def in_time() -> AsyncIterator[None]:
     """Statements of ours, on a connection that knows no timeout."""
     with translated():
         async with asyncio.timeout(PATIENCE):

@@ -187,6 +187,11 @@ class Caps(NamedTuple):
     level: int = 20_000
     total: int = 200_000
 
+    @property
+    def floor(self) -> int:
+        """How many a level may hold in a full lane: what others hold starves nobody (A2)."""
+        return self.total // 400
+
 
 class Capabilities(NamedTuple):
     """What a lane can do; the conformance suite skips by these alone.

@@ -38,7 +38,12 @@ class Reaper:
     """
 
     def __init__(
-        self, ledger: Ledger, *, lease: float = LEASE, clock: Callable[[], float] = boottime
+        self,
+        ledger: Ledger,
+        *,
+        lease: float = LEASE,
+        clock: Callable[[], float] = boottime,
+        failed: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._ledger = ledger
         self._lease = lease
@@ -46,7 +51,7 @@ class Reaper:
         self._sights: dict[UUID, _Sight] = {}
         self._polled = -_LONGEST_GAP
         self._leadership = Leadership(ledger.lanes, "reaper", lease / 3, clock=clock)
-        self.loop = Loop("reaper", self.poll, ended=self._leadership.resign)
+        self.loop = Loop("reaper", self.poll, ended=self._leadership.resign, failed=failed)
 
     async def poll(self) -> float:
         """Watch; who leads judges and reaps."""

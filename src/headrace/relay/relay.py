@@ -1,6 +1,7 @@
 """The relay: carries jobs from the ledger into the lane, and builds a lost lane anew."""
 
 import logging
+from collections.abc import Callable
 
 from headrace.engines.lane_owner import recognise
 from headrace.model.lane_view import LaneView, Mode, Sighting, short
@@ -34,6 +35,7 @@ class Relay:
             a leader that dies is followed by another, within less than that.
         grace: seconds after which nobody works under an earlier epoch any more.
         cap: how many entries a level of the lane holds.
+        failed: called with a defect.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Relay:
         lease: float = LEASE,
         grace: float = GRACE,
         cap: int = CAP,
+        failed: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._ledger = ledger
         self._lane = lane
@@ -64,7 +67,7 @@ class Relay:
             self._pauses = Pauses(lane)
             self._stranger = Stranger(ledger, lease=lease)
             self._untold = Untold(ledger, lane)
-        self.loop = Loop("relay", self.poll, ended=self._leadership.resign)
+        self.loop = Loop("relay", self.poll, ended=self._leadership.resign, failed=failed)
 
     async def poll(self) -> float:
         """One round."""

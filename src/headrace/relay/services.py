@@ -1,5 +1,7 @@
 """The background services that every worker process runs beside its worker."""
 
+from collections.abc import Callable
+
 from headrace.engines.ledgered import LedgeredEngine
 from headrace.ports.engine import Engine
 from headrace.ports.lane import GRACE
@@ -9,15 +11,26 @@ from headrace.relay.relay import Relay
 from headrace.service import Loop
 
 
-def services(engine: Engine, *, lease: float = LEASE) -> list[Loop]:
-    """The loops for an engine; any number of processes may run them."""
+def services(
+    engine: Engine,
+    *,
+    lease: float = LEASE,
+    failed: Callable[[BaseException], None] | None = None,
+) -> list[Loop]:
+    """The loops for an engine; any number of processes may run them.
+
+    Args:
+        engine: started.
+        lease: seconds.
+        failed: called with a defect, which ends its loop: the process should not go on without.
+    """
     if not isinstance(engine, LedgeredEngine):
         return []
     ledger = engine.ledger
     return [
-        Reaper(ledger, lease=lease).loop,
-        Relay(ledger.lanes, engine.lane, lease=lease, grace=grace_of(lease)).loop,
-        Keeper(ledger).loop,
+        Reaper(ledger, lease=lease, failed=failed).loop,
+        Relay(ledger.lanes, engine.lane, lease=lease, grace=grace_of(lease), failed=failed).loop,
+        Keeper(ledger, failed=failed).loop,
     ]
 
 

@@ -90,7 +90,7 @@ class Walk:
         entries = await self._ledger.walk(queue, level, here, view, self._horizon, _STEP)
         if len(entries) < _STEP:
             self._rests[key] = boottime() + self._rest
-        return await self._put(view, key, entries)
+        return (await self._put(view, key, entries)).count(PutReply.STORED)
 
     async def _refill(self, view: LaneView, queue: QueueRow, spilled: dict[int, Cursor]) -> int:
         depth = await self._lane.depth(view.epoch, queue.name)
@@ -106,7 +106,9 @@ class Walk:
     ) -> int:
         """Some steps beyond a cursor. What does not fit meanwhile lowers it again, by itself.
 
-        The next step is read while one is put: a worker beside keeps the event loop busy.
+        The next step is read while one is put: a worker beside keeps the event loop busy. There may
+        be room in the level and yet none for what is put (in a lane that is full, or of what is
+        delayed): then another step would only send the same jobs again.
         """
         stored, n = 0, min(_STEP, room)
         entries = await self._from(cursor, view, queue, level, n)
@@ -118,10 +120,12 @@ class Walk:
             put = self._put(view, (queue.name, level), entries)
             n = min(_STEP, room - stored - len(entries))
             if moved.cursor is None or n <= 0:
-                return stored + await put
+                return stored + (await put).count(PutReply.STORED)
             cursor = moved.cursor
-            added, entries = await asyncio.gather(put, self._from(cursor, view, queue, level, n))
-            stored += added
+            replies, entries = await asyncio.gather(put, self._from(cursor, view, queue, level, n))
+            stored += replies.count(PutReply.STORED)
+            if PutReply.FULL in replies and PutReply.STORED not in replies:
+                break
         return stored
 
     async def _from(
@@ -129,12 +133,14 @@ class Walk:
     ) -> list[LaneEntry]:
         return await self._ledger.walk(queue, level, _just_before(cursor), view, self._horizon, n)
 
-    async def _put(self, view: LaneView, key: _Level, entries: Sequence[LaneEntry]) -> int:
+    async def _put(
+        self, view: LaneView, key: _Level, entries: Sequence[LaneEntry]
+    ) -> Sequence[PutReply]:
         if not entries:
-            return 0
+            return []
         replies = await self._lane.put(view.epoch, entries)
         self._reached[key] = max(self._reached.get(key, START), _position(entries[-1]))
-        return replies.count(PutReply.STORED)
+        return replies
 
 
 def _just_before(cursor: Cursor) -> Cursor:

@@ -42,8 +42,8 @@ async def run_node(
     """
     async with app, app.living():
         lease = app.settings.lease.total_seconds()
-        async with running(services(app.engine, lease=lease)):
-            worker = Worker(app, queues, grace=grace)
+        worker = Worker(app, queues, grace=grace)
+        async with running(services(app.engine, lease=lease, failed=worker.fail)):
             with draining(worker.finish):
                 _say_what_is_missing(app.engine, burst=burst)
                 await _say_what_waits(app.engine, list(queues), lease, burst=burst)

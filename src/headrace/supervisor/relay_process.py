@@ -19,18 +19,26 @@ async def run_relay(settings: Settings) -> None:
         ConfigError: the URL of the database is missing.
         LedgerUnavailable: it cannot be reached.
         SchemaError: the schema is missing, older or newer than the code.
+        RuntimeError: a service ended by a defect; the process should be replaced.
     """
     engine = connect(settings)
     await engine.start()
     try:
         ended = asyncio.Event()
+        defects: list[BaseException] = []
+
+        def fail(defect: BaseException) -> None:
+            defects.append(defect)
+            ended.set()
+
         lease = settings.lease.total_seconds()
-        beside = services(engine, lease=lease)
         with draining(ended.set):
-            async with running(beside):
+            async with running(services(engine, lease=lease, failed=fail)):
                 lane = "with a lane" if settings.redis_url else "without a lane"
                 _log.info("the relay is ready, %s, for workers with a lease of %g s", lane, lease)
                 await ended.wait()
                 _log.info("the relay ends")
     finally:
         await engine.stop()
+    if defects:
+        raise RuntimeError(f"the relay ended: {defects[0]}") from defects[0]

@@ -20,6 +20,7 @@ from headrace.model.shown import stack_of, words
 from headrace.model.state import Stored
 from headrace.model.verdict import completed, describe, failed, given_up, steered
 from headrace.task import Task
+from headrace.worker.apart import Apart
 from headrace.worker.bystander import Bystander
 from headrace.worker.context import AttemptContext
 
@@ -28,16 +29,6 @@ _BY_ITSELF = "the handler cancelled its own task, or a task that it started did"
 _BY_WHAT_IT_AWAITED = (
     "the handler raised CancelledError: something that it awaited was cancelled; catch that there"
 )
-_current: contextvars.ContextVar[AttemptContext] = contextvars.ContextVar("headrace_job")
-
-
-def current_job() -> AttemptContext:
-    """The context of the job that is running here.
-
-    Raises:
-        LookupError: no job is running here.
-    """
-    return _current.get()
 
 
 class Attempt:
@@ -107,10 +98,9 @@ class Attempt:
         except Exception as exc:  # noqa: BLE001 - a validator of the application's can raise anything
             return self._as_raised(exc)
         self._runner = runner
-        _current.set(context)
         try:
             if self._task.is_async:
-                return self._as_returned(await self._task.call(context, arguments))
+                return self._as_returned(await Apart(self._task.call(context, arguments)))
             return await self._call_in_thread(context, arguments, threads)
         except asyncio.CancelledError as exc:
             if self._bystander.cancelled:
@@ -123,7 +113,7 @@ class Attempt:
         finally:
             self._runner = None
             if runner.cancelling() and not self._bystander.cancelled:
-                await _forget_cancellations(runner)
+                await forget_cancellations(runner)
 
     def given_up_as_stuck(self) -> Settlement:
         """What to write when its process must end without it."""
@@ -250,7 +240,7 @@ class Attempt:
             return RetryPolicy().delay(failures, roll)
 
 
-async def _forget_cancellations(slot: "asyncio.Task[Any]") -> None:
+async def forget_cancellations(slot: "asyncio.Task[Any]") -> None:
     """The slot goes on with the next job: only the handler was cancelled."""
     while slot.cancelling():
         slot.uncancel()

@@ -25,6 +25,9 @@ class AttemptContext:
         delivery: the job.
         loop: the worker's.
         prolong: moves the attempt's deadline to that long from now.
+
+    Attributes:
+        over: the handler has returned: what it left behind opens no transaction any more.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class AttemptContext:
         self._stack: AsyncExitStack | None = None
         self._opening: asyncio.Lock | None = None
         self._transaction: Transaction | None = None
+        self.over = False
 
     @property
     def job_id(self) -> UUID:
@@ -121,6 +125,11 @@ class AttemptContext:
         if self._opening is None:
             self._opening = asyncio.Lock()
         async with self._opening:
+            if self.over:
+                raise UsageError(
+                    f"ctx.transaction() of job {self.job_id} was called after its handler had "
+                    "returned; wait in the handler for all that it starts"
+                )
             if self._transaction is None:
                 if self._stack is None:
                     self._stack = AsyncExitStack()
@@ -132,10 +141,11 @@ class AttemptContext:
     @property
     def transacting(self) -> bool:
         """Whether the handler opened a transaction, so that `commit` or `close` must end it."""
-        return self._stack is not None
+        return self._opening is not None
 
     async def commit(self, worker: UUID, settlement: Settlement) -> bool:
         """Settle in the handler's transaction; False where it opened none."""
+        await self._opened_all()
         if self._transaction is None or self._stack is None:
             return False
         async with self._stack:
@@ -146,9 +156,16 @@ class AttemptContext:
 
     async def close(self) -> None:
         """Undo what was written in a transaction that was not committed."""
+        await self._opened_all()
         self._transaction = None
         if self._stack is not None:
             await self._stack.aclose()
+
+    async def _opened_all(self) -> None:
+        """Something that the handler started may be opening its transaction this moment."""
+        if self._opening is not None:
+            async with self._opening:
+                pass
 
     def _check_loop(self, verb: str) -> None:
         if asyncio.get_running_loop() is not self._loop:

@@ -14,7 +14,7 @@ from headrace.model.state import Stored
 from headrace.model.verdict import describe, failed, given_up
 from headrace.ports.engine import Engine
 from headrace.task import Task
-from headrace.worker.attempt import Attempt
+from headrace.worker.attempt import Attempt, forget_cancellations
 from headrace.worker.bystander import Bystander
 from headrace.worker.context import AttemptContext
 from headrace.worker.deadlines import Deadlines
@@ -124,7 +124,8 @@ class Executor:
         self._stopping = True
         self._waiting.clear()
         while self._idle:
-            self._idle.popleft().set_result(None)
+            if not (idle := self._idle.popleft()).done():  # its slot was cancelled
+                idle.set_result(None)
         if self._slots:
             _, running = await asyncio.wait(self._slots, timeout=grace)
             for slot in running:
@@ -223,8 +224,11 @@ class Executor:
         try:
             threads = None if task.is_async else self._threads_for(task)
             settlement = await attempt.run(context, here, threads)
+            context.over = True
             if context.transacting:
                 settlement = await self._conclude(hand, attempt, context, settlement)
+                if here.cancelling():
+                    await forget_cancellations(here)
         finally:
             del self.attempts[here]
             self._busy_seconds += attempt.elapsed

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from headrace.app import Headrace
 from headrace.connect import connect
+from headrace.errors import LedgerUnavailable
 from headrace.model.job import Beat, Ending
 from headrace.model.state import Stored
 from headrace.worker.attempt import Attempt
@@ -60,7 +61,7 @@ class Worker:
         lease = app.settings.lease.total_seconds()
         self._grace = grace
         self._identity = Identity(app.engine, self._queues, lease)
-        self._settler = Settler(app.engine, self._on_settled, self._on_defect)
+        self._settler = Settler(app.engine, self._on_settled, self.fail)
         self._executors: dict[str, Executor] = {}
         self._fetchers: dict[str, Fetcher] = {}
         self._empty: set[str] = set()
@@ -73,17 +74,15 @@ class Worker:
         self._loop: asyncio.AbstractEventLoop | None = None
         for queue, concurrency in self._queues.items():
             self._staff(queue, concurrency, pace())
-        self._listener = Listener(
-            app.engine, lambda: self.id, self._free, self.wake, self._on_defect
-        )
-        self._lookout = Lookout(app.engine, self._fetchers, self._on_emptied, self._on_defect)
+        self._listener = Listener(app.engine, lambda: self.id, self._free, self.wake, self.fail)
+        self._lookout = Lookout(app.engine, self._fetchers, self._on_still_empty, self.fail)
         self._heartbeat = Heartbeat(
             engine=lambda: connect(app.settings),
             hand=lambda: self._hand,
             beaten=self._on_beaten,
             blocked=self._on_blocked,
             rescue=Rescue(self._settler.unwritten),
-            failed=self._on_defect,
+            failed=self.fail,
             interval=lease / 3,
         )
 
@@ -214,7 +213,7 @@ class Worker:
             concurrency=concurrency,
             freed=lambda: self._on_freed(queue),
             stuck=self._on_stuck,
-            failed=self._on_defect,
+            failed=self.fail,
         )
         self._executors[queue] = executor
         self._fetchers[queue] = Fetcher(
@@ -225,7 +224,7 @@ class Worker:
             pace=pace,
             backlog=lambda: self._settler.backlog,
             emptied=self._on_emptied,
-            failed=self._on_defect,
+            failed=self.fail,
         )
 
     async def _until_idle(self) -> None:
@@ -233,13 +232,21 @@ class Worker:
             self._changed.clear()
             if self._idle:
                 await self._settler.drain()
-                due = await self._app.engine.due(list(self._queues))
+                due = await self._due()
                 if self._changed.is_set() or not self._idle:
                     continue  # the answer is older than what was taken or written meanwhile
                 if not due:
                     return
                 self._empty.clear()
             await self._changed.wait()
+
+    async def _due(self) -> bool:
+        """Whether a job waits to run now, as far as the ledger can be asked."""
+        try:
+            return await self._app.engine.due(list(self._queues))
+        except LedgerUnavailable as exc:
+            _log.warning("the burst waits for the ledger: %s", exc)
+            return True
 
     @property
     def _idle(self) -> bool:
@@ -261,6 +268,11 @@ class Worker:
     def _on_emptied(self, queue: str) -> None:
         self._empty.add(queue)
         self._changed.set()
+
+    def _on_still_empty(self, queue: str) -> None:
+        """Told every second, which must not make an answer that took longer look old."""
+        if queue not in self._empty:
+            self._on_emptied(queue)
 
     def _on_settled(self, endings: Sequence[Ending], accepted: set[tuple[UUID, int]]) -> None:
         self._hand.close([ending.delivery for ending in endings])
@@ -286,11 +298,12 @@ class Worker:
     def _on_stuck(self, attempt: Attempt) -> None:
         delivery = attempt.delivery
         self._stuck.append(attempt)
-        self._on_defect(
+        self.fail(
             TimeoutError(f"job {delivery.id} ({delivery.task}) is stuck past its second timeout")
         )
 
-    def _on_defect(self, exc: BaseException) -> None:
+    def fail(self, exc: BaseException) -> None:
+        """Something that it cannot do without ended by a defect: drain, and let `run` say so."""
         self._broken = exc
         self._defect.set()
         self.finish()

@@ -70,7 +70,7 @@ class RedisLane(Upkeep):
         k = self._keys
         keys = [k.meta, k.jobs, k.tombs, k.cursors, k.queues]
         keys += [k.delayed(queue), k.wake(queue), *k.ready(queue)]
-        args: list[bytes | str | int] = [queue, self._caps.level, self._caps.total]
+        args: list[bytes | str | int] = [queue, *self._caps, self._caps.floor]
         args.extend(packing.placed(entries))
         reply = await self._run("put", epoch, keys, args)
         self._saw(reply[0])

@@ -13,7 +13,8 @@ FROM (SELECT) AS one LEFT JOIN LATERAL (
            (extract(epoch FROM j.run_at) * 1000000)::bigint AS run_at,
            j.id > headrace.uuid_floor(now() - interval '10 seconds') AS young
     FROM (
-        SELECT pg_snapshot_xmax($1::text::pg_snapshot), xid8 '18446744073709551615'
+        -- Rows of a dump carry the ids of another server, beyond all of this one; the walk has them.
+        SELECT pg_snapshot_xmax($1::text::pg_snapshot), pg_snapshot_xmax(pg_current_snapshot())
         UNION ALL
         SELECT xid, xid FROM pg_snapshot_xip($1::text::pg_snapshot) AS xid
     ) AS span (first, last), LATERAL (

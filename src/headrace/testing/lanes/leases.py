@@ -103,7 +103,7 @@ class Leases:
         await rig.fall_silent(rig.ann)
         for _ in range(2):
             (lease,) = await rig.lane.expired(EPOCH, 10)
-            assert lease[:3] == (rig.ann, mine[0].id, 1)
+            assert lease == (rig.ann, mine[0].id, 1, mine[0].call), "it tells what may have run"
         assert await rig.lane.extend(EPOCH, rig.bob, yours) == {yours[0].token}
         assert await rig.take(worker=rig.bob) == [], "it does not come back by itself"
 

@@ -76,7 +76,17 @@ class Puts:
     async def test_the_lane_is_bounded(self, rig: Rig) -> None:
         many = [entry(queue=f"q{i % 20}") for i in range(CAPS.total)]
         assert set(await rig.put(*many)) == {STORED}
-        assert await rig.put(entry()) == [FULL]
+        assert await rig.put(entry(queue="q0")) == [FULL]
+
+    async def test_a_full_lane_starves_no_queue(self, rig: Rig) -> None:
+        """Else those that nobody works on, or that are paused, would stop all others."""
+        await rig.put(*(entry(queue=f"q{i % 20}") for i in range(CAPS.total)))
+        assert CAPS.floor == 1
+        assert await rig.put(entry(), entry()) == [STORED, FULL]
+        assert await rig.put(entry(delay=60), entry(delay=60)) == [STORED, FULL]
+        assert await rig.put(entry(priority=1)) == [STORED]
+        assert len(await rig.take(20)) == 2
+        assert await rig.put(entry()) == [STORED]
 
     async def test_a_queue_may_have_a_limit_of_its_own(self, rig: Rig) -> None:
         await rig.lane.limit(EPOCH, {QUEUE: 1})

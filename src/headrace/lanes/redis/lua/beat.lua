@@ -20,7 +20,7 @@ for i = 1, #all, 2 do
 end
 local found = records(KEYS[2], ids)
 for i, record in ipairs(found) do
-  if holds(leases[i], record) and sub(leases[i], 12, 15) == CONDEMNED then
+  if holds(leases[i], record) and byte(leases[i], 12) >= CONDEMNED then
     return { now }
   end
 end

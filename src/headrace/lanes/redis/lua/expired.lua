@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- expired: what workers hold whose lease is over. One that holds nothing is forgotten.
--- What is listed is condemned: its lease gets a call number that no worker can name, so that a beat
--- or release which comes late cannot bring it back while the ledger raises its generation.
+-- What is listed is condemned: its call gets a bit that no worker can name, so that a beat or release
+-- which comes late cannot bring it back while the ledger raises its generation. It may be listed
+-- again, with the call that it was given by.
 -- KEYS[1] meta, [2] jobs, [3] workers, then held:WORKER and calls:WORKER of each.
 -- ARGV[1] epoch, [2] how many at most, [3...] the workers.
 -- Returns worker(16) id(16) gen(4) call(4) of each.
@@ -22,8 +23,9 @@ local function inspect(worker, held, calls)
     if not holds(leases[i], record) then
       stale[#stale + 1] = ids[i]
     elseif #out < room then
-      out[#out + 1] = worker .. ids[i] .. sub(leases[i], 8, 15)
-      call('HSET', held, ids[i], sub(leases[i], 1, 11) .. CONDEMNED .. sub(leases[i], 16))
+      local lease, top = leases[i], byte(leases[i], 12) % CONDEMNED
+      out[#out + 1] = worker .. ids[i] .. sub(lease, 8, 11) .. char(top) .. sub(lease, 13, 15)
+      call('HSET', held, ids[i], sub(lease, 1, 11) .. char(CONDEMNED + top) .. sub(lease, 13))
     end
   end
   remove(held, stale)

@@ -9,7 +9,7 @@ local call, sub, byte, char = redis.call, string.sub, string.byte, string.char
 local FLAGGED, AWAITED, CLEAR = 1, 2, 4
 local TOMBSTONE = 10000
 local SUSPECT = 60000
-local CONDEMNED = char(255, 255, 255, 255)
+local CONDEMNED = 128 -- the highest bit of a lease's call
 
 local state = call('HMGET', KEYS[1], 'epoch', 'offset', 'clock')
 if state[1] ~= ARGV[1] then

@@ -2,7 +2,8 @@
 -- put: store entries of one queue.
 -- KEYS[1] meta, [2] jobs, [3] tombs, [4] cursors, [5] queues, [6] delayed, [7] wake,
 -- [8...17] ready lists of levels 1 to 10.
--- ARGV[1] epoch, [2] queue, [3] cap of a level, [4] cap of the lane, then three for each entry:
+-- ARGV[1] epoch, [2] queue, [3] cap of a level, [4] cap of the lane, [5] cap of a level in a lane
+-- that is full, then three for each entry:
 -- token; level(1) delay(6, ms) stamp(7, ms, 0: none) run_at(8); record.
 -- Returns {now, a letter of PutReply for each entry}.
 local queue = ARGV[2]
@@ -10,12 +11,13 @@ local settings = call('HMGET', KEYS[1], 'grace', 'cap:' .. queue, 'paused:' .. q
 local grace = tonumber(settings[1] or 0)
 local cap = tonumber(settings[2] or ARGV[3])
 local room = tonumber(ARGV[4]) - call('HLEN', KEYS[2])
-local count = (#ARGV - 4) / 3
+local floor = math.min(cap, tonumber(ARGV[5]))
+local count = (#ARGV - 5) / 3
 local FRESH = 2000
 
 local ids = {}
 for i = 1, count do
-  ids[i] = sub(ARGV[2 + 3 * i], 1, 16)
+  ids[i] = sub(ARGV[3 + 3 * i], 1, 16)
 end
 local known = {}
 for i, record in ipairs(records(KEYS[2], ids)) do
@@ -26,15 +28,13 @@ local writes, lists, delayed, lengths, spilled, tombs = {}, {}, {}, {}, {}, {}
 local waiting, earliest = nil, math.huge
 
 local function full(level, due)
-  if room <= 0 then
-    return true
-  end
+  local most = room > 0 and cap or floor
   if due > now then
     waiting = waiting or call('ZCARD', KEYS[6])
-    return waiting >= cap
+    return waiting >= most
   end
   lengths[level] = lengths[level] or call('LLEN', KEYS[7 + level])
-  return lengths[level] >= cap
+  return lengths[level] >= most
 end
 
 local function spill(id, level, run_at, old)
@@ -108,7 +108,7 @@ end
 
 local replies = {}
 for i, id in ipairs(ids) do
-  replies[i] = put(id, ARGV[2 + 3 * i], ARGV[3 + 3 * i], ARGV[4 + 3 * i])
+  replies[i] = put(id, ARGV[3 + 3 * i], ARGV[4 + 3 * i], ARGV[5 + 3 * i])
 end
 
 local fields = {}
