@@ -16,7 +16,7 @@ def relay(
     app_path: Annotated[
         str | None,
         typer.Argument(
-            metavar="[APP]",
+            metavar="APP",
             help="module:attribute, as shop.jobs:app; needed where the application itself says "
             "what its lane, its database or its lease is.",
         ),
