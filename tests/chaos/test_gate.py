@@ -25,7 +25,7 @@ from servers import ROOMY, postgres_from, postgres_template
 JOBS = 5000
 KILLS = 60
 SEED = 20
-SECONDS = 45.0
+SECONDS = 39.0
 LONG_SECONDS = 600.0  # between faults, each of which takes its time, too
 MEAN_GAP = 0.33
 QUIET_WITHIN = 60.0

@@ -43,7 +43,7 @@ def test_snoozes_in_a_row_are_one_line() -> None:
             _RETRIED,
             State.COMPLETED,
             ("it is completed, and only retryable or dead jobs can be retried; enqueue it again "
-            "instead"),
+            "instead (its idempotency key, if it has one, holds until `jobs delete`)"),
         ),
         (
             "promote",
