@@ -19,6 +19,7 @@ class Loop:
         name: for logs.
         poll: does one round; returns the seconds until the next one.
         ended: says good-bye after the last round of a loop that was stopped.
+        severable: a stop cuts the round under way off, since it may take long and can be repeated.
 
     An error of ours (PostgreSQL away, say) is logged once and the loop goes on a second later; any
     other error is a defect and ends the loop: `failed` is called with it.
@@ -31,11 +32,13 @@ class Loop:
         *,
         ended: Callable[[], Awaitable[None]] | None = None,
         failed: Callable[[BaseException], None] | None = None,
+        severable: bool = False,
     ) -> None:
         self._name = name
         self._poll = poll
         self._ended = ended
         self._failed = failed
+        self._severable = severable
         self._wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -55,11 +58,13 @@ class Loop:
     async def stop(self) -> None:
         """Let the round under way finish, then end.
 
-        A round is never cancelled: a statement cut off in the middle leaves its outcome unknown.
+        A round is not cancelled: a statement cut off in the middle leaves its outcome unknown.
         """
         if self._task is not None:
             self._ending, self._task = self._task, None
             self._wanted.set()
+            if self._severable:
+                self._ending.cancel()
         if self._ending is not None:
             await asyncio.wait([self._ending])
 
@@ -75,8 +80,19 @@ class Loop:
         return self._task is asyncio.current_task()
 
     async def _run(self, before: "asyncio.Task[None] | None") -> None:
-        if before is not None:
-            await asyncio.wait([before])
+        try:
+            if before is not None:
+                await asyncio.wait([before])
+            await self._poll_on()
+        except asyncio.CancelledError:
+            if self._wants_more or not self._severable:
+                raise
+            if before is not None:
+                await asyncio.wait([before])
+        if self._ended is not None:
+            await self._part(self._ended)
+
+    async def _poll_on(self) -> None:
         quiet = True
         while self._wants_more:
             try:
@@ -93,8 +109,6 @@ class Loop:
                     self._failed(exc)
                 raise
             await self._rest(delay)
-        if self._ended is not None:
-            await self._part(self._ended)
 
     async def _part(self, ended: Callable[[], Awaitable[None]]) -> None:
         try:

@@ -4,6 +4,8 @@ import asyncio
 import contextvars
 
 import pytest
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from headrace import Context, Headrace, JobDead, UsageError
 from headrace.worker.worker import Worker
@@ -30,6 +32,25 @@ async def test_what_a_handler_sets_does_not_reach_the_next_job_of_its_slot(app: 
         ["nobody", "ann", "ann"],
         ["nobody", "bob", "bob"],
     ]
+
+
+async def test_what_a_handler_set_is_there_when_its_writes_are_committed(
+    app: Headrace, migrated_url: str
+) -> None:
+    engine = create_async_engine(migrated_url.replace("postgresql://", "postgresql+asyncpg://"))
+    seen: list[str] = []
+
+    @app.task(queue="q")
+    async def write(ctx: Context) -> None:
+        tenant.set("ann")
+        async with ctx.transaction(session=AsyncSession(engine)) as session:
+            event.listen(session.sync_session, "before_commit", lambda _: seen.append(tenant.get()))
+            await session.execute(text("SELECT 1"))
+
+    await write.enqueue()
+    await Worker(app, {"q": 1}).run(burst=True)
+    assert set(seen) == {"ann"}
+    await engine.dispose()
 
 
 async def test_a_handler_is_told_of_errors_and_ends_as_if_it_were_awaited_plainly(

@@ -13,6 +13,8 @@ from headrace.ledger.queries import Queries
 from headrace.ledger.retention import LedgerKeeper
 from headrace.ledger.statements import statement
 from headrace.model.state import State, Stored
+from headrace.relay.keeper import Keeper
+from integration.served import until
 from jobsmith import Jobsmith
 
 OLD = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=20)
@@ -360,3 +362,24 @@ async def test_one_round_does_everything(
     await keeper.maintain()
     assert await value(queries, "SELECT sum(n) FROM headrace.counter WHERE state = 2") == 0
     await check_counters(queries)
+
+
+async def test_a_keeper_stops_though_a_statement_of_its_round_takes_long(
+    smith: Jobsmith, queries: Queries
+) -> None:
+    async def waits() -> bool:
+        return bool(
+            await value(
+                queries,
+                "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+                "AND datname = current_database() AND query ILIKE '%counter_delta%'",
+            )
+        )
+
+    keeper = Keeper(smith.ledger).loop
+    async with queries.connection() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE headrace.counter_delta IN ACCESS EXCLUSIVE MODE")
+        keeper.start()
+        await until(waits, 20)
+        async with asyncio.timeout(10):
+            await keeper.stop()

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from headrace import Cancel, Context, Headrace, JobDead, State
-from headrace.ledger import session as sessions
+from headrace.ledger import transaction
 from headrace.worker.worker import Worker
 
 
@@ -63,7 +63,7 @@ async def test_a_completion_that_has_to_wait_for_ever_fails_its_attempt(
     app: Headrace, engine: AsyncEngine, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An operator's open transaction, say, has locked the job."""
-    monkeypatch.setattr(sessions, "PATIENCE", 0.5)
+    monkeypatch.setattr(transaction, "PATIENCE", 0.5)
 
     @app.task(queue="q", max_attempts=1)
     async def write(ctx: Context) -> None:
@@ -82,7 +82,7 @@ async def test_a_completion_that_has_to_wait_for_ever_fails_its_attempt(
     holding = asyncio.create_task(hold())
     await Worker(app, {"q": 1}).run(burst=True)
     await holding
-    with pytest.raises(JobDead, match="the handler's transaction failed: TimeoutError"):
+    with pytest.raises(JobDead, match="the handler's transaction failed: PostgreSQL"):
         await job.result("1s")
     assert await notes(engine) == []
     await engine.dispose()

@@ -66,11 +66,11 @@ class MemoryLane(MemoryUpkeep):
 
     def _full(self, entry: LaneEntry, *, delayed: bool) -> bool:
         cap = self._cap.get(entry.queue, self._caps.level)
-        if len(self._book.jobs) >= self._caps.total:
-            cap = min(cap, self._caps.floor)
         depth = self._book.depth(entry.queue)
-        places = depth.delayed if delayed else depth.ready[entry.priority]
-        return places >= cap
+        ready = depth.ready[entry.priority]
+        if len(self._book.jobs) >= self._caps.total:
+            return depth.delayed + ready >= min(cap, self._caps.floor)
+        return (depth.delayed if delayed else ready) >= cap
 
     async def take(
         self,

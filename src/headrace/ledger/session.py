@@ -1,6 +1,5 @@
 """A handler's own session of SQLAlchemy, whose writes commit together with its completion."""
 
-import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator
@@ -8,11 +7,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-from headrace.errors import UsageError
+from headrace.errors import LedgerUnavailable, UsageError
 from headrace.ledger.foreign import of_sqlalchemy
-from headrace.ledger.pool import PATIENCE, PLANS
+from headrace.ledger.pool import PLANS
 from headrace.ledger.rows import completion_columns
 from headrace.ledger.statements import statement
+from headrace.ledger.transaction import in_time
 from headrace.model.job import Settlement
 
 _log = logging.getLogger("headrace.ledger")
@@ -71,7 +71,7 @@ class SessionTransaction:
         sql = _PARAMETER.sub(_as_named, statement("settle_completed"))
         values = (worker, *completion_columns([settlement]))
         parameters = {f"p{place}": value for place, value in enumerate(values, 1)}
-        async with asyncio.timeout(PATIENCE):
+        async with in_time():
             await self.handle.execute(text(_PLANS), PLANS)
             if not (await self.handle.execute(text(sql), parameters)).scalar_one():
                 await self.handle.rollback()
@@ -82,10 +82,10 @@ class SessionTransaction:
     async def close(self) -> None:
         """Undo what was not committed, in bounded time: a server may not answer."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with in_time():
                 await self.handle.close()
-        except TimeoutError:
-            _log.warning("a handler's session did not close in %.0f s; it is dropped", PATIENCE)
+        except LedgerUnavailable as exc:
+            _log.warning("a handler's session is dropped: %s", exc)
             await self.handle.invalidate()
 
 

@@ -17,7 +17,9 @@ class Keeper:
     ) -> None:
         self._ledger = ledger
         self._leadership = Leadership(ledger.lanes, "keeper", _POLL)
-        self.loop = Loop("keeper", self.poll, ended=self._leadership.resign, failed=failed)
+        self.loop = Loop(
+            "keeper", self.poll, ended=self._leadership.resign, failed=failed, severable=True
+        )
 
     async def poll(self) -> float:
         """One round."""

@@ -83,11 +83,13 @@ class Attempt:
     async def run(
         self,
         context: AttemptContext,
+        variables: contextvars.Context,
         runner: "asyncio.Task[Any]",
         threads: ThreadPoolExecutor | None,
     ) -> Settlement:
         """Run the handler in the task of its slot; never raises, except at the worker's own end.
 
+        It sets context variables among its own, `variables`.
         The context is not kept: it knows how to prolong this attempt, and a ring of the two would
         wait for the garbage collector.
         """
@@ -100,8 +102,10 @@ class Attempt:
         self._runner = runner
         try:
             if self._task.is_async:
-                return self._as_returned(await Apart(self._task.call(context, arguments)))
-            return await self._call_in_thread(context, arguments, threads)
+                return self._as_returned(
+                    await Apart(self._task.call(context, arguments), variables)
+                )
+            return await self._call_in_thread(context, variables, arguments, threads)
         except asyncio.CancelledError as exc:
             if self._bystander.cancelled:
                 raise
@@ -137,6 +141,7 @@ class Attempt:
     async def _call_in_thread(
         self,
         context: AttemptContext,
+        variables: contextvars.Context,
         arguments: dict[str, Any],
         threads: ThreadPoolExecutor | None,
     ) -> Settlement:
@@ -144,11 +149,10 @@ class Attempt:
 
         A stray cancellation frees no slot whose thread still runs.
         """
-        here = contextvars.copy_context()
 
         def call() -> Settlement:
             try:
-                return self._as_returned(here.run(self._task.call, context, arguments))
+                return self._as_returned(variables.run(self._task.call, context, arguments))
             except asyncio.CancelledError as exc:
                 return self._cut_short(exc, by_itself=False)
             except BaseException as exc:  # noqa: BLE001 - as in `run`

@@ -1,6 +1,7 @@
 """The executor of one queue: as many slots as its concurrency, each runs one attempt at a time."""
 
 import asyncio
+import contextvars
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +15,7 @@ from headrace.model.state import Stored
 from headrace.model.verdict import describe, failed, given_up
 from headrace.ports.engine import Engine
 from headrace.task import Task
+from headrace.worker.apart import Apart
 from headrace.worker.attempt import Attempt, forget_cancellations
 from headrace.worker.bystander import Bystander
 from headrace.worker.context import AttemptContext
@@ -220,13 +222,15 @@ class Executor:
         context = AttemptContext(self._engine, delivery, here.get_loop(), attempt.prolong)
         self.attempts[here] = attempt
         self._deadlines.watch()
+        variables = contextvars.copy_context()
         settlement: Settlement | None = None
         try:
             threads = None if task.is_async else self._threads_for(task)
-            settlement = await attempt.run(context, here, threads)
+            settlement = await attempt.run(context, variables, here, threads)
             context.over = True
             if context.transacting:
-                settlement = await self._conclude(hand, attempt, context, settlement)
+                concluded = self._conclude(hand, attempt, context, settlement)
+                settlement = await Apart(concluded, variables)
                 if here.cancelling():
                     await forget_cancellations(here)
         finally:

@@ -82,9 +82,10 @@ class Puts:
         """Else those that nobody works on, or that are paused, would stop all others."""
         await rig.put(*(entry(queue=f"q{i % 20}") for i in range(CAPS.total)))
         assert CAPS.floor == 1
-        assert await rig.put(entry(), entry()) == [STORED, FULL]
-        assert await rig.put(entry(delay=60), entry(delay=60)) == [STORED, FULL]
+        assert await rig.put(entry(), entry(), entry(delay=60)) == [STORED, FULL, FULL]
         assert await rig.put(entry(priority=1)) == [STORED]
+        late = [entry(queue="late", delay=60) for _ in range(2)]
+        assert await rig.put(*late) == [STORED, FULL]
         assert len(await rig.take(20)) == 2
         assert await rig.put(entry()) == [STORED]
 

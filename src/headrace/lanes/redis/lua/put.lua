@@ -28,13 +28,16 @@ local writes, lists, delayed, lengths, spilled, tombs = {}, {}, {}, {}, {}, {}
 local waiting, earliest = nil, math.huge
 
 local function full(level, due)
-  local most = room > 0 and cap or floor
-  if due > now then
+  if due > now or room <= 0 then
     waiting = waiting or call('ZCARD', KEYS[6])
-    return waiting >= most
   end
-  lengths[level] = lengths[level] or call('LLEN', KEYS[7 + level])
-  return lengths[level] >= most
+  if due <= now or room <= 0 then
+    lengths[level] = lengths[level] or call('LLEN', KEYS[7 + level])
+  end
+  if room <= 0 then
+    return waiting + lengths[level] >= floor
+  end
+  return (due > now and waiting or lengths[level]) >= cap
 end
 
 local function spill(id, level, run_at, old)
