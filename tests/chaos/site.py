@@ -195,11 +195,12 @@ class Site:
         """Wait until every job is over."""
         await self.ledger_says(ALL_OVER, within)
 
-    async def seen(self, kind: type[AnyEvent], *, pid: int | None = None) -> None:
-        """Wait until the history has an event of a kind, of one process or of any."""
+    async def seen(self, kind: type[AnyEvent], *, pid: int | None = None, since: int = 0) -> None:
+        """Wait until the history has an event of a kind, of one process or of any, since a time."""
 
         async def there() -> bool:
-            return any(pid in {None, event.pid} for event in events_of(kind, self.history))
+            told = events_of(kind, self.history)
+            return any(pid in {None, one.pid} and one.at >= since for one in told)
 
         await until(there, within=20, what=f"{kind.__name__} of process {pid}")
 
