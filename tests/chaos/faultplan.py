@@ -94,7 +94,7 @@ async def carry_out(fleet: Fleet, planned: Sequence[PlannedFault]) -> Counter[st
     began = loop.time()
     async with asyncio.TaskGroup() as group:
         for step in planned:
-            await asyncio.sleep(began + step.at - loop.time())
+            await asyncio.sleep(began + step.at - loop.time())  # as planned
             group.create_task(_strike(fleet, step))
     return Counter(step.fault.name for step in planned)
 
@@ -108,7 +108,7 @@ async def until(condition: Callable[[], Awaitable[bool]], *, within: float, what
     try:
         async with asyncio.timeout(within):
             while not await condition():
-                await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(POLL_SECONDS)  # servers and processes tell nobody
     except TimeoutError as error:
         raise TimeoutError(f"{what}: not within {within:g} s") from error
 
@@ -121,4 +121,4 @@ async def _busy(fleet: Fleet, role: str, draw: int, busy: Busy) -> Member:
     while True:
         if found := [member for member in fleet.members(role) if busy(member)]:
             return found[draw % len(found)]
-        await asyncio.sleep(POLL_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)  # another process begins to work, and tells nobody

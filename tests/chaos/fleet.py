@@ -149,7 +149,7 @@ class Fleet:
     async def stop(self, member: Member, seconds: float) -> None:
         """Freeze a process by SIGSTOP and let it go on after so many seconds, if it still lives."""
         async with self.frozen(member):
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(seconds)  # the fault is its length
 
     async def retire(self, role: str) -> None:
         """Ask every process of a role to end by SIGTERM and wait; none is started again."""

@@ -50,4 +50,4 @@ def hold_at(target: T, point: CrashPoint, history: History, gate: Path) -> T:
 async def _wait(point: CrashPoint, history: History, gate: Path) -> None:
     history.append(HoldReached(name=point.name))
     while not gate.exists():
-        await asyncio.sleep(POLL_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)  # a file tells nobody

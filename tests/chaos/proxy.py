@@ -289,10 +289,10 @@ class Proxy:
                 case Pass():
                     pass
                 case Delay(seconds):
-                    await asyncio.sleep(seconds)
+                    await asyncio.sleep(seconds)  # the fault is the delay
                 case Slow(rate):
                     piece = min(piece, max(1, rate // SLOW_PIECES_PER_SECOND))
-                    await asyncio.sleep(piece / rate)
+                    await asyncio.sleep(piece / rate)  # the fault is the rate
                 case Hold():
                     await self._changed.wait()
                     continue

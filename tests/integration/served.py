@@ -41,4 +41,4 @@ async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
         if met:
             return
         assert time.monotonic() < deadline, "the condition was not met in time"
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # as said above: nobody tells

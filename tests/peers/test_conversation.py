@@ -82,7 +82,7 @@ async def test_a_worker_that_ended_is_an_error(tmp_path: Path) -> None:
 async def _until_it_tells(crew: Workers) -> None:
     while True:
         crew.check()
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # the end of a process is seen by asking
 
 
 def test_the_payload_is_two_hundred_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,7 @@ class Walk:
 
         The next step is read while one is put: a worker beside keeps the event loop busy. There may
         be room in the level and yet none for what is put (in a lane that is full, or of what is
-        delayed): then another step would only send the same jobs again.
+        delayed): then another step would only send the same jobs again (test_walk.py).
         """
         stored, n = 0, min(_STEP, room)
         entries = await self._from(cursor, view, queue, level, n)

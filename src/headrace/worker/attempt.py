@@ -89,9 +89,9 @@ class Attempt:
     ) -> Settlement:
         """Run the handler in the task of its slot; never raises, except at the worker's own end.
 
-        It sets context variables among its own, `variables`.
-        The context is not kept: it knows how to prolong this attempt, and a ring of the two would
-        wait for the garbage collector.
+        It sets context variables in `variables`, for itself alone. The context is not kept: it
+        knows how to prolong this attempt, and a ring of the two would wait for the garbage
+        collector.
         """
         try:
             arguments = self._task.decode(self.delivery.payload)

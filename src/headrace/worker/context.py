@@ -27,7 +27,8 @@ class AttemptContext:
         prolong: moves the attempt's deadline to that long from now.
 
     Attributes:
-        over: the handler has returned: what it left behind opens no transaction any more.
+        over: the handler has returned: what it left behind opens no transaction any more, which
+            nobody would end (test_apart.py).
     """
 
     def __init__(

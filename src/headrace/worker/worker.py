@@ -234,7 +234,8 @@ class Worker:
                 await self._settler.drain()
                 due = await self._due()
                 if self._changed.is_set() or not self._idle:
-                    continue  # the answer is older than what was taken or written meanwhile
+                    # The answer is older than what was taken or written meanwhile (test_burst.py).
+                    continue
                 if not due:
                     return
                 self._empty.clear()
