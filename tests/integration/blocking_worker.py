@@ -3,10 +3,12 @@
 import asyncio
 import sys
 import time
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
+from uuid import UUID
 
 from headrace import Headrace, Retry
+from headrace.model.entry import Taken
 from headrace.supervisor import node
 from headrace.supervisor.node import run_node
 from headrace.worker.worker import Worker
@@ -65,7 +67,31 @@ def build(folder: Path) -> Headrace:
     return app
 
 
+def slow_to_answer(app: Headrace, folder: Path) -> None:
+    """Let takes of quick jobs be answered only once the loop is blocked, so that none is read."""
+    take = app.engine.take
+
+    async def take_slowly(
+        worker: UUID, queue: str, call: int, n: int, *, ahead: bool = False
+    ) -> Taken:
+        taken = await take(worker, queue, call, n, ahead=ahead)
+        while any(one.task == "quick" for one in taken.deliveries):
+            if (folder / "blocking").exists():
+                break
+            await asyncio.sleep(0.01)  # until the test has seen that the ledger has given them
+        return taken
+
+    app.engine.take = take_slowly  # type: ignore[method-assign]
+
+
+def worker(app: Headrace, queues: Mapping[str, int], *, grace: float) -> Worker:
+    """What waits for its slots, or is held ahead of them, is as if they had been fast until now."""
+    folder = Path(sys.argv[1])
+    if (folder / "slow answers").exists():
+        slow_to_answer(app, folder)
+    return Worker(app, queues, grace=grace, pace=lambda: SteadyPace(3))
+
+
 if __name__ == "__main__":
-    # What waits for its slots, or is held ahead of them, is as if they had been fast until now.
-    setattr(node, "Worker", partial(Worker, pace=lambda: SteadyPace(3)))  # noqa: B010 - of that module
+    setattr(node, "Worker", worker)  # noqa: B010 - of that module
     asyncio.run(run_node(build(Path(sys.argv[1])), {QUEUE: 2}))

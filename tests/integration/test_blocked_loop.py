@@ -55,6 +55,17 @@ async def blocking_worker(
             await process.wait()
 
 
+@asynccontextmanager
+async def another_worker(app: Headrace) -> AsyncIterator[None]:
+    """A worker of this process, which leaves nothing behind however the test ends."""
+    worker = Worker(app, {QUEUE: 1})
+    await worker.start()
+    try:
+        yield
+    finally:
+        await worker.stop()
+
+
 async def test_what_blocks_a_loop_past_its_timeout_runs_elsewhere_meanwhile(
     app: Headrace, tmp_path: Path
 ) -> None:
@@ -71,21 +82,20 @@ async def test_what_blocks_a_loop_past_its_timeout_runs_elsewhere_meanwhile(
         await until((tmp_path / "holding").exists)
         blocked = await block.enqueue()
         await until((tmp_path / "blocking").exists)
-        second = Worker(app, {QUEUE: 1})
-        await second.start()
-        assert await blocked.result(timeout="20s") == "second"
-        assert not (tmp_path / "unblocked").exists()
-        (tmp_path / "gate").touch()
-        assert await held.result(timeout="20s") == "held"
-        await second.stop()
+        async with another_worker(app):
+            assert await blocked.result(timeout="20s") == "second"
+            assert not (tmp_path / "unblocked").exists()
+            (tmp_path / "gate").touch()
+            assert await held.result(timeout="20s") == "held"
     jobs = {job.id: job for job in await app.engine.get([held.id, blocked.id])}
     assert (jobs[held.id].crashes, jobs[held.id].failures) == (0, 0)
     assert (jobs[blocked.id].crashes, jobs[blocked.id].failures) == (1, 0)
     assert bytes(jobs[blocked.id].result or b"") == b'"second"'
 
 
+@pytest.mark.parametrize("where", ["in hand", "under way"])
 async def test_what_waits_behind_a_blocked_loop_runs_elsewhere(
-    app: Headrace, tmp_path: Path
+    app: Headrace, tmp_path: Path, where: str
 ) -> None:
     @app.task(queue=QUEUE)
     async def hold() -> str:
@@ -99,25 +109,25 @@ async def test_what_waits_behind_a_blocked_loop_runs_elsewhere(
     async def quick() -> str:
         return "elsewhere"
 
+    if where == "under way":
+        (tmp_path / "slow answers").touch()
     async with blocking_worker(app, tmp_path):
         held = await hold.enqueue()
         await until((tmp_path / "holding").exists)
         blocked, *waiting = await app.enqueue_many(
             [block_later.job(), *(quick.job() for _ in range(5))]
         )
-        for job in waiting:
+        for job in waiting if where == "in hand" else waiting[:3]:
             await until(lambda job=job: is_running(app, job.id))  # type: ignore[misc]
         (tmp_path / "go").touch()
         await until((tmp_path / "blocking").exists)
-        second = Worker(app, {QUEUE: 1})
-        await second.start()
-        for job in waiting:
-            assert await job.result(timeout="20s") == "elsewhere"
-        assert not (tmp_path / "unblocked").exists()
-        (tmp_path / "gate").touch()
-        assert await blocked.result(timeout="20s") == "blocked"
-        assert await held.result(timeout="20s") == "held"
-        await second.stop()
+        async with another_worker(app):
+            for job in waiting:
+                assert await job.result(timeout="20s") == "elsewhere"
+            assert not (tmp_path / "unblocked").exists()
+            (tmp_path / "gate").touch()
+            assert await blocked.result(timeout="20s") == "blocked"
+            assert await held.result(timeout="20s") == "held"
 
 
 async def test_what_ended_just_before_a_loop_was_blocked_for_good_is_written(

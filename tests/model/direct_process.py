@@ -42,8 +42,7 @@ class Process(Value, frozen=True):
             yield from self._beat()
             yield from self._leave()
         if self.me.reply:
-            after = self._become(self._with_reply(self.me.reply))
-            yield self._about(self.me.reply, "receive", after)
+            yield from self._receive(self.me.reply)
         for delivery in self.me.hands:
             yield from self._deliver(delivery)
         yield from self._crash()
@@ -107,8 +106,21 @@ class Process(Value, frozen=True):
         late = Statement("claim", called.id, call=called.calls, outcome=phase)
         yield from self._lose(called, late)
 
+    def _receive(self, reply: Delivery) -> Iterator[Step[State]]:
+        me, (worker, gen) = self.me, reply.token
+        if me.forgone and not self.setting.twin.forgone_reply_kept:
+            back = me._replace(reply=None, forgone=False)
+            row = self.setting.ledger.release(self.state.row, worker, gen)
+            yield self._about(reply, "release", self._become(back, row), "forgone")
+            yield from self._lose(back, Statement("release", worker, gen))
+        else:
+            yield self._about(reply, "receive", self._become(self._with_reply(reply)))
+        if self.state.budget.overruns and not me.forgone:
+            forgone = self._become(me._replace(forgone=True)).spend("overruns")
+            yield self._about(reply, "forgo", forgone)
+
     def _with_reply(self, reply: Delivery) -> Worker:
-        me = self.me._replace(reply=None)
+        me = self.me._replace(reply=None, forgone=False)
         mine = reply.worker == me.id or self.setting.twin.refusal_voids_nothing
         return me._replace(hands=(*me.hands, reply)) if mine else me
 
@@ -120,7 +132,8 @@ class Process(Value, frozen=True):
             yield self._step("beat", self._become(refused), "refused")
         if twin.beat_releases_nothing:
             return
-        received = me.calls - bool(me.reply and not twin.beat_releases_unreceived)
+        awaited = me.reply and not (me.forgone or twin.beat_releases_unreceived)
+        received = me.calls - bool(awaited)
         named = self._named()
         after = self.setting.ledger.beat(row, me.id, received, named)
         if after != row and me.id not in self.state.reaped:

@@ -32,6 +32,7 @@ class Worker(Value, frozen=True):
     id: int
     calls: int = 0  # number of its last claim call
     reply: Delivery | None = None  # what a claim gave whose reply is under way
+    forgone: bool = False  # that reply is wanted no more
     hands: tuple[Delivery, ...] = ()
 
     def with_hand(self, delivery: Delivery, new: Delivery | None) -> "Worker":
@@ -137,6 +138,7 @@ class DirectTwin(LedgerTwin):
     refusal_voids_nothing: bool = False
     beat_releases_nothing: bool = False
     beat_releases_unreceived: bool = False
+    forgone_reply_kept: bool = False
     beat_forgets_unsettled: bool = False
     no_reaper: bool = False
     reap_once: bool = False

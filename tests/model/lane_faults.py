@@ -90,7 +90,7 @@ class Faults(Value, frozen=True):
         cut = [n for n, worker in enumerate(state.workers) if _unasserted(state, worker)]
         if not twin.old_reply_kept:
             workers = tuple(
-                worker if number in cut else worker._replace(reply=None)
+                worker if number in cut else worker._replace(reply=None, forgone=False)
                 for number, worker in enumerate(state.workers)
             )
             after = after._replace(workers=workers)

@@ -43,8 +43,7 @@ class Process(Value, frozen=True):
             yield from self._reassert()
         yield from self._ledger_beat()
         if self.me.reply and not self.me.hand:
-            received = self.me._replace(reply=None, hand=self.me.reply)
-            yield self._step("receive", self._become(received))
+            yield from self._receive(self.me.reply)
         if self.me.hand:
             yield from self._deliver(self.me.hand)
         if self.state.budget.crashes and (self.me.hand or self.me.reply):
@@ -93,6 +92,19 @@ class Process(Value, frozen=True):
         late = Statement("take", me.id, call=called.calls, epoch=self.state.epoch)
         yield from self._lose(called, late)
 
+    def _receive(self, reply: Delivery) -> Iterator[Step[State]]:
+        me, lane = self.me._replace(reply=None, forgone=False), self.state.lane
+        if self.me.forgone and not self.setting.twin.forgone_reply_kept:
+            if not self.state.lost and me.id not in self.state.judged:
+                verify = not self.setting.twin.release_unflagged
+                lane = lane.release(reply.entry_gen, me.id, reply.call, verify=verify)
+            yield self._step("release", self._become(me, lane=lane), "forgone")
+        else:
+            yield self._step("receive", self._become(me._replace(hand=reply)))
+        if self.state.budget.overruns and not self.me.forgone:
+            forgone = self._become(self.me._replace(forgone=True)).spend("overruns")
+            yield self._step("forgo", forgone)
+
     def _must_verify(self, entry: Entry) -> bool:
         old = self.setting.entry_epochs and entry.epoch != self.state.epoch
         return entry.verify or self.state.verify_all or old
@@ -106,7 +118,8 @@ class Process(Value, frozen=True):
             return
         if twin.beat_releases_nothing:
             return
-        received = me.calls - bool(me.reply and not twin.beat_releases_unreceived)
+        awaited = me.reply and not (me.forgone or twin.beat_releases_unreceived)
+        received = me.calls - bool(awaited)
         named = (me.hand.entry_gen,) if me.hand and me.hand.phase != ACKING else ()
         lane = self.state.lane.beat(me.id, received, named, verify=not twin.release_unflagged)
         if lane != self.state.lane:
@@ -121,7 +134,7 @@ class Process(Value, frozen=True):
         me, twin = self.me._replace(silent=False), self.setting.twin
         if me.hand and me.hand.phase in UNSTARTED and not twin.late_beat_voids_nothing:
             me = me._replace(hand=None)
-        return me if twin.late_beat_keeps_the_reply else me._replace(reply=None)
+        return me if twin.late_beat_keeps_the_reply else me._replace(reply=None, forgone=False)
 
     def _ledger_beat(self) -> Iterator[Step[State]]:
         me = self.me

@@ -30,6 +30,7 @@ class Worker(Value, frozen=True):
     id: int
     calls: int = 0  # number of its last take
     reply: Delivery | None = None  # what a take gave whose reply is under way
+    forgone: bool = False  # that reply is wanted no more
     hand: Delivery | None = None
     silent: bool = False  # its lease in the lane is over, and its own clock says so
 
@@ -85,6 +86,7 @@ class Budget(Value, frozen=True):
     flushes: int = 0
     failovers: int = 0  # restarts with an older state
     cancels: int = 0
+    overruns: int = 0  # handlers that block their worker, which forgoes what it cannot read
     aheads: int = 0  # takes ahead of free slots
     changes: int = 0  # by operators, of what runs again
     restores: int = 0  # of the ledger, to a dump
@@ -138,6 +140,7 @@ class LaneTwin:
     release_unflagged: bool = False
     beat_releases_nothing: bool = False
     beat_releases_unreceived: bool = False
+    forgone_reply_kept: bool = False
     late_beat_voids_nothing: bool = False
     late_beat_keeps_the_reply: bool = False
     last_attempt_not_claimed: bool = False

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from model.lane_state import DONE, Producer, State, Statement, Worker, with_worker
+from model.lane_state import DONE, Producer, State, Statement, with_worker
 from model.ledger import OVER, Row
 
 
@@ -96,12 +96,10 @@ def _recounted(state: State, number: int, ranks: dict[int, int]) -> State:
     )
     if row.owner == worker.id:
         row = row._replace(call=ranks[row.call])
-    renumbered = Worker(
-        worker.id,
-        ranks[worker.calls],
-        worker.reply and worker.reply._replace(call=ranks[worker.reply.call]),
-        worker.hand and worker.hand._replace(call=ranks[worker.hand.call]),
-        worker.silent,
+    renumbered = worker._replace(
+        calls=ranks[worker.calls],
+        reply=worker.reply and worker.reply._replace(call=ranks[worker.reply.call]),
+        hand=worker.hand and worker.hand._replace(call=ranks[worker.hand.call]),
     )
     lane = state.lane.renumbered(worker.id, ranks)
     snapshot = snapshot and snapshot.renumbered(worker.id, ranks)

@@ -26,6 +26,7 @@ SOUND = {
     "drain, crash, loss": Direct(Budget(1, 0, 1, 1, 0)),
     "drains and loss, nobody blamed": Direct(LOSS._replace(drains=2), blame=0),
     "overrun, drain, loss, nobody blamed": Direct(DRAIN_AND_LOSS._replace(overruns=1), blame=0),
+    "two overruns, expiry": Direct(EXPIRY._replace(overruns=2), max_attempts=1),
     "overrun, crash, snooze": Direct(OVERRUN._replace(crashes=1, snoozes=1)),
     "expiry, at most one unstarted run blamed": Direct(EXPIRY, max_attempts=3, blame=1),
     "taken ahead, crash, expiry, one attempt": Direct(
@@ -74,6 +75,7 @@ TWINS = [
     Case("judge_without_watching", properties.NO_LATE_START, EXPIRY),
     Case("beat_releases_nothing", CAN_FINISH, LOSS),
     Case("beat_releases_unreceived", properties.NO_LATE_START, QUIET),
+    Case("forgone_reply_kept", properties.NO_LATE_START, OVERRUN),
     Case("beat_forgets_unsettled", properties.ATTEMPTS, QUIET, max_attempts=1),
     Case("release_ignores_gen", properties.NO_LATE_START, DRAIN_AND_LOSS._replace(drains=2)),
     Case("release_keeps_in_hand", properties.NO_LATE_START, DRAIN),

@@ -29,6 +29,8 @@ SOUND = {
     "flush, worker cut off, verified by a claim": Lane(
         FLUSH_AND_EXPIRY, pushes=False, claim_after_loss=True
     ),
+    "overrun, expiry": Lane(Budget(overruns=1, expiries=1), pushes=False),
+    "overrun, loss, one attempt": Lane(Budget(overruns=1, losses=1), pushes=False, max_attempts=1),
     "failover": Lane(FAILOVER),
     "failover, crash": Lane(Budget(failovers=1, crashes=1), pushes=False),
     "failover, worker cut off": Lane(Budget(failovers=1, expiries=1), pushes=False),
@@ -102,6 +104,7 @@ TWINS = [
     Case("release_unflagged", properties.NO_LATE_START),
     Case("beat_releases_nothing", CAN_FINISH, LOSS),
     Case("beat_releases_unreceived", properties.NO_LATE_START),
+    Case("forgone_reply_kept", properties.NO_LATE_START, Budget(overruns=1)),
     Case("late_beat_voids_nothing", properties.NO_LATE_START, EXPIRY),
     Case("late_beat_keeps_the_reply", properties.NO_LATE_START, EXPIRY),
     Case("expired_condemns_nothing", properties.NO_LATE_START, EXPIRY),

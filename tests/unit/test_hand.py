@@ -91,6 +91,23 @@ def test_answered_stops_before_the_oldest_call_in_flight() -> None:
     assert hand.names()[1] == third
 
 
+def test_a_forgone_call_counts_as_answered_and_its_reply_is_void() -> None:
+    hand, _ = make()
+    held, late, fresh = delivery(), delivery(), delivery()
+    assert hand.book(hand.open_call(), [held])
+    call = hand.open_call()
+    hand.forgo()
+    assert hand.names() == ([held], call)
+    assert not hand.book(call, [late])
+    assert not hand.start(late)
+    hand.close([held])
+    assert not hand.empty  # a burst waits until the late reply is given back
+    hand.give_up(call)
+    assert hand.empty
+    assert hand.book(hand.open_call(), [fresh])
+    assert hand.start(fresh)
+
+
 def test_a_lost_delivery_is_not_started_but_one_of_a_newer_generation_is() -> None:
     hand, _ = make()
     job = uuid4()

@@ -140,11 +140,21 @@ class Fetcher:
             hand.give_up(call)
             raise
         self._pace.took(time.monotonic() - asked)
-        hand.book(call, taken.deliveries)
         self._plenty = len(taken.deliveries) == n
         if not taken.deliveries:
             self._emptied(self._queue)
+        if not hand.book(call, taken.deliveries):
+            await self._return(hand, call, taken.deliveries)
+            return call, taken._replace(deliveries=[])
         return call, taken
+
+    async def _return(self, hand: Hand, call: int, late: Sequence[Delivery]) -> None:
+        """Give back what came too late; until it is back, a burst waits for the call."""
+        try:
+            if late:
+                await self._engine.release(hand.worker, late)
+        finally:
+            hand.give_up(call)
 
     def _give(self, batch: Batch) -> None:
         self._executor.give(batch.hand, batch.deliveries)

@@ -51,12 +51,19 @@ class Hand:
             self._open_calls.add(self._last_call)
             return self._last_call
 
-    def book(self, call: int, deliveries: Iterable[Delivery]) -> None:
-        """Take the reply of a call into the hand."""
+    def book(self, call: int, deliveries: Iterable[Delivery]) -> bool:
+        """Take the reply of a call into the hand.
+
+        Returns:
+            False where it comes too late: the call stays open until it is given up, and nothing of
+            its reply may start.
+        """
         with self._lock:
+            if self._void or call <= self._voided:
+                return False
             self._open_calls.discard(call)
-            if not self._void and call > self._voided:
-                self._held.update({(one.id, one.gen): one for one in deliveries})
+            self._held.update({(one.id, one.gen): one for one in deliveries})
+            return True
 
     def give_up(self, call: int) -> None:
         """The reply of a call is lost; what it gave is returned by a beat."""
@@ -92,8 +99,18 @@ class Hand:
     def names(self) -> tuple[list[Delivery], int]:
         """What is held, and the last call up to which all calls are answered or given up."""
         with self._lock:
-            answered = min(self._open_calls) - 1 if self._open_calls else self._last_call
+            awaited = [call for call in self._open_calls if call > self._voided]
+            answered = min(awaited) - 1 if awaited else self._last_call
             return list(self._held.values()), answered
+
+    def forgo(self) -> None:
+        """Want no more what open calls bring: who would read it is busy with something else.
+
+        Beats give it back from now on, so a reply that comes all the same is void (the models' twin
+        `forgone_reply_kept` runs a job twice without this).
+        """
+        with self._lock:
+            self._voided = self._last_call
 
     def beaten(self, beat: Beat, sent: float) -> None:
         """Book the reply to a beat that was sent at `sent`.

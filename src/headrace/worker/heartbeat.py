@@ -128,6 +128,7 @@ class Heartbeat:
     async def _let_go(self, engine: Engine) -> None:
         """Give back what has not started, which a blocked loop would keep from idle workers."""
         hand = self._hand()
+        hand.forgo()
         if unstarted := hand.unstarted():
             try:
                 await self._connect(engine)
