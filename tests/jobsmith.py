@@ -12,6 +12,7 @@ from headrace.model.job import Delivery, NewJob, Settlement, Token
 from headrace.model.priority import STRIDES, Shares
 from headrace.model.state import Stored
 from headrace.model.task import Declaration
+from headrace.ports.lane import LEASE
 
 BOOM = json.dumps({"type": "ValueError", "message": "Boom 50% at host_1"})
 
@@ -73,7 +74,7 @@ async def smith_at(url: str) -> AsyncIterator[Jobsmith]:
         work = Declaration(name="work", queue="main", priority=5, max_attempts=3)
         await ledger.declare([work], ["other"])
         smith = Jobsmith(url, ledger)
-        await ledger.register(smith.worker, "here", 1, ["main", "other"])
+        await ledger.register(smith.worker, "here", 1, ["main", "other"], LEASE)
         yield smith
     finally:
         await ledger.close()

@@ -9,6 +9,7 @@ from headrace.ledger.postgres import PostgresLedger
 from headrace.model.job import Delivery, NewJob, Settlement
 from headrace.model.priority import STRIDES, Shares
 from headrace.model.state import Stored
+from headrace.ports.lane import LEASE
 
 Worker = Any
 
@@ -23,9 +24,9 @@ async def add(ledger: PostgresLedger, n: int = 1, **changes: Any) -> list[NewJob
     return jobs
 
 
-async def hire(ledger: PostgresLedger) -> Worker:
+async def hire(ledger: PostgresLedger, lease: float = LEASE) -> Worker:
     worker = uuid4()
-    await ledger.register(worker, "host", 1, ["q"])
+    await ledger.register(worker, "host", 1, ["q"], lease)
     return worker
 
 

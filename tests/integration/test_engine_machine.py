@@ -28,6 +28,7 @@ from headrace.model.job import Delivery, Ending, NewJob
 from headrace.model.outcome import Cancel, Dead, Retry, Snooze
 from headrace.model.state import State
 from headrace.model.verdict import completed, describe, failed, steered
+from headrace.ports.lane import LEASE
 from integration.engine_model import Model, Row
 from integration.ledgers import wipe
 
@@ -125,7 +126,7 @@ class Engines(RuleBasedStateMachine):
         self.workers.append(worker)
         self.calls[worker] = 0
         self.hands[worker] = []
-        self.run(self.engine(worker).register(worker, "here", 1, QUEUES))
+        self.run(self.engine(worker).register(worker, "here", 1, QUEUES, LEASE))
 
     def engine(self, worker: UUID) -> LedgeredEngine:
         return self.site.engines[self.workers.index(worker) % 2]
@@ -273,10 +274,10 @@ class Engines(RuleBasedStateMachine):
     def bury(self, at: int, missed: bool) -> None:
         worker = self.holder(at) if self.has_hands() else self.worker(at)
         ledger = self.engine(worker).ledger
-        beats = self.run(ledger.watch()).get(worker)
-        assert (beats is None) == (worker in self.model.reaped)
-        if beats is not None:
-            assert self.run(ledger.judge(worker, beats + missed)) == (not missed)
+        pulse = self.run(ledger.watch()).get(worker)
+        assert (pulse is None) == (worker in self.model.reaped)
+        if pulse is not None:
+            assert self.run(ledger.judge(worker, pulse.beats + missed)) == (not missed)
             if not missed:
                 self.model.reaped.add(worker)
                 self.hire()

@@ -19,6 +19,7 @@ from headrace.ledger.statements import statement
 from headrace.model.job import Settlement
 from headrace.model.priority import LEVELS, STRIDES, Shares
 from headrace.model.state import Stored
+from headrace.ports.lane import LEASE
 
 SHORT, LONG = 500, 20_000
 RUNS = 7
@@ -156,7 +157,7 @@ async def ledger(migrated_url: str) -> AsyncIterator[Ledger]:
     await product.open()
     await product.declare((), ["q"])
     worker = uuid4()
-    await product.register(worker, "here", 1, ["q"])
+    await product.register(worker, "here", 1, ["q"], LEASE)
     await product.close()
     pool = await open_pool(migrated_url, size=1)
     async with pool.acquire() as sql:

@@ -199,7 +199,7 @@ async def test_a_silent_worker_is_voided_for_ever_and_its_jobs_reaped(
     await add(ledger, 2)
     worker, other = await hire(ledger), await hire(ledger)
     held = await claim(ledger, worker, 2)
-    beats = (await ledger.watch())[worker]
+    beats = (await ledger.watch())[worker].beats
     await ledger.beat(worker, held, 1)
     assert await ledger.judge(worker, beats) is False, "it beat meanwhile"
     assert await ledger.judge(worker, beats + 1) is True

@@ -40,3 +40,21 @@ async def test_a_gap_in_watching_is_no_silence_and_costs_no_more_than_itself(
     await ledger.beat(alive, [], 0)
     assert await watch.look_after(2) == {silent, alive}
     assert await watch.look_after(2) == {alive}
+
+
+async def test_each_worker_is_judged_by_its_own_lease(ledger: PostgresLedger) -> None:
+    short, patient = await hire(ledger, 5.0), await hire(ledger, 60.0)
+    watch = Watch(ledger)
+    assert await watch.look_after(0, 2, 2) == {short, patient}
+    assert await watch.look_after(2) == {patient}
+    assert await watch.look_after(*[4] * 13) == {patient}  # 58 s
+    assert await watch.look_after(4) == set()
+
+
+async def test_who_watches_long_leases_looks_often_enough_for_a_short_one(
+    ledger: PostgresLedger,
+) -> None:
+    reaper = Reaper(ledger, lease=60.0)
+    assert await reaper.poll() == 1.0
+    await hire(ledger, 2.0)
+    assert await reaper.poll() == 0.4

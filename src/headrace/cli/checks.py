@@ -124,7 +124,7 @@ async def _audit(queries: "Queries", *, repair: bool) -> "list[Verdict]":
         if (await ledger.view()).mode is Mode.HYBRID:
             note("the lane that gives out the jobs is not checked: HEADRACE_REDIS_URL is not set")
         return []
-    lease = settings.lease.total_seconds()
+    lease = max(settings.lease.total_seconds(), await ledger.longest_lease())
     census = RedisCensus(settings.redis_url, lease=lease)
     try:
         return await audit(ledger, census, patience=2 * lease, repair=repair)

@@ -18,7 +18,7 @@ def relay(
         typer.Argument(
             metavar="APP",
             help="module:attribute, as shop.jobs:app; needed where the application itself says "
-            "what its lane, its database or its lease is.",
+            "what its lane or its database is.",
         ),
     ] = None,
     database_url: DatabaseUrl = None,
@@ -28,7 +28,7 @@ def relay(
 
     It fills and repairs the lane, gives back the jobs of workers that died, and keeps the tables
     tidy. Workers do that, too, one of them at a time; a process of its own that is there first
-    takes it off them, and goes on while no worker runs. Its lease must be that of the workers.
+    takes it off them, and goes on while no worker runs.
     """
     import asyncio
 

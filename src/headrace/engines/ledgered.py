@@ -105,9 +105,11 @@ class LedgeredEngine:
             self.ledger.bell.ring({job.queue for job in jobs if not job.delay and not job.run_at})
         return inserted
 
-    async def register(self, worker: UUID, host: str, pid: int, queues: Sequence[str]) -> None:
-        """Begin a worker's lease."""
-        await self.ledger.register(worker, host, pid, queues)
+    async def register(
+        self, worker: UUID, host: str, pid: int, queues: Sequence[str], lease: float
+    ) -> None:
+        """Begin a worker's lease: it may be silent for so many seconds."""
+        await self.ledger.register(worker, host, pid, queues, lease)
 
     async def take(
         self, worker: UUID, queue: str, call: int, n: int, *, ahead: bool = False

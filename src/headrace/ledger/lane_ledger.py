@@ -45,6 +45,12 @@ class PostgresLaneLedger:
         rows = await self._queries.fetch("lane_fence", epoch, mode)
         return as_view(rows[0]) if rows else None
 
+    async def longest_lease(self) -> float:
+        """Seconds that some living worker may be silent; 0 where none lives."""
+        (row,) = await self._queries.fetch("longest_lease")
+        lease: float = row["lease"]
+        return lease
+
     async def calm(self, epoch: int) -> None:
         """Tell that nobody works under an earlier epoch any more."""
         await self._queries.fetch("lane_calm", epoch)

@@ -217,9 +217,11 @@ class PostgresLedger:
         """Take jobs from a worker that cannot end them; each counts as cut short."""
         await self._fetch("forfeit", worker, *_tokens(attempts), error)
 
-    async def register(self, worker: UUID, host: str, pid: int, queues: Sequence[str]) -> None:
-        """Begin a worker's lease."""
-        await self._fetch("register", worker, host, pid, json.dumps(list(queues)))
+    async def register(
+        self, worker: UUID, host: str, pid: int, queues: Sequence[str], lease: float
+    ) -> None:
+        """Begin a worker's lease: it may be silent for so many seconds."""
+        await self._fetch("register", worker, host, pid, json.dumps(list(queues)), lease)
 
     async def beat(self, worker: UUID, hand: Sequence[Delivery], answered: int) -> Beat:
         """Prolong a worker's lease; refused once it was reaped."""
@@ -244,9 +246,9 @@ class PostgresLedger:
         """The jobs among these that are over."""
         return [as_job(row) for row in await self._fetch("outcomes", list(ids))]
 
-    async def watch(self) -> Mapping[UUID, int]:
-        """The beats of every living worker."""
-        return {row["id"]: row["beats"] for row in await self._fetch("watch")}
+    async def watch(self) -> Mapping[UUID, Pulse]:
+        """Every living worker."""
+        return {row["id"]: Pulse(row["beats"], row["lease"]) for row in await self._fetch("watch")}
 
     async def judge(self, worker: UUID, beats: int) -> bool:
         """Void a worker that has been silent since that beat."""

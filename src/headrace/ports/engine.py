@@ -42,8 +42,10 @@ class Engine(Protocol):
             LedgerUnavailable: nothing was inserted, as far as can be known.
         """
 
-    async def register(self, worker: UUID, host: str, pid: int, queues: Sequence[str]) -> None:
-        """Begin a worker's lease."""
+    async def register(
+        self, worker: UUID, host: str, pid: int, queues: Sequence[str], lease: float
+    ) -> None:
+        """Begin a worker's lease: it may be silent for so many seconds."""
 
     async def take(
         self, worker: UUID, queue: str, call: int, n: int, *, ahead: bool = False

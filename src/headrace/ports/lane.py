@@ -19,7 +19,18 @@ from headrace.model.job import Beat, Delivery, Token
 from headrace.model.lane_view import Mark, Sighting
 
 LEASE = 15.0
-GRACE = 20.0  # a lease and a beat: whoever held an entry has re-asserted it or stopped (A1)
+_BEATS = 3  # in a lease
+
+
+def grace_of(lease: float) -> float:
+    """Seconds after a switch until nobody can hold what the lane gave out before it (A1).
+
+    A lease and a beat: whoever held an entry has re-asserted it or stopped.
+    """
+    return lease + lease / _BEATS
+
+
+GRACE = grace_of(LEASE)
 
 
 class Lane(Protocol):

@@ -65,6 +65,9 @@ class LaneLedger(Protocol):
     async def fence(self, epoch: int, mode: Mode) -> LaneView | None:
         """Tell that the lane refuses earlier epochs; from now on the mode is this one."""
 
+    async def longest_lease(self) -> float:
+        """Seconds that some living worker may be silent; 0 where none lives."""
+
     async def calm(self, epoch: int) -> None:
         """Tell that nobody works under an earlier epoch any more."""
 

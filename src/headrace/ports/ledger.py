@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement, Token
@@ -10,6 +10,18 @@ from headrace.model.task import Declaration
 from headrace.ports.bell import Bell
 from headrace.ports.engine import Transaction
 from headrace.ports.lane_ledger import LaneLedger
+
+
+class Pulse(NamedTuple):
+    """A living worker.
+
+    Attributes:
+        beats: how many so far.
+        lease: seconds that it may be silent.
+    """
+
+    beats: int
+    lease: float
 
 
 class Ledger(Protocol):
@@ -71,8 +83,10 @@ class Ledger(Protocol):
     async def forfeit(self, worker: UUID, attempts: Sequence[Delivery], error: str) -> None:
         """Take jobs from a worker that cannot end them; each counts as cut short."""
 
-    async def register(self, worker: UUID, host: str, pid: int, queues: Sequence[str]) -> None:
-        """Begin a worker's lease."""
+    async def register(
+        self, worker: UUID, host: str, pid: int, queues: Sequence[str], lease: float
+    ) -> None:
+        """Begin a worker's lease: it may be silent for so many seconds."""
 
     async def beat(self, worker: UUID, hand: Sequence[Delivery], answered: int) -> Beat:
         """Prolong a worker's lease."""
@@ -92,8 +106,8 @@ class Ledger(Protocol):
     async def maintain(self) -> None:
         """One round of upkeep: partitions, retention, counters, expired keys."""
 
-    async def watch(self) -> Mapping[UUID, int]:
-        """The beats of every living worker."""
+    async def watch(self) -> Mapping[UUID, Pulse]:
+        """Every living worker."""
 
     async def judge(self, worker: UUID, beats: int) -> bool:
         """Void a worker silent since that beat."""

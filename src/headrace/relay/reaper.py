@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from headrace.ports.clock import boottime
-from headrace.ports.ledger import Ledger
+from headrace.ports.ledger import Ledger, Pulse
 from headrace.relay.leadership import Leadership
 from headrace.service import Loop
 
@@ -18,21 +18,22 @@ _BATCH = 500
 
 @dataclass(slots=True)
 class _Sight:
-    """The last beat seen of a worker, and when it was first seen, on our clock."""
+    """The last pulse seen of a worker, and when it was first seen, on our clock."""
 
-    beats: int
+    pulse: Pulse
     since: float
 
 
 class Reaper:
     """Watches the beats of all workers and voids the silent.
 
-    Silence is measured on this process's own clock between its own polls, never by comparing wall
-    clocks. Whoever could not poll for five seconds has not watched: that time is no silence. So the
-    first reaper back after an outage of the database, or after a SIGSTOP, reaps nobody who had no
-    chance to beat (tests/model/direct.py, twin `judge_without_watching`): who lives has all of its
-    lease before it but what it took from one beat to the next. Who died before goes on being dead;
-    were all to get a new lease at each gap, a busy machine would reap nobody for long.
+    Each is judged by the lease that it registered with. Silence is measured on this process's own
+    clock between its own polls, never by comparing wall clocks. Whoever could not poll for five
+    seconds, or for half of the lease, has not watched: that time is no silence. So the first reaper
+    back after an outage of the database, or after a SIGSTOP, reaps nobody who had no chance to beat
+    (tests/model/direct.py, twin `judge_without_watching`): who lives has all of its lease before it
+    but what it took from one beat to the next. Who died before goes on being dead; were all to get
+    a new lease at each gap, a busy machine would reap nobody for long.
 
     One of many judges. The others watch, too, half as often: who must lead then has seen enough.
     """
@@ -57,26 +58,28 @@ class Reaper:
         """Watch; who leads judges and reaps."""
         leads = await self._leadership.held()
         asked = self._clock()
-        beats = await self._ledger.watch()
-        self._look(beats, asked)
+        living = await self._ledger.watch()
+        self._look(living, asked)
+        leases = [self._lease, *(pulse.lease for pulse in living.values())]
+        often = min(leases) / 5
         if not leads:
-            return min(_FOLLOWING, self._lease / 5)
+            return min(_FOLLOWING, often)
         for worker, sight in list(self._sights.items()):
-            if self._polled - sight.since >= self._lease:
-                await self._ledger.judge(worker, sight.beats)
+            if self._polled - sight.since >= sight.pulse.lease:
+                await self._ledger.judge(worker, sight.pulse.beats)
                 del self._sights[worker]
         taken = await self._ledger.reap(_BATCH)
-        return 0.0 if taken == _BATCH else min(_POLL, self._lease / 5)
+        return 0.0 if taken == _BATCH else min(_POLL, often)
 
-    def _look(self, beats: Mapping[UUID, int], asked: float) -> None:
+    def _look(self, living: Mapping[UUID, Pulse], asked: float) -> None:
         gap = asked - self._polled
-        if gap > min(_LONGEST_GAP, self._lease / 2):
-            for sight in self._sights.values():
+        for sight in self._sights.values():
+            if gap > min(_LONGEST_GAP, sight.pulse.lease / 2):
                 sight.since = min(sight.since + gap, asked)
-        for worker in self._sights.keys() - beats.keys():
+        for worker in self._sights.keys() - living.keys():
             del self._sights[worker]
-        for worker, count in beats.items():
+        for worker, pulse in living.items():
             seen = self._sights.get(worker)
-            if seen is None or seen.beats != count:
-                self._sights[worker] = _Sight(count, self._clock())
+            if seen is None or seen.pulse != pulse:
+                self._sights[worker] = _Sight(pulse, self._clock())
         self._polled = asked

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from headrace.engines.lane_owner import recognise
 from headrace.model.lane_view import LaneView, Mode, Sighting, short
 from headrace.ports.clock import boottime
-from headrace.ports.lane import GRACE, LEASE, Lane
+from headrace.ports.lane import LEASE, Lane, grace_of
 from headrace.ports.lane_ledger import LaneLedger
 from headrace.relay.lane_reaper import LaneReaper
 from headrace.relay.leadership import Leadership
@@ -33,7 +33,8 @@ class Relay:
     Args:
         lease: seconds a worker may be silent. The lane is looked at often enough for its clock, and
             a leader that dies is followed by another, within less than that.
-        grace: seconds after which nobody works under an earlier epoch any more.
+        grace: seconds after which nobody works under an earlier epoch any more; by this lease and
+            those of all living workers where None.
         cap: how many entries a level of the lane holds.
         failed: called with a defect.
     """
@@ -44,13 +45,14 @@ class Relay:
         lane: Lane | None,
         *,
         lease: float = LEASE,
-        grace: float = GRACE,
+        grace: float | None = None,
         cap: int = CAP,
         failed: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._ledger = ledger
         self._lane = lane
-        self._grace = grace
+        self._lease = lease
+        self._set_grace = grace
         role = "clock of the lane" if lane is None else "relay"
         self._leadership = Leadership(ledger, role, lease / 3)
         self._marks_every = lease / 6
@@ -75,7 +77,7 @@ class Relay:
             return self._longest
         view = await self._ledger.view()
         self._watch(view)
-        if not view.calm and boottime() - self._since >= self._grace:
+        if not view.calm and boottime() - self._since >= await self._grace():
             await self._ledger.calm(view.epoch)
         if self._lane is None:
             return self._longest
@@ -113,6 +115,12 @@ class Relay:
             if self._lane is not None:
                 self._sweep.forget()
 
+    async def _grace(self) -> float:
+        """The longest lease decides: who has it may go on without a word from the lane."""
+        if self._set_grace is not None:
+            return self._set_grace
+        return grace_of(max(self._lease, await self._ledger.longest_lease()))
+
     async def _begin(self, view: LaneView) -> None:
         """A lane is configured and nobody wants it off: use it."""
         await self._ledger.switch(view.epoch, Mode.REBUILD, held=False)
@@ -126,7 +134,7 @@ class Relay:
         if seen is not None and strange and not await self._stranger.gone(view, seen):
             return self._longest
         paused = [queue.name for queue in await self._ledger.queues() if queue.paused]
-        await lane.open_epoch(view.epoch, grace=self._grace, paused=paused)
+        await lane.open_epoch(view.epoch, grace=await self._grace(), paused=paused)
         await lane.mark(view.epoch, view.mark)
         opened = await lane.seen()
         if opened is not None and view.owns(opened):

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from headrace.engines.ledgered import LedgeredEngine
 from headrace.ports.engine import Engine
-from headrace.ports.lane import GRACE
 from headrace.relay.keeper import Keeper
 from headrace.relay.reaper import LEASE, Reaper
 from headrace.relay.relay import Relay
@@ -21,7 +20,7 @@ def services(
 
     Args:
         engine: started.
-        lease: seconds.
+        lease: seconds that a worker may be silent whose own lease is not known yet.
         failed: called with a defect, which ends its loop: the process should not go on without.
     """
     if not isinstance(engine, LedgeredEngine):
@@ -29,11 +28,6 @@ def services(
     ledger = engine.ledger
     return [
         Reaper(ledger, lease=lease, failed=failed).loop,
-        Relay(ledger.lanes, engine.lane, lease=lease, grace=grace_of(lease), failed=failed).loop,
+        Relay(ledger.lanes, engine.lane, lease=lease, failed=failed).loop,
         Keeper(ledger, failed=failed).loop,
     ]
-
-
-def grace_of(lease: float) -> float:
-    """Seconds after a switch until nobody can hold what the lane gave out before it."""
-    return lease * GRACE / LEASE

@@ -11,7 +11,8 @@ from headrace.engines.ledgered import LedgeredEngine
 from headrace.errors import ConfigError
 from headrace.model.lane_view import Mode
 from headrace.ports.engine import Engine
-from headrace.relay.services import grace_of, services
+from headrace.ports.lane import grace_of
+from headrace.relay.services import services
 from headrace.service import running
 from headrace.supervisor.signals import draining
 from headrace.worker.worker import GRACE, Worker
@@ -78,7 +79,8 @@ async def _say_what_waits(
         return
     if await engine.due(queues):
         why = "switched off" if engine.view.mode is Mode.DIRECT else "built anew"
-        until = datetime.now().astimezone() + timedelta(seconds=grace_of(lease))
+        longest = max(lease, await engine.ledger.lanes.longest_lease())
+        until = datetime.now().astimezone() + timedelta(seconds=grace_of(longest))
         _log.warning(
             "due jobs from before the lane was %s wait until its leases are over, at about %s%s",
             why,

@@ -35,7 +35,7 @@ async def run_relay(settings: Settings) -> None:
         with draining(ended.set):
             async with running(services(engine, lease=lease, failed=fail)):
                 lane = "with a lane" if settings.redis_url else "without a lane"
-                _log.info("the relay is ready, %s, for workers with a lease of %g s", lane, lease)
+                _log.info("the relay is ready, %s", lane)
                 await ended.wait()
                 _log.info("the relay ends")
     finally:

@@ -41,7 +41,8 @@ class Identity:
         """Begin under a new identity."""
         registered = boottime()
         identity = uuid4()
-        await self._engine.register(identity, socket.gethostname(), os.getpid(), self._queues)
+        host, pid = socket.gethostname(), os.getpid()
+        await self._engine.register(identity, host, pid, self._queues, self._lease)
         self.hand = Hand(identity, registered, lease=self._lease)
 
     def beaten(self, beat: Beat) -> None:

@@ -1,8 +1,9 @@
--- verify_silence: workers silent for a minute that nobody reaped, and reaped ones that still own.
+-- verify_silence: workers that nobody reaped though they are silent for a minute and for four leases,
+-- and reaped ones that still own.
 -- $1 how many to walk or null, $2 how many to show.
 SELECT w.id::text AS subject, 'silent since ' || w.beat_at || ' and not reaped' AS detail
 FROM (SELECT * FROM headrace.worker WHERE reaped_at IS NULL LIMIT $1) AS w
-WHERE w.beat_at < now() - interval '1 minute'
+WHERE w.beat_at < now() - greatest(interval '1 minute', 4 * w.lease * interval '1 second')
 UNION ALL
 SELECT w.id::text, 'reaped at ' || w.reaped_at || ' and still owns jobs'
 FROM (SELECT * FROM headrace.worker WHERE reaped_at < now() - interval '1 minute' LIMIT $1) AS w

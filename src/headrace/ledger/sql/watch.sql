@@ -1,2 +1,2 @@
--- watch: the beats of every living worker, for the reaper to compare over time.
-SELECT id, beats FROM headrace.worker WHERE reaped_at IS NULL
+-- watch: the beats of every living worker, for the reaper to compare over time, and its lease.
+SELECT id, beats, lease FROM headrace.worker WHERE reaped_at IS NULL

@@ -14,6 +14,7 @@ from headrace.model.task import Declaration
 from headrace.model.verdict import completed, describe, failed
 from headrace.ports.engine import Engine
 from headrace.ports.inspector import Inspector
+from headrace.ports.lane import LEASE
 
 QUEUE = "mail"
 OTHER = "other"
@@ -78,7 +79,7 @@ class Rig:
     async def hire(self, worker: UUID | None = None) -> UUID:
         """Register a worker."""
         who = worker or uuid4()
-        await self.engine.register(who, "here", 1, [QUEUE, OTHER])
+        await self.engine.register(who, "here", 1, [QUEUE, OTHER], LEASE)
         self._living.add(who)
         await self.engine.beat(who, [], 0)
         return who
