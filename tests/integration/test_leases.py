@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import asyncpg
 import pytest
 
+from headrace.lanes.memory import MemoryLane
 from headrace.ledger.doctor import examine
 from headrace.ledger.postgres import PostgresLedger
 from headrace.ledger.queries import Queries
 from headrace.ledger.verify import verify
-from headrace.lanes.memory import MemoryLane
 from headrace.model.finding import Level
 from headrace.relay.relay import Relay
 from integration.ledgers import hire

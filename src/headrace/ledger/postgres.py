@@ -38,6 +38,7 @@ from headrace.model.verdict import WORKER_LOST
 from headrace.ports.bell import Bell
 from headrace.ports.engine import Transaction
 from headrace.ports.lane_ledger import LaneLedger
+from headrace.ports.ledger import Pulse
 
 
 class PostgresLedger:
