@@ -2,6 +2,8 @@
 PYTHON ?= python3
 UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON_DOWNLOADS
+# Empty is off: hundreds of processes start in the tests, and each would compile all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 BIN := .venv/bin
 
 .PHONY: setup demo test check format lint types imports chaos bench bench-budget bench-growth bench-peers lock
@@ -20,7 +22,7 @@ demo: setup
 	$(BIN)/headrace demo --once
 
 test: setup
-	$(BIN)/pytest -n auto --maxprocesses 4
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
 
 check: setup format lint types imports test
 

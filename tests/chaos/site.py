@@ -56,6 +56,7 @@ class Site:
         redis_url: of the lane's server, as the runner sees it; None in direct mode.
         environment: what every process of the run gets.
         lease: of its workers, in seconds; the product's own where it is None.
+        nursery: what forks its processes, where runs go on side by side: only one may be entered.
     """
 
     folder: Path
@@ -63,6 +64,7 @@ class Site:
     redis_url: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     lease: float | None = SHORT_LEASE
+    nursery: Nursery | None = None
 
     @property
     def history(self) -> Path:
@@ -170,7 +172,7 @@ class Site:
             if self.redis_url is not None:
                 told = lanewatch.epochs_told(self.database_url, history)
                 await stack.enter_async_context(told)
-            nursery = await stack.enter_async_context(Nursery())
+            nursery = self.nursery or await stack.enter_async_context(Nursery())
             fleet = Fleet(roles, history, self.folder / "output", partial(_fork, nursery))
             yield await stack.enter_async_context(fleet)
 

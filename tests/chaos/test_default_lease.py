@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from chaos.nursery import Nursery
 from chaos.processes.tasks import QUEUE
 from chaos.site import Mode, Site
 from servers import fresh_database
@@ -24,9 +26,11 @@ def other_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
 async def test_jobs_of_a_killed_worker_run_again_within_20_seconds(
     tmp_path: Path, migrated_url: str, other_url: str, redis_url: str
 ) -> None:
-    direct = Site(tmp_path / Mode.DIRECT, other_url, lease=None)
-    hybrid = Site(tmp_path / Mode.HYBRID, migrated_url, redis_url, lease=None)
-    await asyncio.gather(kill_a_worker(direct), kill_a_worker(hybrid))
+    direct = Site(tmp_path / Mode.DIRECT, other_url)
+    hybrid = Site(tmp_path / Mode.HYBRID, migrated_url, redis_url)
+    async with Nursery() as nursery, asyncio.TaskGroup() as modes:
+        for site in (direct, hybrid):
+            modes.create_task(kill_a_worker(replace(site, lease=None, nursery=nursery)))
 
 
 async def kill_a_worker(site: Site) -> None:

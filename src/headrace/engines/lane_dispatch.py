@@ -80,7 +80,7 @@ class LaneDispatch:
         )
         admitted = []
         for one in deliveries:
-            if one.last_to_crash:
+            if last and one.last_to_crash:
                 self.acknowledge(worker, [one])  # from now on the ledger has it, or it is stale
                 if one.id in claimed:
                     admitted.append(msgspec.structs.replace(one, gen=claimed[one.id], owned=True))

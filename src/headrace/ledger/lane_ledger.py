@@ -65,7 +65,9 @@ class PostgresLaneLedger:
     async def stale(self, tokens: Sequence[Token], ahead: Ahead | None = None) -> set[Token]:
         """Those that may not run."""
         taken = ahead or (None, None, None)
-        rows = await self._queries.fetch("stale", *_columns(tokens), *taken)
+        ids, gens = _columns(tokens)
+        ends = min(ids, default=None), max(ids, default=None)
+        rows = await self._queries.fetch("stale", ids, gens, *taken, *ends)
         return {(row["id"], row["gen"]) for row in rows}
 
     async def misfits(self, tokens: Sequence[Token]) -> Mapping[Token, str]:

@@ -14,7 +14,7 @@ from headrace.relay.pauses import Pauses
 from headrace.relay.stranger import Stranger
 from headrace.relay.sweep import Sweep
 from headrace.relay.untold import Untold
-from headrace.relay.walk import CAP, Walk
+from headrace.relay.walk import CAP, STEP, Walk
 from headrace.service import Loop
 
 _log = logging.getLogger("headrace.relay")
@@ -157,6 +157,7 @@ class Relay:
         moved = await self._untold.round(view)
         moved += await self._reaper.round(view)
         moved += await self._sweep.round(view)
-        moved += await self._walk.round(view, queues)
-        self._pause = _SHORTEST if moved else min(self._pause * 2, self._longest)
-        return self._pause
+        fed = await self._walk.round(view, queues)
+        self._pause = _SHORTEST if moved + fed else min(self._pause * 2, self._longest)
+        # While whole steps find room, workers empty the lane faster than it is filled.
+        return 0.0 if fed >= STEP else self._pause

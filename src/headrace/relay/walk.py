@@ -18,9 +18,10 @@ from headrace.ports.lane import Lane
 from headrace.ports.lane_ledger import LaneLedger, QueueRow
 
 CAP = 20_000
-_STEP = 500
+STEP = 500
 _STEPS = 20  # of one level in one round: workers must not empty a lane faster than it is filled
 _NET = 60.0
+_UNHURRIED = _NET / 120  # so that a full level is walked in a third of that
 _Level = tuple[str, int]
 
 
@@ -87,17 +88,21 @@ class Walk:
         here = self._reached.get(key, START)
         if boottime() < self._rests.get(key, 0.0) or (spilled is not None and spilled <= here):
             return 0
-        entries = await self._ledger.walk(queue, level, here, view, self._horizon, _STEP)
-        if len(entries) < _STEP:
+        entries = await self._ledger.walk(queue, level, here, view, self._horizon, STEP)
+        stored = (await self._put(view, key, entries)).count(PutReply.STORED)
+        if len(entries) < STEP:
             self._rests[key] = boottime() + self._rest
-        return (await self._put(view, key, entries)).count(PutReply.STORED)
+        elif spilled is not None and not stored:
+            # A lane that is full has what lies before its cursor, but for what was lost.
+            self._rests[key] = boottime() + _UNHURRIED
+        return stored
 
     async def _refill(self, view: LaneView, queue: QueueRow, spilled: dict[int, Cursor]) -> int:
         depth = await self._lane.depth(view.epoch, queue.name)
         put = 0
         for level, cursor in spilled.items():
             room = self._cap - depth.ready.get(level, 0)
-            if room >= min(_STEP, self._cap / 2):
+            if room >= min(STEP, self._cap / 2):
                 put += await self._refill_level(view, queue, level, cursor, room)
         return put
 
@@ -106,31 +111,36 @@ class Walk:
     ) -> int:
         """Some steps beyond a cursor. What does not fit meanwhile lowers it again, by itself.
 
-        The next step is read while one is put: a worker beside keeps the event loop busy. There may
-        be room in the level and yet none for what is put (in a lane that is full, or of what is
-        delayed): then another step would only send the same jobs again (test_walk.py).
+        A step is put, and the next one read, while the cursor moves: a worker beside keeps the
+        event loop busy, and each wait is a turn of it. In whichever order the lane hears of put and
+        move, what does not fit lowers the cursor; who loses the race for it has put some jobs
+        twice. There may be room in the level and yet none for what is put (in a lane that is full,
+        or of what is delayed): then another step would only send the same jobs again
+        (test_walk.py).
         """
-        stored, n = 0, min(_STEP, room)
+        stored, n = 0, min(STEP, room)
         entries = await self._from(cursor, view, queue, level, n)
         for _ in range(_STEPS):
             beyond = _position(entries[-1]) if len(entries) == n else None
-            moved = await self._lane.move_cursor(view.epoch, queue.name, level, cursor, beyond)
-            if not moved.done:
-                break
-            put = self._put(view, (queue.name, level), entries)
-            n = min(_STEP, room - stored - len(entries))
-            if moved.cursor is None or n <= 0:
-                return stored + (await put).count(PutReply.STORED)
-            cursor = moved.cursor
-            replies, entries = await asyncio.gather(put, self._from(cursor, view, queue, level, n))
+            room -= len(entries)
+            n = min(STEP, room)
+            moved, replies, following = await asyncio.gather(
+                self._lane.move_cursor(view.epoch, queue.name, level, cursor, beyond),
+                self._put(view, (queue.name, level), entries),
+                self._from(beyond, view, queue, level, n),
+            )
             stored += replies.count(PutReply.STORED)
-            if PutReply.FULL in replies and PutReply.STORED not in replies:
+            useless = PutReply.FULL in replies and PutReply.STORED not in replies
+            if beyond is None or useless or not following or moved != (True, beyond):
                 break
+            cursor, entries = beyond, following
         return stored
 
     async def _from(
-        self, cursor: Cursor, view: LaneView, queue: QueueRow, level: int, n: int
+        self, cursor: Cursor | None, view: LaneView, queue: QueueRow, level: int, n: int
     ) -> list[LaneEntry]:
+        if cursor is None or n <= 0:
+            return []
         return await self._ledger.walk(queue, level, _just_before(cursor), view, self._horizon, n)
 
     async def _put(

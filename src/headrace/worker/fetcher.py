@@ -140,7 +140,8 @@ class Fetcher:
             hand.give_up(call)
             raise
         self._pace.took(time.monotonic() - asked)
-        self._plenty = len(taken.deliveries) == n
+        # A lane that is being refilled may have had a little less than was asked for.
+        self._plenty = len(taken.deliveries) >= min(n, self._executor.slots + 1)
         if not taken.deliveries:
             self._emptied(self._queue)
         if not hand.book(call, taken.deliveries):

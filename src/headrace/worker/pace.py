@@ -49,8 +49,11 @@ class Pace:
 
     @property
     def low(self) -> int:
-        """With fewer jobs waiting, the slots may run dry before others come."""
-        return min(_MOST, int(self._rate * max(_SOON, min(self._take, _LONGEST / 2))))
+        """With fewer jobs waiting, the slots may run dry before others come.
+
+        Half a batch at most: so much earlier than it may start it is charged, and a kill blames it.
+        """
+        return min(_MOST // 2, int(self._rate * max(_SOON, min(self._take, _LONGEST / 2))))
 
     def too_much(self, held: int) -> bool:
         """Whether slots that have become slow keep so many jobs from other workers too long."""

@@ -9,9 +9,9 @@ SELECT pg_current_snapshot()::text AS snapshot, fresh.*
 FROM (SELECT) AS one LEFT JOIN LATERAL (
     SELECT j.id, j.gen, q.name AS queue, j.task, j.payload::text, j.priority, j.failures, j.crashes,
            j.max_attempts, j.tenant, j.rerun_on_crash, j.xid::text AS xid,
-           greatest(extract(epoch FROM j.run_at - now()), 0)::float8 AS delay,
+           greatest(date_part('epoch', j.run_at - now()), 0) AS delay,
            (extract(epoch FROM j.run_at) * 1000000)::bigint AS run_at,
-           j.id > headrace.uuid_floor(now() - interval '10 seconds') AS young
+           j.id > (SELECT headrace.uuid_floor(now() - interval '10 seconds')) AS young
     FROM (
         -- Rows of a dump carry the ids of another server, beyond all of this one; the walk has them.
         SELECT pg_snapshot_xmax($1::text::pg_snapshot), pg_snapshot_xmax(pg_current_snapshot())

@@ -3,9 +3,9 @@
 -- seconds, $6 how many at most.
 SELECT j.id, j.gen, q.name AS queue, j.task, j.payload::text, j.priority, j.failures, j.crashes,
        j.max_attempts, j.tenant, j.rerun_on_crash, j.xid::text AS xid,
-       greatest(extract(epoch FROM j.run_at - now()), 0)::float8 AS delay,
+       greatest(date_part('epoch', j.run_at - now()), 0) AS delay,
        (extract(epoch FROM j.run_at) * 1000000)::bigint AS run_at,
-       j.id > headrace.uuid_floor(now() - interval '10 seconds') AS young
+       j.id > (SELECT headrace.uuid_floor(now() - interval '10 seconds')) AS young
 FROM headrace.job j JOIN headrace.queue q ON q.id = j.queue_id
 WHERE j.queue_id = $1 AND j.priority = $2 AND j.state = 0 AND j.owner IS NULL
   AND (j.run_at, j.id) > (timestamptz 'epoch' + $3::bigint * interval '1 microsecond', $4::uuid)
