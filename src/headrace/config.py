@@ -43,7 +43,8 @@ class Settings(BaseSettings):
         listen: whether an idle worker keeps a connection on which it hears of new jobs at once,
             where no Redis tells it; without one it looks once a second.
         lease: how long a worker may be silent before others take its jobs, "15s"; at least one
-            second, and the same for all processes.
+            second. Who shares a lane should have the same: whether the lane went unwatched for too
+            long is told by the lease of whoever looks.
     """
 
     model_config = SettingsConfigDict(

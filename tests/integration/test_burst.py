@@ -97,3 +97,32 @@ async def test_a_burst_outlasts_an_outage_of_the_ledger(
     monkeypatch.setattr(app.engine, "due", ask)
     await asyncio.wait_for(Worker(app, {"burst": 1}).run(burst=True), 20)
     assert await jobs[0].result("1s") == "ran"
+
+
+async def test_what_came_too_late_to_a_burst_goes_back_and_is_run_by_it(
+    app: Headrace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first take is forgone, as if the loop were blocked; no beat gives back what it brings."""
+    forgone = 0
+
+    @app.task(queue="burst")
+    async def plain() -> str:
+        return "run"
+
+    worker = Worker(app, {"burst": 1})
+    take = app.engine.take
+
+    async def take_late(*args: Any, **options: Any) -> Taken:
+        nonlocal forgone
+        taken = await take(*args, **options)
+        if taken.deliveries and not forgone:
+            forgone += 1
+            worker._hand.forgo()
+        return taken
+
+    monkeypatch.setattr(app.engine, "take", take_late)
+    job = await plain.enqueue()
+    await asyncio.wait_for(worker.run(burst=True), 4)  # a beat comes after five seconds
+    assert forgone == 1
+    assert await job.result(timeout="1s") == "run"
+    assert (await job.refresh()).state is State.COMPLETED

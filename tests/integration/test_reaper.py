@@ -1,5 +1,7 @@
 """The reaper of the ledger on a clock of the test's: what counts as silence."""
 
+import asyncpg
+
 from headrace.ledger.postgres import PostgresLedger
 from headrace.relay.reaper import Reaper
 from integration.ledgers import hire
@@ -58,3 +60,13 @@ async def test_who_watches_long_leases_looks_often_enough_for_a_short_one(
     assert await reaper.poll() == 1.0
     await hire(ledger, 2.0)
     assert await reaper.poll() == 0.4
+
+
+async def test_who_tells_no_lease_is_judged_by_that_of_its_judge(
+    ledger: PostgresLedger, sql: asyncpg.Connection
+) -> None:
+    await hire(ledger)
+    await sql.execute("UPDATE headrace.worker SET lease = NULL")
+    watch = Watch(ledger)
+    assert len(await watch.look_after(0, 4, 4, 4)) == 1
+    assert not await watch.look_after(4)

@@ -140,3 +140,14 @@ def test_unstarted_are_handed_over_for_release_once() -> None:
     assert hand.unstarted() == [waiting]
     assert hand.unstarted() == []
     assert not hand.start(waiting)
+
+
+def test_of_a_job_that_went_back_and_came_again_only_the_later_copy_starts() -> None:
+    hand, _ = make()
+    job = uuid4()
+    old, new = delivery(job, call=1), delivery(job, call=2)
+    hand.book(hand.open_call(), [old])
+    assert hand.unstarted() == [old]  # it still waits for a slot
+    hand.book(hand.open_call(), [new])
+    assert not hand.start(old)
+    assert hand.start(new)

@@ -17,11 +17,11 @@ class Pulse(NamedTuple):
 
     Attributes:
         beats: how many so far.
-        lease: seconds that it may be silent.
+        lease: seconds that it may be silent; None where it is of a version that did not tell.
     """
 
     beats: int
-    lease: float
+    lease: float | None
 
 
 class Ledger(Protocol):

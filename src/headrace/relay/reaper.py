@@ -18,10 +18,11 @@ _BATCH = 500
 
 @dataclass(slots=True)
 class _Sight:
-    """The last pulse seen of a worker, and when it was first seen, on our clock."""
+    """The last beat seen of a worker, when it was first seen, on our clock, and its lease."""
 
-    pulse: Pulse
+    beats: int
     since: float
+    lease: float
 
 
 class Reaper:
@@ -51,7 +52,7 @@ class Reaper:
         self._clock = clock
         self._sights: dict[UUID, _Sight] = {}
         self._polled = -_LONGEST_GAP
-        self._leadership = Leadership(ledger.lanes, "reaper", lease / 3, clock=clock)
+        self._leadership = Leadership(ledger.lanes, "reaper", min(lease, LEASE) / 3, clock=clock)
         self.loop = Loop("reaper", self.poll, ended=self._leadership.resign, failed=failed)
 
     async def poll(self) -> float:
@@ -60,26 +61,26 @@ class Reaper:
         asked = self._clock()
         living = await self._ledger.watch()
         self._look(living, asked)
-        leases = [self._lease, *(pulse.lease for pulse in living.values())]
-        often = min(leases) / 5
+        shortest = min([self._lease, *(sight.lease for sight in self._sights.values())])
         if not leads:
-            return min(_FOLLOWING, often)
+            return min(_FOLLOWING, shortest / 5)
         for worker, sight in list(self._sights.items()):
-            if self._polled - sight.since >= sight.pulse.lease:
-                await self._ledger.judge(worker, sight.pulse.beats)
+            if self._polled - sight.since >= sight.lease:
+                await self._ledger.judge(worker, sight.beats)
                 del self._sights[worker]
         taken = await self._ledger.reap(_BATCH)
-        return 0.0 if taken == _BATCH else min(_POLL, often)
+        return 0.0 if taken == _BATCH else min(_POLL, shortest / 5)
 
     def _look(self, living: Mapping[UUID, Pulse], asked: float) -> None:
         gap = asked - self._polled
         for sight in self._sights.values():
-            if gap > min(_LONGEST_GAP, sight.pulse.lease / 2):
+            if gap > min(_LONGEST_GAP, sight.lease / 2):
                 sight.since = min(sight.since + gap, asked)
         for worker in self._sights.keys() - living.keys():
             del self._sights[worker]
         for worker, pulse in living.items():
             seen = self._sights.get(worker)
-            if seen is None or seen.pulse != pulse:
-                self._sights[worker] = _Sight(pulse, self._clock())
+            if seen is None or seen.beats != pulse.beats:
+                lease = pulse.lease or self._lease
+                self._sights[worker] = _Sight(pulse.beats, self._clock(), lease)
         self._polled = asked

@@ -51,11 +51,11 @@ class Relay:
     ) -> None:
         self._ledger = ledger
         self._lane = lane
-        self._lease = lease
         self._set_grace = grace
+        self._least_grace = grace_of(lease) if grace is None else grace
         role = "clock of the lane" if lane is None else "relay"
-        self._leadership = Leadership(ledger, role, lease / 3)
-        self._marks_every = lease / 6
+        self._leadership = Leadership(ledger, role, min(lease, LEASE) / 3)
+        self._marks_every = min(lease, LEASE) / 6  # others may wait for less than this lease
         self._longest = min(_LONGEST, lease / 5)
         self._epoch = 0
         self._since = 0.0
@@ -77,8 +77,8 @@ class Relay:
             return self._longest
         view = await self._ledger.view()
         self._watch(view)
-        if not view.calm and boottime() - self._since >= await self._grace():
-            await self._ledger.calm(view.epoch)
+        if not view.calm:
+            await self._wait_until_calm(view)
         if self._lane is None:
             return self._longest
         if view.mode is Mode.DIRECT:
@@ -115,11 +115,16 @@ class Relay:
             if self._lane is not None:
                 self._sweep.forget()
 
+    async def _wait_until_calm(self, view: LaneView) -> None:
+        waited = boottime() - self._since
+        if waited >= self._least_grace and waited >= await self._grace():
+            await self._ledger.calm(view.epoch)
+
     async def _grace(self) -> float:
         """The longest lease decides: who has it may go on without a word from the lane."""
         if self._set_grace is not None:
             return self._set_grace
-        return grace_of(max(self._lease, await self._ledger.longest_lease()))
+        return max(self._least_grace, grace_of(await self._ledger.longest_lease()))
 
     async def _begin(self, view: LaneView) -> None:
         """A lane is configured and nobody wants it off: use it."""

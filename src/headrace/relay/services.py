@@ -20,7 +20,8 @@ def services(
 
     Args:
         engine: started.
-        lease: seconds that a worker may be silent whose own lease is not known yet.
+        lease: seconds: how often they look, and the least they wait for workers of a lost lane.
+            Workers are judged by their own.
         failed: called with a defect, which ends its loop: the process should not go on without.
     """
     if not isinstance(engine, LedgeredEngine):

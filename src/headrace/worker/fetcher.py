@@ -139,7 +139,7 @@ class Fetcher:
         except HeadraceError:
             hand.give_up(call)
             raise
-        self._pace.took(time.monotonic() - asked)
+        lasted = time.monotonic() - asked
         # A lane that is being refilled may have had a little less than was asked for.
         self._plenty = len(taken.deliveries) >= min(n, self._executor.slots + 1)
         if not taken.deliveries:
@@ -147,10 +147,12 @@ class Fetcher:
         if not hand.book(call, taken.deliveries):
             await self._return(hand, call, taken.deliveries)
             return call, taken._replace(deliveries=[])
+        self._pace.took(lasted)
         return call, taken
 
     async def _return(self, hand: Hand, call: int, late: Sequence[Delivery]) -> None:
         """Give back what came too late; until it is back, a burst waits for the call."""
+        self._pause = _SHORTEST  # it may well be for this worker still
         try:
             if late:
                 await self._engine.release(hand.worker, late)

@@ -75,13 +75,17 @@ class Hand:
 
         No, if the lease may be over or the delivery was voided: somebody else may run it (the
         models' twin `no_self_fence` runs a completed job without this). Nor if this very token
-        runs already: a lane that lost its data may give it again to whoever has it.
+        runs already: a lane that lost its data may give it again to whoever has it. Nor if it was
+        given back and has come again by a later call: that one is charged by itself.
         """
         token = (delivery.id, delivery.gen)
         with self._lock:
             if token in self._started:
                 return False  # its name stays: the run that goes on needs it
-            if token not in self._held or self._silent_at(self._clock()):
+            held = self._held.get(token)
+            if held is not None and held.call != delivery.call:
+                return False
+            if held is None or self._silent_at(self._clock()):
                 # It is tried once: what is no longer named is given back by the next beat.
                 self._drop([token])
                 return False

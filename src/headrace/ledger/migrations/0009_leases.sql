@@ -1,4 +1,4 @@
--- Each worker tells its own lease, by which everybody judges it. A constant default rewrites nothing;
--- workers of earlier versions have the lease that was the default then.
-ALTER TABLE headrace.worker ADD COLUMN lease float8 NOT NULL DEFAULT 15 CHECK (lease > 0);
+-- Each worker tells its own lease, by which everybody judges it. Those of earlier versions tell none:
+-- they had to have the lease of whoever judges them.
+ALTER TABLE headrace.worker ADD COLUMN lease float8 CHECK (lease > 0);
 COMMENT ON COLUMN headrace.worker.lease IS 'seconds that it may be silent';

@@ -1,7 +1,7 @@
 -- doctor_workers: how many workers live, and which queues have due jobs that nobody serves.
 WITH living AS (
     SELECT queues FROM headrace.worker
-    WHERE reaped_at IS NULL AND beat_at > now() - lease * interval '1 second'
+    WHERE reaped_at IS NULL AND beat_at > now() - greatest(lease, 15) * interval '1 second'
 )
 SELECT (SELECT count(*) FROM living) AS living,
        ARRAY(SELECT q.name FROM headrace.queue q WHERE q.paused ORDER BY q.name) AS paused,

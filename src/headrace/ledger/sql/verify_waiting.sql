@@ -9,6 +9,6 @@ FROM headrace.queue q, LATERAL (
 ) AS j
 WHERE NOT q.paused
   AND EXISTS (SELECT FROM headrace.worker w
-              WHERE w.reaped_at IS NULL AND w.beat_at > now() - interval '15 seconds'
-                AND w.queues ? q.name)
+              WHERE w.reaped_at IS NULL AND w.queues ? q.name
+                AND w.beat_at > now() - greatest(w.lease, 15) * interval '1 second')
 LIMIT $2
