@@ -172,8 +172,11 @@ class Site:
             if self.redis_url is not None:
                 told = lanewatch.epochs_told(self.database_url, history)
                 await stack.enter_async_context(told)
-            nursery = self.nursery or await stack.enter_async_context(Nursery())
-            fleet = Fleet(roles, history, self.folder / "output", partial(_fork, nursery))
+            nursery = self.nursery
+            if nursery is None:
+                nursery = await stack.enter_async_context(Nursery())
+            fork = partial(_fork, nursery)
+            fleet = Fleet(roles, history, self.folder / "output", fork)
             yield await stack.enter_async_context(fleet)
 
     @asynccontextmanager

@@ -133,7 +133,12 @@ STATEMENTS: dict[str, Parameters] = {
     "missing": lambda ledger: (ledger.jobs,),
     "release": lambda ledger: (ledger.worker, *attempts(ledger)),
     "extend": attempts,
-    "stale": lambda ledger: (*attempts(ledger), None, None, None),
+    "stale": lambda ledger: (
+        *attempts(ledger),
+        *(None, None, None),
+        min(ledger.jobs),
+        max(ledger.jobs),
+    ),
     "claim_known": lambda ledger: (ledger.worker, 2, *attempts(ledger)),
     "beat": lambda ledger: (ledger.worker, [], [], 0),
     "reap": lambda _: (100, "{}"),

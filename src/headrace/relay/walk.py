@@ -122,8 +122,7 @@ class Walk:
         entries = await self._from(cursor, view, queue, level, n)
         for _ in range(_STEPS):
             beyond = _position(entries[-1]) if len(entries) == n else None
-            room -= len(entries)
-            n = min(STEP, room)
+            n = min(STEP, room - stored - len(entries))
             moved, replies, following = await asyncio.gather(
                 self._lane.move_cursor(view.epoch, queue.name, level, cursor, beyond),
                 self._put(view, (queue.name, level), entries),
@@ -131,9 +130,11 @@ class Walk:
             )
             stored += replies.count(PutReply.STORED)
             useless = PutReply.FULL in replies and PutReply.STORED not in replies
-            if beyond is None or useless or not following or moved != (True, beyond):
+            if useless or n <= 0 or not moved.done or moved.cursor is None:
                 break
-            cursor, entries = beyond, following
+            cursor, entries = moved.cursor, following
+            if cursor != beyond:  # something before it did not fit
+                entries = await self._from(cursor, view, queue, level, n)
         return stored
 
     async def _from(

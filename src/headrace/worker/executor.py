@@ -25,7 +25,7 @@ from headrace.worker.settler import Settler
 from headrace.worker.tell import tell
 
 _log = logging.getLogger("headrace.worker")
-_TURN = 100  # jobs that all slots run in one turn of the loop, where none of them waits
+_TURN = 200  # jobs that all slots run in one turn of the loop, where none of them waits
 
 
 class Executor:
