@@ -6,7 +6,7 @@ export UV_PYTHON_DOWNLOADS
 export PYTHONDONTWRITEBYTECODE :=
 BIN := .venv/bin
 
-.PHONY: setup demo test check format lint types imports chaos bench bench-budget bench-growth bench-peers lock
+.PHONY: setup demo test test-postgres check format lint types imports chaos bench bench-budget bench-growth bench-peers lock
 
 setup: .venv/.ready
 
@@ -23,6 +23,11 @@ demo: setup
 
 test: setup
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
+
+# The tests on older versions of PostgreSQL, EACH_POSTGRES="14" on one alone; after `make test`.
+EACH_POSTGRES ?= 14 15 16 17
+test-postgres: setup
+	$(BIN)/python tests/each_postgres.py $(EACH_POSTGRES) -- -n auto --maxprocesses 4 --dist worksteal tests/integration
 
 check: setup format lint types imports test
 

@@ -95,8 +95,12 @@ async def a_beat_overtakes_the_reply(site: Site, hold: str) -> None:
 
 
 async def a_claim_commits_after_the_judgement(site: Site) -> None:
-    """A worker sends a claim, is stopped for a lease and judged; then its claim arrives."""
-    async with site.fleet(site.worker("first", hold="ledger.claim:before:1")) as fleet:
+    """A worker sends a claim, is stopped for a lease and judged; its claim arrives, and it dies.
+
+    Were it to live, it would give back itself what came too late.
+    """
+    hold, crash = "ledger.claim:before:1", "ledger.claim:after:1"
+    async with site.fleet(site.worker("first", hold=hold, crash=crash)) as fleet:
         await site.seen(HoldReached)
         async with fleet.frozen(await fleet.pick("first", 0)):
             fleet.add(site.services())

@@ -309,6 +309,7 @@ async def test_the_command(site: Site, lane_url: str) -> None:
         result = await asyncio.to_thread(runner.invoke, cli, ["verify", "--json"])
         return result.exit_code, result.stdout, result.stderr
 
+    await site.execute("UPDATE headrace.worker SET lease = 1")
     await site.lane.ack(site.epoch, site.smith.worker, [site.held])
     status, out, _ = await verify(lane_url)
     names = [one["check"]["name"] for one in json.loads(out)["checks"]]
