@@ -37,8 +37,8 @@ Mend:
   headrace dlq replay ID        run a dead job again
   headrace jobs cancel ID       one that is not wanted any more
 
-The database is that of --database-url, of HEADRACE_DATABASE_URL, or of [tool.headrace] in
-pyproject.toml or headrace.toml; --embedded takes servers in ./.headrace, which all commands of a
+The database is that of --database-url, of HEADRACE_DATABASE_URL, of headrace.toml, or of
+[tool.headrace] in pyproject.toml; --embedded takes servers in ./.headrace, which all commands of a
 folder share. Every command that tells something prints one JSON document with --json. APP is
 module:attribute, such as shop.jobs:app.
 
