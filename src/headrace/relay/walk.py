@@ -21,7 +21,6 @@ CAP = 20_000
 STEP = 500
 _STEPS = 20  # of one level in one round: workers must not empty a lane faster than it is filled
 _NET = 60.0
-_UNHURRIED = _NET / 120  # so that a full level is walked in a third of that
 _Level = tuple[str, int]
 
 
@@ -89,13 +88,9 @@ class Walk:
         if boottime() < self._rests.get(key, 0.0) or (spilled is not None and spilled <= here):
             return 0
         entries = await self._ledger.walk(queue, level, here, view, self._horizon, STEP)
-        stored = (await self._put(view, key, entries)).count(PutReply.STORED)
         if len(entries) < STEP:
             self._rests[key] = boottime() + self._rest
-        elif spilled is not None and not stored:
-            # A lane that is full has what lies before its cursor, but for what was lost.
-            self._rests[key] = boottime() + _UNHURRIED
-        return stored
+        return (await self._put(view, key, entries)).count(PutReply.STORED)
 
     async def _refill(self, view: LaneView, queue: QueueRow, spilled: dict[int, Cursor]) -> int:
         depth = await self._lane.depth(view.epoch, queue.name)
@@ -111,37 +106,31 @@ class Walk:
     ) -> int:
         """Some steps beyond a cursor. What does not fit meanwhile lowers it again, by itself.
 
-        A step is put, and the next one read, while the cursor moves: a worker beside keeps the
-        event loop busy, and each wait is a turn of it. In whichever order the lane hears of put and
-        move, what does not fit lowers the cursor; who loses the race for it has put some jobs
-        twice. There may be room in the level and yet none for what is put (in a lane that is full,
-        or of what is delayed): then another step would only send the same jobs again
-        (test_walk.py).
+        The next step is read while one is put: a worker beside keeps the event loop busy. There may
+        be room in the level and yet none for what is put (in a lane that is full, or of what is
+        delayed): then another step would only send the same jobs again (test_walk.py).
         """
         stored, n = 0, min(STEP, room)
         entries = await self._from(cursor, view, queue, level, n)
         for _ in range(_STEPS):
             beyond = _position(entries[-1]) if len(entries) == n else None
-            n = min(STEP, room - stored - len(entries))
-            moved, replies, following = await asyncio.gather(
-                self._lane.move_cursor(view.epoch, queue.name, level, cursor, beyond),
-                self._put(view, (queue.name, level), entries),
-                self._from(beyond, view, queue, level, n),
-            )
-            stored += replies.count(PutReply.STORED)
-            useless = PutReply.FULL in replies and PutReply.STORED not in replies
-            if useless or n <= 0 or not moved.done or moved.cursor is None:
+            moved = await self._lane.move_cursor(view.epoch, queue.name, level, cursor, beyond)
+            if not moved.done:
                 break
-            cursor, entries = moved.cursor, following
-            if cursor != beyond:  # something before it did not fit
-                entries = await self._from(cursor, view, queue, level, n)
+            put = self._put(view, (queue.name, level), entries)
+            n = min(STEP, room - stored - len(entries))
+            if moved.cursor is None or n <= 0:
+                return stored + (await put).count(PutReply.STORED)
+            cursor = moved.cursor
+            replies, entries = await asyncio.gather(put, self._from(cursor, view, queue, level, n))
+            stored += replies.count(PutReply.STORED)
+            if PutReply.FULL in replies and PutReply.STORED not in replies:
+                break
         return stored
 
     async def _from(
-        self, cursor: Cursor | None, view: LaneView, queue: QueueRow, level: int, n: int
+        self, cursor: Cursor, view: LaneView, queue: QueueRow, level: int, n: int
     ) -> list[LaneEntry]:
-        if cursor is None or n <= 0:
-            return []
         return await self._ledger.walk(queue, level, _just_before(cursor), view, self._horizon, n)
 
     async def _put(

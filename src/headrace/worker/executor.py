@@ -186,6 +186,8 @@ class Executor:
                 _log.info("job %s is not started: its lease may be over", delivery.id)
             if len(self._waiting) <= self.low:
                 self._freed()
+                if len(self._waiting) == self.low > 0:
+                    self._turn = 0  # so that what was asked for is sent now
             if self._turn:
                 self._turn -= 1
             else:
