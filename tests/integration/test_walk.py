@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
+from headrace.errors import LaneUnavailable
 from headrace.lanes.memory import MemoryLane
 from headrace.ledger.postgres import PostgresLedger
 from headrace.ledger.queries import Queries
@@ -81,6 +83,29 @@ async def test_one_round_fills_what_is_empty(fed: Fed) -> None:
     assert await fed.ready() == CAP - 1_500
     await fed.round()
     assert await fed.ready() > CAP - 10  # a few of what it read were there already
+
+
+async def test_a_put_that_fails_leaves_no_gap(fed: Fed) -> None:
+    """Nothing is out of reach of the refill then, which goes on where it was."""
+    taken: list[UUID] = []
+    put, failed = fed.lane.put, 0
+
+    async def failing(epoch: int, entries: Sequence[LaneEntry]) -> list[PutReply]:
+        nonlocal failed
+        if len(taken) > failed * 1_500:
+            failed += 1
+            raise LaneUnavailable("no memory is left")
+        return await put(epoch, entries)
+
+    fed.lane.put = failing  # type: ignore[method-assign] # as a server without memory
+    while some := await fed.take():
+        taken += some
+        if await fed.ready() < CAP / 2 and await fed.lane.cursors(VIEW.epoch):
+            with suppress(LaneUnavailable):
+                await fed.round()
+            await fed.round()
+    assert failed > 2
+    assert len(set(taken)) == JOBS
 
 
 async def test_a_round_asks_nothing_of_queues_and_levels_that_are_empty(

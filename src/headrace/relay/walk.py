@@ -6,7 +6,6 @@ the refill goes on when there is room. So each job due within the horizon is in 
 level's cursor, or in somebody's hands.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -106,26 +105,24 @@ class Walk:
     ) -> int:
         """Some steps beyond a cursor. What does not fit meanwhile lowers it again, by itself.
 
-        The next step is read while one is put: a worker beside keeps the event loop busy. There may
-        be room in the level and yet none for what is put (in a lane that is full, or of what is
-        delayed): then another step would only send the same jobs again (test_walk.py).
+        A step is put before the cursor passes it, so that a put that fails leaves no gap, and the
+        next one is read after, since the move forgets what spilled beyond. There may be room in the
+        level and yet none for what is put (in a lane that is full, or of what is delayed): then
+        another step would only send the same jobs again (test_walk.py has a test of each).
         """
         stored, n = 0, min(STEP, room)
         entries = await self._from(cursor, view, queue, level, n)
         for _ in range(_STEPS):
             beyond = _position(entries[-1]) if len(entries) == n else None
+            replies = await self._put(view, (queue.name, level), entries)
             moved = await self._lane.move_cursor(view.epoch, queue.name, level, cursor, beyond)
-            if not moved.done:
-                break
-            put = self._put(view, (queue.name, level), entries)
             n = min(STEP, room - stored - len(entries))
-            if moved.cursor is None or n <= 0:
-                return stored + (await put).count(PutReply.STORED)
-            cursor = moved.cursor
-            replies, entries = await asyncio.gather(put, self._from(cursor, view, queue, level, n))
             stored += replies.count(PutReply.STORED)
-            if PutReply.FULL in replies and PutReply.STORED not in replies:
+            useless = PutReply.FULL in replies and PutReply.STORED not in replies
+            if useless or n <= 0 or not moved.done or moved.cursor is None:
                 break
+            cursor = moved.cursor
+            entries = await self._from(cursor, view, queue, level, n)
         return stored
 
     async def _from(
