@@ -189,7 +189,11 @@ class Site:
 
     def busy(self, member: Member) -> bool:
         """Whether a process is past its start and, if it has jobs to do, at work."""
-        files = list(self.history.glob(f"*-{member.pid}.jsonl"))
+        files = sorted(
+            # By age: in a long run the numbers of processes come again.
+            self.history.glob(f"*-{member.pid}.jsonl"),
+            key=lambda file: int(file.name.partition("-")[0]),
+        )
         return bool(files) and (member.role.name == "services" or files[-1].stat().st_size > 0)
 
     def events(self) -> list[AnyEvent]:
