@@ -60,8 +60,12 @@ async def a_beat_overtakes_the_reply_of_a_take(site: Site, _server: EmbeddedValk
 
 
 async def a_take_arrives_after_the_lease(site: Site, _server: EmbeddedValkey) -> None:
-    """A worker sends a take, is stopped for a lease and forgotten; then its take arrives."""
-    async with site.fleet(site.worker("first", hold="lane.take:before:1", alone=True)) as fleet:
+    """A worker sends a take, is stopped for a lease and forgotten; its take arrives, and it dies.
+
+    Were it to live, it would give back itself what came too late.
+    """
+    first = site.worker("first", hold="lane.take:before:1", crash="lane.take:after:1", alone=True)
+    async with site.fleet(first) as fleet:
         await site.seen(HoldReached)
         async with fleet.frozen(await fleet.pick("first", 0)):
             fleet.add(site.services())
