@@ -25,7 +25,6 @@ from headrace.worker.settler import Settler
 from headrace.worker.tell import tell
 
 _log = logging.getLogger("headrace.worker")
-_TURN = 200  # jobs that all slots run in one turn of the loop, where none of them waits
 
 
 class Executor:
@@ -65,8 +64,6 @@ class Executor:
         self._threads: ThreadPoolExecutor | None = None
         self._stopping = False
         self._roused = False
-        self._turn = _TURN
-        self._turning = False
         self._bystander = Bystander()
         self.attempts: dict[asyncio.Task[Any], Attempt] = {}
         self._deadlines = Deadlines(self.attempts.values)
@@ -185,24 +182,13 @@ class Executor:
             else:
                 _log.info("job %s is not started: its lease may be over", delivery.id)
             if len(self._waiting) <= self.low:
-                self._freed()
-                if len(self._waiting) == self.low > 0:
-                    self._turn = 0  # so that what was asked for is sent now
-            if self._turn:
-                self._turn -= 1
-            else:
-                await self._let_the_loop_turn()
+                await self._ask_for_more()
 
-    async def _let_the_loop_turn(self) -> None:
-        """Handlers that never wait would keep it from all else until nothing is left to run."""
-        if not self._turning:
-            self._turning = True
-            asyncio.get_running_loop().call_soon(self._begin_a_turn)
-        await asyncio.sleep(0)
-
-    def _begin_a_turn(self) -> None:
-        self._turning = False
-        self._turn = _TURN
+    async def _ask_for_more(self) -> None:
+        self._freed()
+        if len(self._waiting) == self.low > 0:
+            # Handlers that never wait would keep the loop from asking until nothing is left.
+            await asyncio.sleep(0)
 
     def _rouse(self) -> None:
         """Wake one idle slot, which wakes the next.
