@@ -13,10 +13,10 @@ from headrace.lanes.memory import MemoryLane
 from headrace.ledger.postgres import PostgresLedger
 from headrace.ledger.queries import Queries
 from headrace.ledger.rows import Row
-from headrace.model.entry import Caps, LaneEntry, PutReply
+from headrace.model.entry import START, Caps, Cursor, LaneEntry, Moved, PutReply
 from headrace.model.lane_view import LaneView, Mode
 from headrace.relay.walk import Walk
-from integration.ledgers import new_job
+from integration.ledgers import add, new_job
 
 VIEW = LaneView(1, Mode.HYBRID)
 CAP = 2_000
@@ -106,6 +106,35 @@ async def test_a_put_that_fails_leaves_no_gap(fed: Fed) -> None:
             await fed.round()
     assert failed > 2
     assert len(set(taken)) == JOBS
+
+
+async def test_what_spills_before_a_cursor_moves_is_read_after_it(fed: Fed) -> None:
+    """The move forgets what spilled beyond, since the refill is to find it there."""
+    taken: list[UUID] = []
+    late: list[UUID] = []
+    move = fed.lane.move_cursor
+
+    async def move_late(
+        epoch: int, queue: str, level: int, old: Cursor | None, new: Cursor | None
+    ) -> Moved:
+        if len(taken) >= JOBS - CAP and not late:
+            (job,) = await add(fed.ledger)
+            late.append(job.id)
+            (of,) = await fed.ledger.lanes.queues()
+            waiting = await fed.ledger.lanes.walk(of, level, START, VIEW, 30.0, 2 * JOBS)
+            await fed.lane.limit(epoch, {queue: 0})
+            assert await fed.lane.put(epoch, waiting[-1:]) == [PutReply.FULL]
+            await fed.lane.limit(epoch, {queue: CAP})
+        return await move(epoch, queue, level, old, new)
+
+    fed.lane.move_cursor = move_late  # type: ignore[method-assign] # as one that waits for a link
+    while some := await fed.take():
+        taken += some
+        if await fed.lane.cursors(VIEW.epoch):
+            await fed.round()
+    assert late
+    assert set(late) <= set(taken)
+    assert len(set(taken)) == JOBS + 1
 
 
 async def test_a_round_asks_nothing_of_queues_and_levels_that_are_empty(

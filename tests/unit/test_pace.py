@@ -62,7 +62,7 @@ def test_the_longer_a_take_lasts_the_further_it_reaches() -> None:
 def test_no_slots_are_given_more_than_a_batch() -> None:
     slots = Slots()
     slots.work(0.2, rate=100_000)
-    assert slots.pace.reach == 500
+    assert (slots.pace.reach, slots.pace.low) == (500, 250)
 
 
 def test_slots_that_become_slow_hold_too_much_within_a_moment() -> None:

@@ -76,7 +76,7 @@ class Hand:
         No, if the lease may be over or the delivery was voided: somebody else may run it (the
         models' twin `no_self_fence` runs a completed job without this). Nor if this very token
         runs already: a lane that lost its data may give it again to whoever has it. Nor if it was
-        given back and has come again by a later call: that one is charged by itself.
+        given back and has come again by a later call: that one is charged by itself (test_hand.py).
         """
         token = (delivery.id, delivery.gen)
         with self._lock:
