@@ -13,7 +13,7 @@ from headrace.lanes.memory import MemoryLane
 from headrace.ledger.postgres import PostgresLedger
 from headrace.ledger.queries import Queries
 from headrace.ledger.rows import Row
-from headrace.model.entry import START, Caps, Cursor, LaneEntry, Moved, PutReply
+from headrace.model.entry import START, Caps, Cursor, Ended, LaneEntry, Moved, PutReply
 from headrace.model.lane_view import LaneView, Mode
 from headrace.relay.walk import Walk
 from integration.ledgers import add, new_job
@@ -135,6 +135,21 @@ async def test_what_spills_before_a_cursor_moves_is_read_after_it(fed: Fed) -> N
     assert late
     assert set(late) <= set(taken)
     assert len(set(taken)) == JOBS + 1
+
+
+async def test_what_the_lane_lost_is_found_while_its_level_is_refilled(fed: Fed) -> None:
+    """The minute's walk begins at the start, however far ahead of it the refill is."""
+    (of,) = await fed.ledger.lanes.queues()
+    *_, lost = await fed.ledger.lanes.walk(of, 5, START, VIEW, 30.0, CAP)
+    await fed.lane.drop(VIEW.epoch, [Ended(lost.id, lost.gen)])
+    fed.walk.restart()
+    taken: list[UUID] = []
+    while some := await fed.take():
+        taken += some
+        await fed.round()
+    assert taken[CAP - 1] != lost.id, "it was not lost"
+    assert lost.id in taken
+    assert len(set(taken)) == JOBS
 
 
 async def test_a_round_asks_nothing_of_queues_and_levels_that_are_empty(
