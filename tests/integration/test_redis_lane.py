@@ -219,6 +219,15 @@ async def _cancelled(tasks: set[asyncio.Task[str | None]]) -> None:
     assert all(one.cancelled() for one in tasks)
 
 
+async def test_the_leases_of_a_batch_are_kept_as_a_table(rig: Rig, client: Redis) -> None:
+    """A server keeps up to 512 as a list, and walks it for each lease that is acknowledged."""
+    await rig.put(*(entry() for _ in range(40)))
+    held = await rig.take(40)
+    key = keys_of(rig).held(rig.ann.bytes)
+    assert await client.object("ENCODING", key) == b"hashtable"
+    assert await client.hlen(key) == len(held) == 40
+
+
 async def test_a_waiting_job_costs_little_memory(valkey: EmbeddedValkey, client: Redis) -> None:
     lane, jobs = RedisLane(valkey.url), 20_000
     await lane.open_epoch(EPOCH, grace=0)

@@ -19,27 +19,35 @@ _read_name = Struct(">16sII").unpack
 _reasserted = Struct(">16sIIB").pack
 _orphan = Struct(">16sIIB").unpack_from
 _lease = Struct(">16s16sII").unpack
-_head = Struct(">BIHIHBQ").pack  # delay in 6 bytes and stamp in 7, for struct has no such sizes
+_head = Struct(
+    ">16s7sBIHIHBQ"
+).pack  # delay in 6 bytes and stamp in 7, for struct has no such sizes
 _record = Struct(">7sIB").pack
 _cursor = Struct(">Q16s")
 
 
 def placed(entries: Sequence[LaneEntry]) -> Iterator[bytes]:
-    """Token, head and record of each entry, for put."""
-    for entry, place in zip(entries, _places(len(entries)), strict=True):
+    """The heads of all entries, then the record of each, for put."""
+    places_ = list(_places(len(entries)))
+    yield b"".join(map(_head_of, entries, places_))
+    for entry, place in zip(entries, places_, strict=True):
         flags = entry.flagged * _FLAGGED + entry.awaited * _AWAITED + entry.clear * _CLEAR
-        delay, stamp = max(0, round(entry.delay * 1000)), entry.stamp or 0
-        yield entry.id.bytes + place
-        yield _head(
-            entry.priority,
-            delay >> 16,
-            delay & 0xFFFF,
-            stamp >> 24,
-            stamp >> 8 & 0xFFFF,
-            stamp & 0xFF,
-            entry.run_at,
-        )
         yield _record(place, entry.gen, flags) + entry.body
+
+
+def _head_of(entry: LaneEntry, place: bytes) -> bytes:
+    delay, stamp = max(0, round(entry.delay * 1000)), entry.stamp or 0
+    return _head(
+        entry.id.bytes,
+        place,
+        entry.priority,
+        delay >> 16,
+        delay & 0xFFFF,
+        stamp >> 24,
+        stamp >> 8 & 0xFFFF,
+        stamp & 0xFF,
+        entry.run_at,
+    )
 
 
 def places(n: int) -> bytes:

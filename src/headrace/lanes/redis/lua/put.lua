@@ -3,8 +3,8 @@
 -- KEYS[1] meta, [2] jobs, [3] tombs, [4] cursors, [5] queues, [6] delayed, [7] wake,
 -- [8...17] ready lists of levels 1 to 10.
 -- ARGV[1] epoch, [2] queue, [3] cap of a level, [4] cap of the lane, [5] cap of a level in a lane
--- that is full, then three for each entry:
--- token; level(1) delay(6, ms) stamp(7, ms, 0: none) run_at(8); record.
+-- that is full, [6] the heads of all entries: token level(1) delay(6, ms) stamp(7, ms, 0: none)
+-- run_at(8); then the record of each.
 -- Returns {now, a letter of PutReply for each entry}.
 local queue = ARGV[2]
 local settings = call('HMGET', KEYS[1], 'grace', 'cap:' .. queue, 'paused:' .. queue)
@@ -12,12 +12,12 @@ local grace = tonumber(settings[1] or 0)
 local cap = tonumber(settings[2] or ARGV[3])
 local room = tonumber(ARGV[4]) - call('HLEN', KEYS[2])
 local floor = math.min(cap, tonumber(ARGV[5]))
-local count = (#ARGV - 5) / 3
+local heads, HEAD = ARGV[6], 45
 local FRESH = 2000
 
 local ids = {}
-for i = 1, count do
-  ids[i] = sub(ARGV[3 + 3 * i], 1, 16)
+for at = 1, #heads, HEAD do
+  ids[#ids + 1] = sub(heads, at, at + 15)
 end
 local known = {}
 for i, record in ipairs(records(KEYS[2], ids)) do
@@ -75,12 +75,12 @@ local function store(id, token, level, due, record, old)
   end
 end
 
-local function put(id, token, head, record)
+local function put(id, at, record)
   local old = known[id]
   if old and struct.unpack('>I4', old, 8) >= struct.unpack('>I4', record, 8) then
     return 'K'
   end
-  local level, delay, stamp, run_at = struct.unpack('>BI6I7c8', head)
+  local level, delay, stamp = struct.unpack('>BI6I7', heads, at + 23)
   local flags = byte(record, 12)
   local wanted = flags
   if not flag(flags, FLAGGED) then
@@ -96,7 +96,7 @@ local function put(id, token, head, record)
     due = grace
   end
   if full(level, due) then
-    spill(id, level, run_at, old)
+    spill(id, level, sub(heads, at + 37, at + 44), old)
     return 'F'
   end
   if old then
@@ -105,13 +105,13 @@ local function put(id, token, head, record)
   if wanted ~= flags then
     record = sub(record, 1, 11) .. char(wanted) .. sub(record, 13)
   end
-  store(id, token, level, due, record, old)
+  store(id, sub(heads, at, at + 22), level, due, record, old)
   return 'S'
 end
 
 local replies = {}
 for i, id in ipairs(ids) do
-  replies[i] = put(id, ARGV[3 + 3 * i], ARGV[4 + 3 * i], ARGV[5 + 3 * i])
+  replies[i] = put(id, (i - 1) * HEAD + 1, ARGV[6 + i])
 end
 
 local fields = {}
