@@ -20,6 +20,7 @@ CAP = 20_000
 STEP = 500
 _STEPS = 20  # of one level in one round: workers must not empty a lane faster than it is filled
 _NET = 60.0
+_EASE = 20  # a walk along what the lane has already takes a twentieth of the relay's time
 _Level = tuple[str, int]
 
 
@@ -27,7 +28,8 @@ class Walk:
     """Walks every queue and level, and refills those that have spilled.
 
     Every minute it begins anew: whatever was lost from the lane, key by key, is found, also while a
-    level is refilled (test_walk.py loses a job without).
+    level is refilled (test_walk.py loses a job without). What it meets by the way is in the lane
+    already, mostly, and runs before what may be missing behind it: so it takes its time.
 
     Args:
         cap: how many entries a level of the lane holds. A level is refilled as soon as a step fits,
@@ -87,10 +89,14 @@ class Walk:
         here = self._reached.get(key, START)
         if boottime() < self._rests.get(key, 0.0) or (spilled is not None and spilled <= here):
             return 0
+        began = boottime()
         entries = await self._ledger.walk(queue, level, here, view, self._horizon, STEP)
+        stored = (await self._put(view, key, here, entries)).count(PutReply.STORED)
         if len(entries) < STEP:
             self._rests[key] = boottime() + self._rest
-        return (await self._put(view, key, here, entries)).count(PutReply.STORED)
+        elif not stored:
+            self._rests[key] = boottime() + (boottime() - began) * _EASE
+        return stored
 
     async def _refill(self, view: LaneView, queue: QueueRow, spilled: dict[int, Cursor]) -> int:
         depth = await self._lane.depth(view.epoch, queue.name)
