@@ -23,6 +23,7 @@ from model.lane_state import (
     Worker,
     lose,
 )
+from model.lane_switch import Switch, can_claim
 from model.lane_tidying import tidied
 from model.ledger import CANCELLED, COMPLETE, LIVE, NOBODY, OVER, RETRY, Row
 from model.redis_lane import RedisLane
@@ -66,7 +67,7 @@ class Lane(Setting):
         left, given = after.budget, self.budget
         if left.restores < given.restores:
             return  # attempts of the lost history run on as zombies, under tokens given again
-        lost = given.flushes + given.failovers - left.flushes - left.failovers
+        lost = sum(given.losses_of_lane) - sum(left.losses_of_lane)
         zombie = left.expiries < given.expiries
         hands = [worker.hand for worker in after.workers if worker.hand]
         row = before.row
@@ -122,15 +123,20 @@ class Lane(Setting):
         yield from LaneOperator(self, state).steps()
         yield from self._late(state)
         yield from Faults(self, state).steps()
+        yield from Switch(self, state).steps()
         for number in range(len(state.workers)):
             yield from Process(self, state, number).steps()
 
     def _producer(self, state: State) -> Iterator[Step[State]]:
         producer = state.producer
         if producer.stage == NEW:
-            inserted = Producer(FRESH, state.epoch) if self.pushes else Producer(DONE)
             row = self.ledger.insert(state.row)
-            yield Step("insert", "producer", state._replace(row=row, producer=inserted))
+            pushing = Producer(FRESH, state.served)  # it may not have heard of a switch
+            if self.pushes:
+                yield Step("insert", "producer", state._replace(row=row, producer=pushing))
+            if not self.pushes or state.direct:
+                done = state._replace(row=row, producer=Producer(DONE))
+                yield Step("insert", "producer", done, "not pushed")
         elif producer.stage != DONE:
             yield from self._push(state, producer)
         if producer.window and producer.stage != NEW:
@@ -150,13 +156,13 @@ class Lane(Setting):
             return
         again = producer._replace(stage=AGAIN)
         again = again if self.twin.second_put_unflagged else _flagged(again)
-        after = producer._replace(stage=DONE) if producer.epoch == state.epoch else again
+        after = producer._replace(stage=DONE) if producer.epoch == state.served else again
         yield Step("put", "producer", self.first_put(state, put)._replace(producer=after))
         yield from lose(self, state._replace(producer=again), put, "producer")
 
     def first_put(self, state: State, put: Statement) -> State:
         """Push what was just inserted, unverified if its stamp and its epoch are current."""
-        if put.epoch != state.epoch and not self.twin.put_without_epoch:
+        if put.epoch != state.served and not self.twin.put_without_epoch:
             return state
         verify = not state.producer.window and not self.twin.late_put_unflagged
         return state._replace(lane=state.lane.put(1, self.mark(state), verify=verify))
@@ -166,7 +172,7 @@ class Lane(Setting):
             lane = self.put(state, state.relay)
             yield Step("put", "relay", state._replace(lane=lane, relay=0), f"gen {state.relay}")
         due = state.row.state == LIVE and state.row.owner == NOBODY
-        if due and not state.relay and not self.twin.no_sweep:
+        if due and not (state.relay or state.direct or self.twin.no_sweep):
             yield Step("sweep", "relay", state._replace(relay=state.row.gen))
 
     def _late(self, state: State) -> Iterator[Step[State]]:
@@ -181,11 +187,14 @@ class Lane(Setting):
             row = ledger.settle(row, late.worker, late.gen, late.outcome)
         elif late.action == "claim" and row.claimable and row.gen == late.gen:
             row = ledger.claim(row, late.worker, late.call)
+        elif late.action == "claim direct":
+            if row.claimable and can_claim(state):
+                row = ledger.claim(row, late.worker, late.call)
         elif late.action in ("stale", "charge"):
             return state._replace(uncharged=_as_said(state.uncharged, late))
         elif late.action == "put" and not state.lost:
             return self.first_put(state, late)
-        elif not state.lost and late.epoch == state.epoch:
+        elif not state.lost and late.epoch == state.served:
             return state._replace(lane=self._served(state, late))
         return state._replace(row=row)
 
@@ -195,7 +204,7 @@ class Lane(Setting):
         if late.action == "beat":
             verify = not self.twin.release_unflagged
             return state.lane.beat(late.worker, late.call, late.named, verify=verify)
-        entry = None if state.grace else state.lane.ready()
+        entry = state.lane.ready() if state.gives else None
         return state.lane.lease(entry, late.worker, late.call) if entry else state.lane
 
 

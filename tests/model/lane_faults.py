@@ -22,9 +22,12 @@ class Faults(Value, frozen=True):
         if self.state.strange and not self.model.twin.strange_lane_kept:
             yield self._recognise()
         elif self.state.lost:
-            yield from self._rebuild()
+            if not self.state.direct:
+                yield from self._rebuild()
         else:
             yield from self._lose_data()
+        if self.state.direct:
+            return
         if self.state.grace:
             yield from self._reopen()
         elif self.state.verify_all and self.model.twin.verify_all_ends_by_time:

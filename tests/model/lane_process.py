@@ -35,9 +35,14 @@ class Process(Value, frozen=True):
         """The process as it stands."""
         return self.state.workers[self.number]
 
+    @property
+    def _reaches_lane(self) -> bool:
+        """Whether the lane is there, and at the epoch that the process goes by."""
+        return not self.state.lost and not (self.state.direct and self.me.heeds)
+
     def steps(self) -> Iterator[Step[State]]:
         """Return what the process can do."""
-        if not self.state.lost:
+        if self._reaches_lane:
             yield from self._take()
             yield from self._beat()
             yield from self._reassert()
@@ -71,7 +76,7 @@ class Process(Value, frozen=True):
 
     def _take(self) -> Iterator[Step[State]]:
         state, me, entry = self.state, self.me, self.state.lane.ready()
-        if me.hand or me.reply or me.silent or self.state.grace or entry is None:
+        if me.hand or me.reply or me.silent or not state.gives or entry is None:
             return
         if _is_fresh(me) and any(_is_fresh(other) for other in state.workers[: self.number]):
             return  # one unused worker is like the other: let the first one take
@@ -89,13 +94,13 @@ class Process(Value, frozen=True):
             lane = self.state.lane.lease(entry, me.id, called.calls)
         reply = Delivery(entry.gen, entry.gen, called.calls, self._must_verify(entry), phase)
         yield self._step("take", self._become(called._replace(reply=reply), lane=lane))
-        late = Statement("take", me.id, call=called.calls, epoch=self.state.epoch)
+        late = Statement("take", me.id, call=called.calls, epoch=self.state.served)
         yield from self._lose(called, late)
 
     def _receive(self, reply: Delivery) -> Iterator[Step[State]]:
         me, lane = self.me._replace(reply=None, forgone=False), self.state.lane
         if self.me.forgone and not self.setting.twin.forgone_reply_kept:
-            if not self.state.lost and me.id not in self.state.judged:
+            if self._reaches_lane and me.id not in self.state.judged:
                 verify = not self.setting.twin.release_unflagged
                 lane = lane.release(reply.entry_gen, me.id, reply.call, verify=verify)
             yield self._step("release", self._become(me, lane=lane), "forgone")
@@ -114,7 +119,8 @@ class Process(Value, frozen=True):
         if me.id in self.state.judged:
             return
         if me.silent:
-            yield self._step("beat", self._become(self._voided()), "late")
+            if not self.state.direct:
+                yield self._step("beat", self._become(self.voided()), "late")
             return
         if twin.beat_releases_nothing:
             return
@@ -126,10 +132,10 @@ class Process(Value, frozen=True):
             yield self._step("beat", self._become(me, lane=lane), "releases")
         takes_late = any(s.action == "take" and s.worker == me.id for s in self.state.wire)
         if lane != self.state.lane or takes_late:  # any other beat that is late changes nothing
-            late = Statement("beat", me.id, 0, received, "", self.state.epoch, named)
+            late = Statement("beat", me.id, 0, received, "", self.state.served, named)
             yield from self._lose(me, late)
 
-    def _voided(self) -> Worker:
+    def voided(self) -> Worker:
         """After a beat that came too late nothing starts that was taken before it."""
         me, twin = self.me._replace(silent=False), self.setting.twin
         if me.hand and me.hand.phase in UNSTARTED and not twin.late_beat_voids_nothing:
@@ -152,7 +158,9 @@ class Process(Value, frozen=True):
 
     def _reassert(self) -> Iterator[Step[State]]:
         me, lane = self.me, self.state.lane
-        if not self.state.grace or me.silent or not me.hand or me.hand.phase == ACKING:
+        if not self.state.grace or self.state.direct:
+            return
+        if me.silent or not me.hand or me.hand.phase == ACKING:
             return
         if me.hand.gen == me.hand.entry_gen:
             lane = lane.reassert(me.hand.gen, me.id, me.hand.call, self.state.epoch)
@@ -235,7 +243,7 @@ class Process(Value, frozen=True):
             yield self._step("start", self._become(running, row=row), f"gen {hand.gen}")
 
     def _release(self, hand: Delivery) -> Iterator[Step[State]]:
-        if self.state.budget.drains and not self.state.lost and hand.gen == hand.entry_gen:
+        if self.state.budget.drains and self._reaches_lane and hand.gen == hand.entry_gen:
             verify = not self.setting.twin.release_unflagged
             lane = self.state.lane
             if self.me.id not in self.state.judged:
@@ -262,7 +270,7 @@ class Process(Value, frozen=True):
 
     def _ack(self, hand: Delivery, after: Delivery | None) -> Iterator[Step[State]]:
         lane = self.state.lane
-        if not self.state.lost:
+        if self._reaches_lane:
             tomb = self.state.producer.window and not self.setting.twin.no_tombstone
             lane = lane.ack(hand.entry_gen, self.me.id, hand.call, tomb=tomb)
         yield self._step("ack", self._become(self._with_hand(after), lane=lane))

@@ -58,7 +58,7 @@ class LaneReaper(Value, frozen=True):
 
     def _expired(self) -> Iterator[Step[State]]:
         state = self.state
-        if state.lost or state.grace:
+        if state.lost or state.grace or state.direct:
             return
         awake = {worker.id for worker in state.workers if not worker.silent}
         for entry in state.lane.entries:

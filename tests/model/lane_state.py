@@ -33,6 +33,8 @@ class Worker(Value, frozen=True):
     forgone: bool = False  # that reply is wanted no more
     hand: Delivery | None = None
     silent: bool = False  # its lease in the lane is over, and its own clock says so
+    heeds: bool = True  # it knows the present mode: it books nothing of the epoch before
+    said: bool = True  # and the ledger knows that, and all that it holds
 
 
 class Producer(Value, frozen=True):
@@ -90,6 +92,12 @@ class Budget(Value, frozen=True):
     aheads: int = 0  # takes ahead of free slots
     changes: int = 0  # by operators, of what runs again
     restores: int = 0  # of the ledger, to a dump
+    switches: int = 0  # to direct mode, by a vote: the lane cannot be told
+
+    @property
+    def losses_of_lane(self) -> tuple[int, ...]:
+        """Of what the lane had: its data, or its word."""
+        return self.flushes, self.failovers, self.switches
 
 
 class State(Value, frozen=True):
@@ -104,6 +112,8 @@ class State(Value, frozen=True):
     reaper: Reaper = Reaper()
     operator: Operator = Operator()
     epoch: int = 1  # of the lane, in the ledger
+    direct: bool = False  # the ledger gives out jobs, and the lane does not know
+    closed: bool = False  # that lane was in its grace; when it ends, all have heard of the switch
     lost: bool = False  # the lane has lost data and nobody has begun to rebuild it
     grace: bool = False
     verify_all: bool = False
@@ -115,6 +125,16 @@ class State(Value, frozen=True):
     registered: int = 0  # identities given so far
     uncharged: frozenset[tuple[int, int]] = frozenset()  # in the ledger: takes ahead, by worker
     wire: tuple[Statement, ...] = ()
+
+    @property
+    def served(self) -> int:
+        """The epoch that the lane goes by."""
+        return self.epoch - self.direct
+
+    @property
+    def gives(self) -> bool:
+        """Whether the lane gives out what it has."""
+        return not (self.closed if self.direct else self.grace)
 
     def spend(self, fault: str) -> "State":
         """Take one from the budget of a fault."""
@@ -164,6 +184,13 @@ class LaneTwin:
     no_verify_all: bool = False
     verify_all_ends_by_time: bool = False
     old_reply_kept: bool = False
+    # mode switch
+    heed_keeps_the_reply: bool = False
+    heeds_after_it_said_so: bool = False
+    said_before_adopted: bool = False
+    calm_by_majority: bool = False
+    claim_before_calm: bool = False
+    late_beat_heeds_nothing: bool = False
     # restored ledger
     newer_than_the_ledger_is_kept: bool = False
     later_epoch_not_passed: bool = False
@@ -213,7 +240,7 @@ def with_worker(state: State, number: int, worker: Worker) -> State:
 
 def restarted(state: State, number: int) -> State:
     """Return the state in which a process has begun again, under a new identity."""
-    fresh = Worker(state.registered + 1)
+    fresh = Worker(state.registered + 1, said=not state.direct)
     return with_worker(state, number, fresh)._replace(registered=fresh.id)
 
 

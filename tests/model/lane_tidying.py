@@ -67,12 +67,12 @@ def _may_matter(late: Statement, state: State) -> bool:
     if late.action == "put":
         return state.producer.window
     if state.row.state in OVER:
-        return late.action == "beat" and late.epoch == state.epoch
-    if late.action in ("settle", "claim"):
+        return late.action == "beat" and late.epoch == state.served
+    if late.action in ("settle", "claim", "claim direct"):
         return late.gen == state.row.gen
     if late.action in ("stale", "charge"):
         return True
-    return late.epoch == state.epoch
+    return late.epoch == state.served
 
 
 def _renumbered(state: State, number: int, remembered: set[int]) -> State:

@@ -154,7 +154,7 @@ class Ledger:
 
         A last attempt starts only once it is claimed, so one that nobody owns has not.
         """
-        if row.state != LIVE or row.gen != gen:
+        if row.state != LIVE or row.gen != gen or row.owner != NOBODY:
             return row
         last = row.failures + row.crashes + 1 >= self.max_attempts
         ran = started and (not last or self.twin.bump_blames_the_unclaimed)

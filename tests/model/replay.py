@@ -103,6 +103,9 @@ class _Search:
         self._told = told
         self._untold = untold
         self._tokens = {event[:3] for event in told}
+        # Who died before the answer to its settle was read may have been answered all the same.
+        sent = [event for event in told if event.action == "finish"]
+        self._tokens |= {("settle", event.worker, event.gen) for event in sent}
         # A worker that left no trace stands for all that claimed the job and did not start it.
         self._stranger = max(event.worker for event in told) + 1
         self.model = Direct(

@@ -54,6 +54,14 @@ GOOD = {
         finish a w2 4 complete
         settle a w2 4 complete yes
     """,
+    "a settle whose reply nobody read": """
+        insert a
+        start a w1 2
+        finish a w1 2 retry
+        start a w1 4
+        finish a w1 4 complete
+        settle a w1 4 complete yes
+    """,
     "a settle whose reply comes late": """
         insert a
         start a w1 2

@@ -53,9 +53,9 @@ def test_what_runs_is_not_started_again_and_stays_named() -> None:
     again = delivery(one.id, one.gen, call=2)
     hand.book(hand.open_call(), [again])
     assert not hand.start(again)
-    assert hand.names() == ([again], 2)
+    assert hand.names() == ([again], 2, None)
     hand.close([one])
-    assert hand.names() == ([], 2)
+    assert hand.names() == ([], 2, None)
 
 
 def test_what_was_refused_is_no_longer_named_even_if_a_beat_was_under_way() -> None:
@@ -66,7 +66,7 @@ def test_what_was_refused_is_no_longer_named_even_if_a_beat_was_under_way() -> N
     clock.now += 12.5
     assert not hand.start(one)
     hand.beaten(Beat(alive=True), sent=sent)
-    assert hand.names() == ([], 1)
+    assert hand.names() == ([], 1, None)
 
 
 def test_a_beat_sent_too_late_voids_what_has_not_started() -> None:
@@ -97,7 +97,7 @@ def test_a_forgone_call_counts_as_answered_and_its_reply_is_void() -> None:
     assert hand.book(hand.open_call(), [held])
     call = hand.open_call()
     hand.forgo()
-    assert hand.names() == ([held], call)
+    assert hand.names() == ([held], call, None)
     assert not hand.book(call, [late])
     assert not hand.start(late)
     hand.close([held])

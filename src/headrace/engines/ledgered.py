@@ -12,6 +12,7 @@ from headrace.engines.group_commit import GroupCommit
 from headrace.engines.lane_dispatch import LaneDispatch
 from headrace.engines.lane_owner import recognise
 from headrace.engines.lane_sight import Doubt, as_they_run
+from headrace.engines.reach import Reach
 from headrace.engines.write_through import WriteThrough
 from headrace.errors import LaneUnavailable, LedgerError, WrongEpoch
 from headrace.model.entry import Lease, Taken
@@ -34,6 +35,7 @@ class LedgeredEngine:
         ledger: where the jobs are.
         lane: what carries them, if there is one.
         view: how the lane is, as far as this engine knows.
+        reach: whether the lane answers the takes and waits of this engine.
     """
 
     def __init__(self, ledger: Ledger, lane: Lane | None = None) -> None:
@@ -46,6 +48,7 @@ class LedgeredEngine:
         self._known: dict[UUID, int] = {}
         self._looking: asyncio.Task[None] | None = None
         self._doubt = Doubt()
+        self.reach = Reach()
         if lane is not None:
             self._dispatch = LaneDispatch(ledger.lanes, lane)
             self._through = WriteThrough(lane, lambda: self.view, self._look_again)
@@ -110,26 +113,31 @@ class LedgeredEngine:
     ) -> None:
         """Begin a worker's lease: it may be silent for so many seconds."""
         await self.ledger.register(worker, host, pid, queues, lease)
+        # Who is not known to the ledger is not asked what it holds, before the lane's jobs are
+        # given out elsewhere: so it takes nothing under an epoch that was over by then.
+        await self._look()
 
     async def take(
         self, worker: UUID, queue: str, call: int, n: int, *, ahead: bool = False
     ) -> Taken:
         """Up to `n` due jobs, from the lane or, in direct mode, from the ledger."""
         if self.view.mode is Mode.DIRECT:
-            taken = await self._claim(worker, queue, call, n, ahead=ahead)
-            if not taken and self.lane is not None:
+            claimed = await self._claim(worker, queue, call, n, ahead=ahead)
+            if not claimed and self.lane is not None:
                 self._look_again()  # nothing is to be had here once the lane gives out
-            return Taken(taken)
+            return Taken(claimed)
         if self.view.mode is Mode.REBUILD:
             await self._look()
             return Taken([])
-        lane = await self._lane_in_use()
+        lane, epoch = await self._lane_in_use(), self.view.epoch
         try:
-            await self._be_known(lane, worker)
-            return await self._dispatch.take(self.view.epoch, worker, queue, call, n, ahead=ahead)
+            with self.reach.seen():
+                await self._be_known(lane, worker, epoch)
+                taken = await self._dispatch.take(epoch, worker, queue, call, n, ahead=ahead)
         except WrongEpoch:
             await self._look()
             return Taken([])
+        return taken._replace(epoch=epoch)
 
     async def _lane_in_use(self) -> Lane:
         if self.lane is None:
@@ -140,14 +148,14 @@ class LedgeredEngine:
             )
         return self.lane
 
-    async def _be_known(self, lane: Lane, worker: UUID) -> None:
+    async def _be_known(self, lane: Lane, worker: UUID, epoch: int) -> None:
         """Begin the worker's lease in this epoch, so that it need not wait for its next beat.
 
         It names nothing and answers no call, so it gives nothing back either.
         """
-        if self._known.get(worker) != self.view.epoch:
-            await lane.beat(self.view.epoch, worker, (), 0)
-            self._known = {worker: self.view.epoch}
+        if self._known.get(worker) != epoch:
+            await lane.beat(epoch, worker, (), 0)
+            self._known = {worker: epoch}
 
     async def _claim(
         self, worker: UUID, queue: str, call: int, n: int, *, ahead: bool
@@ -178,7 +186,8 @@ class LedgeredEngine:
             return set()
         lane = await self._lane_in_use()
         try:
-            return await lane.ripe(self.view.epoch, queues)
+            with self.reach.seen():
+                return await lane.ripe(self.view.epoch, queues)
         except WrongEpoch:
             await self._look()
             return set()
@@ -189,7 +198,8 @@ class LedgeredEngine:
             return await self.ledger.bell.wait(worker, queues, seconds)
         if self.lane is None or self.view.mode is not Mode.HYBRID:
             return None
-        return await self.lane.wait(worker, queues, seconds)
+        with self.reach.seen():
+            return await self.lane.wait(worker, queues, seconds)
 
     async def nudge(self, worker: UUID) -> None:
         """End a wait of the worker."""
@@ -211,8 +221,11 @@ class LedgeredEngine:
 
     async def release(self, worker: UUID, deliveries: Sequence[Delivery]) -> None:
         """Give back jobs that have not started."""
-        owned = [one for one in deliveries if one.owned]
-        carried = [one for one in deliveries if not one.owned]
+        direct = (
+            self.view.mode is Mode.DIRECT
+        )  # then what a lane gave is the worker's own here, too
+        owned = [one for one in deliveries if one.owned or direct]
+        carried = [one for one in deliveries if not (one.owned or direct)]
         if owned:
             await self.ledger.release(worker, owned)
         if carried and self.lane is not None:
@@ -232,14 +245,23 @@ class LedgeredEngine:
             await self.ledger.lanes.bump(self.view.epoch, leases, BLOCKED)
         return not await self.ledger.extend([delivery])
 
-    async def beat(self, worker: UUID, hand: Sequence[Delivery], answered: int) -> Beat:
+    async def beat(
+        self, worker: UUID, hand: Sequence[Delivery], answered: int, heeds: int | None = None
+    ) -> Beat:
         """Prolong the worker's lease in the ledger, then in the lane."""
-        beat = await self.ledger.beat(worker, hand, answered)
+        carried = [one for one in hand if not one.owned]
+        own: set[Token] | None = None
+        if self.view.mode is Mode.DIRECT and heeds == self.view.epoch and carried:
+            # Before it says that it holds nothing else (the models' twin `said_before_adopted`).
+            own = await self.ledger.lanes.adopt(worker, carried)
+        beat = await self.ledger.beat(worker, hand, answered, heeds)
         if not beat.alive or beat.view is None:
             return beat
         self.heed(beat.view)
-        carried = [one for one in hand if not one.owned]
-        lane = await self._beat_lane(beat.view, worker, carried, answered)
+        if own is not None and beat.view.mode is Mode.DIRECT:
+            lane = _losing(carried, own)
+        else:
+            lane = await self._beat_lane(beat.view, worker, carried, answered)
         return msgspec.structs.replace(beat, alive=lane.alive, lost=beat.lost | lane.lost)
 
     async def _beat_lane(

@@ -9,7 +9,7 @@ from headrace.ledger.rows import Row
 from headrace.model.entry import Body, Cursor, LaneEntry, Lease, pack_body
 from headrace.model.job import Delivery
 from headrace.model.lane_view import LaneView, Mark, Mode
-from headrace.ports.lane_ledger import Ahead, QueueRow, Standing, Sweep, Token
+from headrace.ports.lane_ledger import Ahead, QueueRow, Standing, Sweep, Token, Votes
 
 
 class PostgresLaneLedger:
@@ -24,10 +24,10 @@ class PostgresLaneLedger:
         return as_view(row)
 
     async def switch(
-        self, epoch: int, mode: Mode, *, held: bool, above: int = 0
+        self, epoch: int, mode: Mode, *, held: bool = False, voted: bool = False, above: int = 0
     ) -> LaneView | None:
         """Begin a new epoch in a mode; None if the epoch is another one by now."""
-        rows = await self._queries.fetch("lane_switch", epoch, mode, held, above)
+        rows = await self._queries.fetch("lane_switch", epoch, mode, held, voted, above)
         return as_view(rows[0]) if rows else None
 
     async def mark(self, epoch: int) -> LaneView | None:
@@ -51,9 +51,14 @@ class PostgresLaneLedger:
         lease: float = row["lease"]
         return lease
 
-    async def calm(self, epoch: int) -> None:
-        """Tell that nobody works under an earlier epoch any more."""
-        await self._queries.fetch("lane_calm", epoch)
+    async def calm(self, epoch: int, *, agreed: bool = False) -> None:
+        """Tell that nobody works under an earlier epoch any more, if all have `agreed`."""
+        await self._queries.fetch("lane_calm", epoch, agreed)
+
+    async def vote(self, worker: UUID) -> Votes:
+        """Say that a worker cannot reach the lane; returns who else said so lately."""
+        (row,) = await self._queries.fetch("vote", worker)
+        return Votes(row["away"], row["living"])
 
     async def claim_known(
         self, worker: UUID, call: int, tokens: Sequence[Token]
@@ -160,6 +165,7 @@ def as_view(row: Row) -> LaneView:
         fence=None if fence is None else int(fence),
         ledger=row["ledger"],
         mark=Mark(row["tide"], row["mark"]),
+        voted=row["voted"],
     )
 
 

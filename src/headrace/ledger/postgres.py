@@ -224,9 +224,11 @@ class PostgresLedger:
         """Begin a worker's lease: it may be silent for so many seconds."""
         await self._fetch("register", worker, host, pid, json.dumps(list(queues)), lease)
 
-    async def beat(self, worker: UUID, hand: Sequence[Delivery], answered: int) -> Beat:
+    async def beat(
+        self, worker: UUID, hand: Sequence[Delivery], answered: int, heeds: int | None = None
+    ) -> Beat:
         """Prolong a worker's lease; refused once it was reaped."""
-        rows = await self._fetch("beat", worker, *_tokens(hand), answered)
+        rows = await self._fetch("beat", worker, *_tokens(hand), answered, heeds)
         return as_beat(rows)
 
     async def leave(self, worker: UUID, running: Sequence[Delivery]) -> None:

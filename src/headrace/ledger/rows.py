@@ -143,7 +143,14 @@ def as_beat(rows: Sequence[Row]) -> Beat:
     if not rows:
         return Beat(alive=False)
     lost = ((row["lost_id"], row["lost_gen"]) for row in rows if row["lost_id"] is not None)
-    view = LaneView(rows[0]["epoch"], Mode(rows[0]["mode"]), ledger=rows[0]["ledger"])
+    first = rows[0]
+    view = LaneView(
+        first["epoch"],
+        Mode(first["mode"]),
+        calm=first["calm"],
+        voted=first["voted"],
+        ledger=first["ledger"],
+    )
     return Beat(alive=True, lost=frozenset(lost), view=view)
 
 

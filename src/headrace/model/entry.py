@@ -132,10 +132,12 @@ class Taken(NamedTuple):
     Attributes:
         next_due: seconds until a take could give more: 0 if the queue has more, None if nothing
             is known to come. Told only if fewer than asked for were given.
+        epoch: the lane's, where a lane gave; the ledger knows what it gave by its owner.
     """
 
     deliveries: list[Delivery]
     next_due: float | None = None
+    epoch: int | None = None
 
 
 class Lease(NamedTuple):

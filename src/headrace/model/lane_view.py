@@ -53,6 +53,7 @@ class LaneView(NamedTuple):
         epoch: raised at every switch and after every loss of data.
         mode: who gives out jobs.
         held: an operator switched the lane off.
+        voted: most workers could not reach the lane, so the ledger gives out jobs.
         calm: nobody works under an earlier epoch any more.
         fence: rows of this transaction and later ones cannot lie in an earlier epoch; None while
             it is not known.
@@ -67,6 +68,7 @@ class LaneView(NamedTuple):
     fence: int | None = None
     ledger: UUID = NOBODY
     mark: Mark = Mark(0, NOBODY)
+    voted: bool = False
 
     def clears(self, xid: int) -> bool:
         """Whether a row of this transaction is surely in nobody's hands."""

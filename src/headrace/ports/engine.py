@@ -45,7 +45,10 @@ class Engine(Protocol):
     async def register(
         self, worker: UUID, host: str, pid: int, queues: Sequence[str], lease: float
     ) -> None:
-        """Begin a worker's lease: it may be silent for so many seconds."""
+        """Begin a worker's lease: it may be silent for so many seconds.
+
+        From its return on the engine goes by how the lane was after that, or later.
+        """
 
     async def take(
         self, worker: UUID, queue: str, call: int, n: int, *, ahead: bool = False
@@ -107,10 +110,17 @@ class Engine(Protocol):
             Whether the job is the worker's own no longer; if not, somebody has it locked.
         """
 
-    async def beat(self, worker: UUID, hand: Sequence[Delivery], answered: int) -> Beat:
+    async def beat(
+        self, worker: UUID, hand: Sequence[Delivery], answered: int, heeds: int | None = None
+    ) -> Beat:
         """Prolong the worker's lease, and compare what it holds with what it is known to hold.
 
-        `answered` is the last call number up to which every take was answered or given up.
+        Args:
+            worker: who beats.
+            hand: all that it holds.
+            answered: the last call number up to which every take was answered or given up.
+            heeds: the epoch of the lane that it goes by: the hand holds all that it was given under
+                earlier ones, and nothing more of them will be booked.
         """
 
     async def leave(self, worker: UUID, running: Sequence[Delivery]) -> None:

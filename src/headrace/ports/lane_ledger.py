@@ -33,6 +33,13 @@ class Standing(NamedTuple):
     entry: LaneEntry | None
 
 
+class Votes(NamedTuple):
+    """How many workers cannot reach the lane, of all that live."""
+
+    away: int
+    living: int
+
+
 class QueueRow(NamedTuple):
     """A queue."""
 
@@ -48,9 +55,16 @@ class LaneLedger(Protocol):
         """How the lane is now."""
 
     async def switch(
-        self, epoch: int, mode: Mode, *, held: bool, above: int = 0
+        self, epoch: int, mode: Mode, *, held: bool = False, voted: bool = False, above: int = 0
     ) -> LaneView | None:
         """Begin a new epoch in a mode, later than `above`, too.
+
+        Args:
+            epoch: the one that the caller saw.
+            mode: who gives out jobs from now on.
+            held: it stays so until an operator says otherwise.
+            voted: the lane could not be reached; once it can be for a while, it is used again.
+            above: another epoch that must be passed.
 
         Returns:
             None, with nothing done, if the epoch is another one by now.
@@ -68,8 +82,16 @@ class LaneLedger(Protocol):
     async def longest_lease(self) -> float:
         """Seconds that some living worker may be silent; 0 where none lives."""
 
-    async def calm(self, epoch: int) -> None:
-        """Tell that nobody works under an earlier epoch any more."""
+    async def calm(self, epoch: int, *, agreed: bool = False) -> None:
+        """Tell that nobody works under an earlier epoch any more.
+
+        Args:
+            epoch: the present one.
+            agreed: only if the mode is direct and every living worker has said so by its beats.
+        """
+
+    async def vote(self, worker: UUID) -> Votes:
+        """Say that a worker cannot reach the lane; it counts for five seconds."""
 
     async def claim_known(
         self, worker: UUID, call: int, tokens: Sequence[Token]

@@ -88,8 +88,10 @@ class Ledger(Protocol):
     ) -> None:
         """Begin a worker's lease: it may be silent for so many seconds."""
 
-    async def beat(self, worker: UUID, hand: Sequence[Delivery], answered: int) -> Beat:
-        """Prolong a worker's lease."""
+    async def beat(
+        self, worker: UUID, hand: Sequence[Delivery], answered: int, heeds: int | None = None
+    ) -> Beat:
+        """Prolong a worker's lease; it `heeds` an epoch of the lane, and holds nothing earlier."""
 
     async def leave(self, worker: UUID, running: Sequence[Delivery]) -> None:
         """End a worker's lease; what it still runs counts as cut short."""

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 
 from headrace.engines.lane_owner import recognise
+from headrace.errors import LaneError, LaneUnavailable
 from headrace.model.lane_view import LaneView, Mode, Sighting, short
 from headrace.ports.clock import boottime
 from headrace.ports.lane import LEASE, Lane, grace_of
@@ -22,6 +23,7 @@ HORIZON = 30.0
 _SHORTEST = 0.05
 _LONGEST = 1.0
 _CHECK = 60.0
+_STEADY = 10.0
 
 
 class Relay:
@@ -60,6 +62,7 @@ class Relay:
         self._epoch = 0
         self._since = 0.0
         self._checked = 0.0
+        self._steady_since: float | None = None
         self._marked = 0.0
         self._pause = _SHORTEST
         if lane is not None:
@@ -72,9 +75,16 @@ class Relay:
         self.loop = Loop("relay", self.poll, ended=self._leadership.resign, failed=failed)
 
     async def poll(self) -> float:
-        """One round."""
+        """One round; who cannot reach the lane lets another lead."""
         if not await self._leadership.held():
             return self._longest
+        try:
+            return await self._lead()
+        except LaneUnavailable:
+            await self._leadership.resign()
+            raise
+
+    async def _lead(self) -> float:
         view = await self._ledger.view()
         self._watch(view)
         if not view.calm:
@@ -82,7 +92,7 @@ class Relay:
         if self._lane is None:
             return self._longest
         if view.mode is Mode.DIRECT:
-            if not view.held:
+            if not view.held and await self._is_steady(self._lane, view):
                 await self._begin(view)
             return self._longest
         self._lane.belong_to(view.ledger)
@@ -93,7 +103,7 @@ class Relay:
             return await self._build(self._lane, view, seen)
         if not await self._holds(self._lane, view, seen):
             _log.warning("the lane lost its data (epoch %d); building it anew", view.epoch)
-            await self._ledger.switch(view.epoch, Mode.REBUILD, held=False)
+            await self._ledger.switch(view.epoch, Mode.REBUILD)
             return 0.0
         await self._leave_mark(self._lane, view)
         return await self._carry(view)
@@ -117,8 +127,8 @@ class Relay:
 
     async def _wait_until_calm(self, view: LaneView) -> None:
         waited = boottime() - self._since
-        if waited >= self._least_grace and waited >= await self._grace():
-            await self._ledger.calm(view.epoch)
+        over = waited >= self._least_grace and waited >= await self._grace()
+        await self._ledger.calm(view.epoch, agreed=not over)
 
     async def _grace(self) -> float:
         """The longest lease decides: who has it may go on without a word from the lane."""
@@ -126,9 +136,22 @@ class Relay:
             return self._set_grace
         return max(self._least_grace, grace_of(await self._ledger.longest_lease()))
 
+    async def _is_steady(self, lane: Lane, view: LaneView) -> bool:
+        """Whether a lane that was voted out has been there for long enough to be used again."""
+        if not view.voted:
+            return True
+        try:
+            await lane.seen()
+        except LaneError:
+            self._steady_since = None
+            return False
+        self._steady_since = self._steady_since or boottime()
+        return boottime() - self._steady_since >= _STEADY
+
     async def _begin(self, view: LaneView) -> None:
         """A lane is configured and nobody wants it off: use it."""
-        await self._ledger.switch(view.epoch, Mode.REBUILD, held=False)
+        await self._ledger.switch(view.epoch, Mode.REBUILD)
+        self._steady_since = None
 
     async def _build(self, lane: Lane, view: LaneView, seen: Sighting | None) -> float:
         """A new lane for an epoch that the ledger has begun: first a grace, then a refill.

@@ -44,7 +44,10 @@ async def run_node(
     async with app, app.living():
         lease = app.settings.lease.total_seconds()
         worker = Worker(app, queues, grace=grace)
-        async with running(services(app.engine, lease=lease, failed=worker.fail)):
+        beside = services(
+            app.engine, lambda: worker.id, worker.hurry, lease=lease, failed=worker.fail
+        )
+        async with running(beside):
             with draining(worker.finish):
                 _say_what_is_missing(app.engine, burst=burst)
                 await _say_what_waits(app.engine, list(queues), lease, burst=burst)

@@ -92,21 +92,21 @@ class Fetcher:
         return _WATCHFUL if self._executor.waiting else _LONGEST
 
     async def _fill(self, hand: Hand, free: int) -> float:
-        call, (taken, next_due) = await self._take(hand, free)
-        self._give(Batch(hand, call, taken))
+        call, taken = await self._take(hand, free)
+        self._give(Batch(hand, call, taken.deliveries))
         if self._plenty:
             return 0.0
-        if taken:
+        if taken.deliveries:
             self._pause = _SHORTEST
         pause, self._pause = self._pause, min(self._pause * 2, _LONGEST)
         if pause == _LONGEST:
             self.resting, pause = True, _ASLEEP
-        return pause if next_due is None else min(pause, next_due)
+        return pause if taken.next_due is None else min(pause, taken.next_due)
 
     async def _reach_ahead(self, hand: Hand) -> float:
-        call, (taken, _) = await self._take(hand, max(1, self._pace.reach), ahead=True)
-        if taken:
-            self._ahead = Batch(hand, call, taken)
+        call, taken = await self._take(hand, max(1, self._pace.reach), ahead=True)
+        if taken.deliveries:
+            self._ahead = Batch(hand, call, taken.deliveries)
         return 0.0
 
     async def _go_on_with(self, ahead: Batch) -> float:
@@ -144,7 +144,7 @@ class Fetcher:
         self._plenty = len(taken.deliveries) >= min(n, self._executor.slots + 1)
         if not taken.deliveries:
             self._emptied(self._queue)
-        if not hand.book(call, taken.deliveries):
+        if not hand.book(call, taken.deliveries, taken.epoch):
             await self._return(hand, call, taken.deliveries)
             return call, taken._replace(deliveries=[])
         self._pace.took(lasted)

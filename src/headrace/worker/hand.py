@@ -51,15 +51,18 @@ class Hand:
             self._open_calls.add(self._last_call)
             return self._last_call
 
-    def book(self, call: int, deliveries: Iterable[Delivery]) -> bool:
-        """Take the reply of a call into the hand.
+    def book(self, call: int, deliveries: Iterable[Delivery], epoch: int | None = None) -> bool:
+        """Take the reply of a call into the hand, given by a lane of this epoch, if by one.
 
         Returns:
             False where it comes too late: the call stays open until it is given up, and nothing of
-            its reply may start.
+            its reply may start. So it is with what a lane gave under an epoch that is over: the
+            beats may have said that nothing of it is held (the model's twin
+            `heeds_after_it_said_so` runs a job twice without this).
         """
         with self._lock:
-            if self._void or call <= self._voided:
+            over = None not in (epoch, self._epoch) and epoch != self._epoch
+            if self._void or call <= self._voided or over:
                 return False
             self._open_calls.discard(call)
             self._held.update({(one.id, one.gen): one for one in deliveries})
@@ -100,12 +103,15 @@ class Hand:
                 self._held.pop(token, None)
                 self._started.discard(token)
 
-    def names(self) -> tuple[list[Delivery], int]:
-        """What is held, and the last call up to which all calls are answered or given up."""
+    def names(self) -> tuple[list[Delivery], int, int | None]:
+        """What is held, the last call up to which all calls are answered or given up, the epoch.
+
+        Of a lane's earlier epochs nothing else is held, nor will be. None until a beat told one.
+        """
         with self._lock:
             awaited = [call for call in self._open_calls if call > self._voided]
             answered = min(awaited) - 1 if awaited else self._last_call
-            return list(self._held.values()), answered
+            return list(self._held.values()), answered, self._epoch
 
     def forgo(self) -> None:
         """Want no more what open calls bring: who would read it is busy with something else.

@@ -57,6 +57,7 @@ class Heartbeat:
         self._failed = failed
         self._interval = interval
         self._stop = threading.Event()
+        self._hurried = False
         self._pulse = boottime()
         self._blamed = False
         self._connected = False
@@ -72,6 +73,10 @@ class Heartbeat:
         self._tick()
         self._thread = threading.Thread(target=self._main, name="headrace-heartbeat", daemon=True)
         self._thread.start()
+
+    def hurry(self) -> None:
+        """Beat at once: others wait until all have said that they heed how the lane is now."""
+        self._hurried = True
 
     def abandon(self) -> None:
         """Beat no more, without waiting for the beat under way."""
@@ -110,6 +115,8 @@ class Heartbeat:
             if culprit is not None and culprit.stuck:
                 await self._end_process(engine, culprit)
             overdue = self._to_give_up(culprit)
+            if self._hurried:
+                self._hurried, due = False, boottime()
             if (overdue is None and boottime() < due) or self._stop.is_set():
                 continue
             try:
@@ -164,10 +171,12 @@ class Heartbeat:
 
     async def _beat(self, engine: Engine) -> None:
         hand = self._hand()
-        held, answered = hand.names()
+        held, answered, heeds = hand.names()
         sent = boottime()
-        beat = await engine.beat(hand.worker, held, answered)
+        beat = await engine.beat(hand.worker, held, answered, heeds)
         hand.beaten(beat, sent)
+        if beat.view is not None and not beat.view.calm:
+            self._hurried |= beat.view.epoch != heeds  # others wait until it is said
         if not beat.alive:
             _log.error("worker %s was reaped: it was silent for a whole lease", hand.worker)
         if self._loop is not None:

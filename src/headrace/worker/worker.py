@@ -143,6 +143,12 @@ class Worker:
         if queue in self._fetchers:
             self._fetchers[queue].loop.wake()
 
+    def hurry(self) -> None:
+        """Beat, and look for jobs, at once: who gives out jobs has changed."""
+        self._heartbeat.hurry()
+        for queue in self._queues:
+            self.wake(queue)
+
     async def stop(self) -> None:
         """Take nothing more, release what has not started, wait for what runs, settle, leave.
 

@@ -1,5 +1,6 @@
 -- beat: a worker lives. Refused (no row) once it was reaped.
--- $1 worker, $2 ids in hand, $3 their gens, $4 the last call all of whose predecessors are answered.
+-- $1 worker, $2 ids in hand, $3 their gens, $4 the last call all of whose predecessors are answered,
+-- $5 the epoch of the lane that it goes by.
 -- Gives back what the worker owns without knowing it: rows of answered calls whose reply was lost
 -- (A1: rows of calls still in flight are left alone). Returns one row at least, and
 -- one for each attempt in hand that no longer counts; each says how the lane is now.
@@ -8,7 +9,7 @@
 WITH hand AS (
     SELECT * FROM unnest($2::uuid[], $3::int[]) AS h (id, gen)
 ), alive AS (
-    UPDATE headrace.worker SET beats = beats + 1, beat_at = now()
+    UPDATE headrace.worker SET beats = beats + 1, beat_at = now(), heeds = $5
     WHERE id = $1 AND reaped_at IS NULL
     RETURNING id
 ), orphan AS (
@@ -22,5 +23,6 @@ WITH hand AS (
     WHERE (SELECT j.gen FROM headrace.job j WHERE j.id = hand.id AND j.state = 0)
           IS DISTINCT FROM hand.gen
 )
-SELECT alive.id AS worker, gone.id AS lost_id, gone.gen AS lost_gen, lane.epoch, lane.mode, lane.ledger
+SELECT alive.id AS worker, gone.id AS lost_id, gone.gen AS lost_gen, lane.epoch, lane.mode, lane.voted,
+       lane.calm, lane.ledger
 FROM alive JOIN headrace.lane ON lane.name = 'main' LEFT JOIN gone ON true

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from headrace.errors import WrongEpoch
-from headrace.model.entry import Ended, PutReply
+from headrace.model.entry import Ended, PutReply, Taken
 from headrace.model.lane_view import Mark, Sighting
 from headrace.testing.lanes.rig import EPOCH, LEASE, QUEUE, Rig, entry
 
@@ -63,7 +63,7 @@ class Epochs:
         assert await rig.lane.cursors(NEXT) == {}
         await rig.lane.beat(NEXT, rig.ann, [], 0)
         for queue in (QUEUE, "b", "c"):
-            assert await rig.lane.take(NEXT, rig.ann, queue, 50, 9) == ([], None)
+            assert await rig.lane.take(NEXT, rig.ann, queue, 50, 9) == Taken([])
         assert await rig.lane.put(NEXT, [one]) == [PutReply.STORED]
 
     async def test_opening_the_same_epoch_again_does_nothing(self, rig: Rig) -> None:
