@@ -18,6 +18,7 @@ FAILOVER = Budget(failovers=1)
 FLUSH_AND_CRASH = Budget(flushes=1, crashes=1)
 FLUSH_AND_EXPIRY = Budget(flushes=1, expiries=1)
 CANCEL = Budget(cancels=1)
+SWITCH = Budget(switches=1)
 
 SOUND = {
     "crash, expiry": Lane(Budget(crashes=1, expiries=1)),
@@ -56,6 +57,17 @@ SOUND = {
     "restore": Lane(Budget(restores=1), pushes=False),
     "restore, crash, pushed": Lane(Budget(restores=1, crashes=1), workers=1),
     "restore, flush": Lane(Budget(restores=1, flushes=1), pushes=False, workers=1),
+    "switch": Lane(Budget(switches=1)),
+    "switch, loss": Lane(Budget(switches=1, losses=1), pushes=False),
+    "switch, crash": Lane(Budget(switches=1, crashes=1), pushes=False),
+    "switch, worker cut off": Lane(Budget(switches=1, expiries=1), pushes=False),
+    "switch, drain, failure": Lane(Budget(switches=1, drains=1, failures=1), pushes=False),
+    "switch, flush": Lane(Budget(switches=1, flushes=1), pushes=False),
+    "switch, failover": Lane(Budget(switches=1, failovers=1), pushes=False),
+    "switch, taken ahead": Lane(Budget(switches=1, aheads=1), pushes=False),
+    "switch, overrun": Lane(Budget(switches=1, overruns=1), pushes=False),
+    "switch, one attempt, crash": Lane(Budget(switches=1, crashes=1), pushes=False, max_attempts=1),
+    "switch, and again": Lane(Budget(switches=2), pushes=False),
     "restore, failure, crash": Lane(
         Budget(restores=1, failures=1, crashes=1), pushes=False, workers=1
     ),
@@ -64,7 +76,7 @@ SOUND = {
 
 @pytest.mark.parametrize("model", SOUND.values(), ids=SOUND)
 def test_no_interleaving_breaks_a_property(model: Lane) -> None:
-    found = explore(model, limit=150_000)
+    found = explore(model, limit=250_000)
 
     assert found.broken == {}
     assert found.states > 1_000
@@ -82,7 +94,7 @@ class Case(NamedTuple):
     @property
     def model(self) -> Lane:
         twin = LaneTwin(**dict.fromkeys(self.twin.split(" + "), True))
-        pushes = not self.budget.restores
+        pushes = not (self.budget.restores or self.budget.switches)
         return Lane(
             self.budget,
             twin,
@@ -137,6 +149,12 @@ TWINS = [
         workers=1,
     ),
     Case("later_epoch_not_passed", CAN_FINISH, Budget(restores=1, flushes=1), workers=1),
+    Case("heed_keeps_the_reply", properties.NO_LATE_START, SWITCH),
+    Case("heeds_after_it_said_so", properties.NO_LATE_START, SWITCH),
+    Case("said_before_adopted", properties.NO_LATE_START, SWITCH),
+    Case("calm_by_majority", properties.NO_LATE_START, SWITCH),
+    Case("claim_before_calm", properties.NO_LATE_START, SWITCH),
+    Case("late_beat_heeds_nothing", properties.NO_LATE_START, SWITCH._replace(expiries=1)),
     # Belt and braces: each alone may be missing after a flush (see below), never both.
     Case("no_verify_all + put_without_epoch", properties.NO_LATE_START, FLUSH),
 ]

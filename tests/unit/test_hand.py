@@ -1,6 +1,7 @@
 from uuid import UUID, uuid4
 
 from headrace.model.job import Beat, Delivery
+from headrace.model.lane_view import LaneView, Mode
 from headrace.worker.hand import Hand
 
 
@@ -151,3 +152,18 @@ def test_of_a_job_that_went_back_and_came_again_only_the_later_copy_starts() -> 
     hand.book(hand.open_call(), [new])
     assert not hand.start(old)
     assert hand.start(new)
+
+
+def test_what_a_lane_gave_under_another_epoch_is_not_booked() -> None:
+    """The beats have told of all that is held; what comes later would be held untold."""
+    hand, _ = make()
+    early, late, owned, now = delivery(), delivery(), delivery(), delivery()
+    assert hand.book(hand.open_call(), [early], 1)  # no beat has told of any epoch yet
+    hand.beaten(Beat(alive=True, view=LaneView(2, Mode.DIRECT)), sent=101.0)
+    assert hand.names() == ([early], 1, 2)
+    assert not hand.book(hand.open_call(), [late], 1)
+    assert not hand.start(late)
+    assert hand.book(hand.open_call(), [owned], None)  # the ledger gave it, and knows
+    assert hand.book(hand.open_call(), [now], 2)
+    assert hand.start(owned)
+    assert hand.start(now)

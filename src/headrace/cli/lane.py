@@ -60,6 +60,7 @@ def lane(
                 "mode": view.mode,
                 "epoch": view.epoch,
                 "held": view.held,
+                "voted": view.voted,
                 "calm": view.calm,
                 "ledger": short(view.ledger),
             }
@@ -124,6 +125,7 @@ def _sentence(view: "LaneView") -> str:
     elif view.mode == "rebuild":
         said = "the lane is being built; a worker with HEADRACE_REDIS_URL does it"
     else:
-        said = "PostgreSQL gives out the jobs" + (", by command" if view.held else "")
+        why = ", by command" if view.held else ", since most workers could not reach the lane"
+        said = "PostgreSQL gives out the jobs" + (why if view.held or view.voted else "")
     waits = "" if view.calm else "; jobs from before the switch wait until its leases are over"
     return f"{said} (epoch {view.epoch}, ledger {short(view.ledger)}){waits}"

@@ -217,6 +217,13 @@ def _mode(view: LaneView) -> Finding:
             "direct, held: PostgreSQL gives out the jobs, by command",
             "headrace lane on, once the lane may",
         )
+    if view.voted:
+        return Finding(
+            Level.WARN,
+            "lane mode",
+            "direct: PostgreSQL gives out the jobs, since most workers could not reach the lane; "
+            "once it has been there for ten seconds, it is used again",
+        )
     return Finding(
         Level.WARN,
         "lane mode",
