@@ -246,8 +246,9 @@ class Site:
         await lanewatch.trust(self.redis_url)
 
     async def lane_has(self, entries: int, within: float = 20.0) -> None:
-        """Wait until the lane has so many entries."""
+        """Wait until the lane has so many entries; it may have been voted out meanwhile."""
         assert self.redis_url is not None
+        await self.ledger_says("SELECT mode = 'hybrid' FROM headrace.lane", within)
         await lanewatch.until_carried(self.redis_url, entries, within)
 
     async def ledger_says(self, sql: str, within: float = 20.0) -> None:

@@ -140,7 +140,7 @@ STATEMENTS: dict[str, Parameters] = {
         max(ledger.jobs),
     ),
     "claim_known": lambda ledger: (ledger.worker, 2, *attempts(ledger)),
-    "beat": lambda ledger: (ledger.worker, [], [], 0),
+    "beat": lambda ledger: (ledger.worker, [], [], 0, None),
     "reap": lambda _: (100, "{}"),
     "due": lambda ledger: ([ledger.queue], True),
     "waiting_levels": lambda _: (30.0,),
@@ -197,7 +197,7 @@ async def test_a_beat_does_not_compare_each_job_in_hand_with_each_other(ledger: 
     for n in (100, 1_000):
         await ledger.fill(n - len(ledger.jobs), owned=True)
         await ledger.look(n)
-        rows[n] = await ledger.rows("beat", (ledger.worker, *attempts(ledger), 2))
+        rows[n] = await ledger.rows("beat", (ledger.worker, *attempts(ledger), 2, None))
     assert rows[1_000] < rows[100] * 10 * 1.5
 
 

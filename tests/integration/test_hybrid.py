@@ -17,7 +17,7 @@ from headrace.engines.ledgered import LedgeredEngine
 from headrace.errors import LaneUnavailable
 from headrace.lanes.redis.lane import RedisLane
 from headrace.ledger.postgres import PostgresLedger
-from headrace.model.entry import Caps, Taken
+from headrace.model.entry import Caps
 from headrace.model.inspection import Answer
 from headrace.model.lane_view import Mode
 from headrace.ports.inspector import Inspector
@@ -231,7 +231,7 @@ async def test_a_paused_queue_starts_nothing_and_goes_on_when_resumed(
         other = uuid4()
         await app.engine.register(other, "here", 1, ["work"], LEASE)
         await app.engine.beat(other, [], 0)
-        assert await app.engine.take(other, "work", 1, 5) == Taken([])
+        assert (await app.engine.take(other, "work", 1, 5)).deliveries == []
         assert len(started) == count
         await inspector.resume("work")
         await until(lambda: all_over(sql))

@@ -59,6 +59,7 @@ class Relay:
         self._leadership = Leadership(ledger, role, min(lease, LEASE) / 3)
         self._marks_every = min(lease, LEASE) / 6  # others may wait for less than this lease
         self._longest = min(_LONGEST, lease / 5)
+        self._steady = min(_STEADY, lease * 2 / 3)
         self._epoch = 0
         self._since = 0.0
         self._checked = 0.0
@@ -146,7 +147,7 @@ class Relay:
             self._steady_since = None
             return False
         self._steady_since = self._steady_since or boottime()
-        return boottime() - self._steady_since >= _STEADY
+        return boottime() - self._steady_since >= self._steady
 
     async def _begin(self, view: LaneView) -> None:
         """A lane is configured and nobody wants it off: use it."""
