@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from types import MappingProxyType, TracebackType
@@ -19,6 +19,7 @@ from headrace.intake import as_id, as_ids, first_state, new_jobs
 from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
 from headrace.options import TaskOptions
+from headrace.portal import open_portal
 from headrace.ports.engine import Engine
 from headrace.results import Results
 from headrace.setting_names import SettingsArguments, check_names
@@ -220,6 +221,19 @@ class Headrace:
         inserted = await here.engine.insert(new, tx)
         return [self._handle(job, one) for job, one in zip(new, inserted, strict=True)]
 
+    def enqueue_many_sync(
+        self, jobs: Iterable[JobSpec[R]], *, tx: object = None
+    ) -> list[JobHandle[R]]:
+        """As `enqueue_many`, where no event loop runs: all `..._sync` go through one thread.
+
+        They start the application there if need be. A transaction that is not async, of psycopg or
+        a Session of SQLAlchemy, is used on the thread of the caller alone.
+
+        Raises:
+            UsageError: an event loop runs in this thread, or the call was refused.
+        """
+        return self.call_sync(lambda: self.enqueue_many(jobs, tx=tx), "await app.enqueue_many(...)")
+
     async def get(self, job_id: UUID | str) -> JobHandle[Any]:
         """A job by its id.
 
@@ -231,6 +245,10 @@ class Headrace:
         await handle.refresh()
         return handle
 
+    def get_sync(self, job_id: UUID | str) -> JobHandle[Any]:
+        """As `get`, where no event loop runs."""
+        return self.call_sync(lambda: self.get(job_id), "await app.get(...)")
+
     async def get_many(self, ids: Iterable[UUID | str]) -> list[Job]:
         """Jobs as they are now, in no order; unknown ids are left out.
 
@@ -238,6 +256,42 @@ class Headrace:
             UsageError: one of them is no id.
         """
         return await self.engine.get(as_ids(ids))
+
+    def get_many_sync(self, ids: Iterable[UUID | str]) -> list[Job]:
+        """As `get_many`, where no event loop runs."""
+        return self.call_sync(lambda: self.get_many(ids), "await app.get_many(...)")
+
+    def start_sync(self) -> None:
+        """Connect where the `..._sync` verbs work; they do so by themselves at the first call.
+
+        Raises:
+            ConfigError, LedgerUnavailable, SchemaError: as `start`.
+        """
+        self.call_sync(_nothing, "async with app:")
+
+    def stop_sync(self) -> None:
+        """Disconnect there; the end of the process does it, too."""
+        self.call_sync(self._stop_here, "await app.stop()", begin=False)
+
+    def call_sync(
+        self, make: Callable[[], Coroutine[Any, Any, R]], instead: str, *, begin: bool = True
+    ) -> R:
+        """Run a coroutine in the portal's event loop, where this application is started.
+
+        Args:
+            make: makes it.
+            instead: what to write where an event loop runs.
+            begin: start the application there if it is not.
+        """
+        portal = open_portal(instead)
+
+        async def call() -> R:
+            if begin and not self._is_started(portal.loop):
+                await self.start()
+                portal.at_close(self._stop_here)
+            return await make()
+
+        return portal.call(call)
 
     def decode_result(self, job: Job) -> Any:  # noqa: ANN401 - what the task returns
         """What a job's task returned; plain JSON where the task is not known here."""
@@ -248,6 +302,14 @@ class Headrace:
     @property
     def _declarable(self) -> int:
         return len(self._tasks) + len(self._queues)
+
+    def _is_started(self, loop: asyncio.AbstractEventLoop) -> bool:
+        here = self._started.get(loop)
+        return here is not None and here.users > 0
+
+    async def _stop_here(self) -> None:
+        while self._is_started(asyncio.get_running_loop()):
+            await self.stop()
 
     def _here(self) -> "_Started":
         try:
@@ -297,6 +359,10 @@ class Headrace:
             duplicate=inserted.duplicate,
             state=None if inserted.duplicate else first_state(job),
         )
+
+
+async def _nothing() -> None:
+    pass
 
 
 class _Started:

@@ -1,5 +1,6 @@
 """A job in the hands of who enqueued it."""
 
+from collections.abc import Callable, Coroutine
 from typing import Any, Generic, Protocol, TypeVar, cast
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from headrace.ports.engine import Engine
 from headrace.results import Results
 
 R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
 
 
 class Source(Protocol):
@@ -26,6 +28,9 @@ class Source(Protocol):
 
     def decode_result(self, job: Job) -> Any:  # noqa: ANN401 - what the task returns
         """What the job's task returned."""
+
+    def call_sync(self, make: Callable[[], Coroutine[Any, Any, T]], instead: str) -> T:
+        """Run a coroutine in the portal's event loop."""
 
 
 class JobHandle(Generic[R_co]):
@@ -69,6 +74,10 @@ class JobHandle(Generic[R_co]):
             )
         return self._learn(found[0])
 
+    def refresh_sync(self) -> Job:
+        """As `refresh`, where no event loop runs."""
+        return self._source.call_sync(self.refresh, "await job.refresh()")
+
     async def result(self, timeout: Duration = "30s") -> R_co:  # noqa: ASYNC109 - part of the message
         """Wait for the result.
 
@@ -93,6 +102,10 @@ class JobHandle(Generic[R_co]):
                 "wait longer, or ask again later: it goes on"
             )
         return self._outcome(job)
+
+    def result_sync(self, timeout: Duration = "30s") -> R_co:
+        """As `result`, where no event loop runs."""
+        return self._source.call_sync(lambda: self.result(timeout), "await job.result()")
 
     def _learn(self, job: Job) -> Job:
         self.job = job

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import (
     Any,
     Concatenate,
@@ -32,6 +33,7 @@ from headrace.signature import read_signature
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class JobSpec(msgspec.Struct, Generic[R], frozen=True):
@@ -53,6 +55,9 @@ class Enqueuer(Protocol):
         self, jobs: Sequence[JobSpec[R]], *, tx: object = None
     ) -> list[JobHandle[R]]:
         """Insert jobs, all or none."""
+
+    def call_sync(self, make: Callable[[], Coroutine[Any, Any, T]], instead: str) -> T:
+        """Run a coroutine in the portal's event loop."""
 
 
 class Task(Generic[P, R]):
@@ -113,6 +118,22 @@ class Task(Generic[P, R]):
         """
         spec = self._job(self._settings, args, kwargs)
         return (await self._app.enqueue_many((spec,), tx=tx))[0]
+
+    @overload
+    def enqueue_sync(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]: ...
+    @overload
+    def enqueue_sync(self, *args: object, tx: object, **kwargs: object) -> JobHandle[R]: ...
+    def enqueue_sync(self, *args: object, tx: object = None, **kwargs: object) -> JobHandle[R]:
+        """As `enqueue`, where no event loop runs; see `Headrace.enqueue_many_sync`.
+
+        Raises:
+            UsageError: an event loop runs in this thread, or the call was refused.
+        """
+        return self._insert_sync(self._job(self._settings, args, kwargs), tx)
+
+    def _insert_sync(self, spec: JobSpec[R], tx: object) -> JobHandle[R]:
+        insert = partial(self._app.enqueue_many, (spec,), tx=tx)
+        return self._app.call_sync(insert, f"await {self.__name__}.enqueue(...)")[0]
 
     def job(self, *args: P.args, **kwargs: P.kwargs) -> JobSpec[R]:
         """A job for `Headrace.enqueue_many`.
@@ -222,6 +243,15 @@ class BoundTask(Generic[P, R]):
         """Insert a job with these options; else as `Task.enqueue`."""
         spec = self._task._job(self._settings, args, kwargs)  # noqa: SLF001 - a view of the task
         return (await self._task._app.enqueue_many((spec,), tx=self._tx if tx is None else tx))[0]  # noqa: SLF001
+
+    @overload
+    def enqueue_sync(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]: ...
+    @overload
+    def enqueue_sync(self, *args: object, tx: object, **kwargs: object) -> JobHandle[R]: ...
+    def enqueue_sync(self, *args: object, tx: object = None, **kwargs: object) -> JobHandle[R]:
+        """Insert a job with these options; else as `Task.enqueue_sync`."""
+        spec = self._task._job(self._settings, args, kwargs)  # noqa: SLF001 - a view of the task
+        return self._task._insert_sync(spec, self._tx if tx is None else tx)  # noqa: SLF001 - as above
 
     def job(self, *args: P.args, **kwargs: P.kwargs) -> JobSpec[R]:
         """A job with these options, for `Headrace.enqueue_many`.

@@ -162,13 +162,13 @@ async def test_a_queue_that_vanished_is_refused_in_our_words(
 async def test_what_is_no_transaction_is_refused(
     greet: Task[[str], None], migrated_url: str, sql: asyncpg.Connection
 ) -> None:
-    with pytest.raises(UsageError, match=r"tx is a builtins\.str; give an asyncpg connection"):
+    with pytest.raises(UsageError, match=r"tx is a builtins\.str; give a connection of asyncpg"):
         await greet.enqueue("x", tx="session")
     with (
         psycopg.connect(migrated_url) as connection,
-        pytest.raises(UsageError, match=r"tx is a psycopg\.Connection; give an asyncpg connecti"),
+        pytest.raises(UsageError, match=r"tx is a psycopg\.Cursor; give a connection of asyncpg"),
     ):
-        await greet.enqueue("x", tx=connection)
+        await greet.enqueue("x", tx=connection.cursor())
     assert await stored(sql) == 0
 
 
@@ -177,7 +177,10 @@ async def test_an_engine_or_a_maker_of_sessions_is_no_transaction(
 ) -> None:
     factories = [async_engine, session.bind, async_sessionmaker(async_engine), sessionmaker()]
     for factory in factories:
-        with pytest.raises(UsageError, match=r"tx is a sqlalchemy\..*; give an asyncpg connection"):
+        with pytest.raises(
+            UsageError,
+            match=r"tx is a sqlalchemy\..*; give a connection of asyncpg",
+        ):
             await greet.enqueue("x", tx=factory)
 
 

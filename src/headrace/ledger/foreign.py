@@ -1,62 +1,149 @@
-"""Inserting in a transaction of the caller's: one statement with one text parameter."""
+"""Inserting in a transaction of the caller's: one statement with one text parameter.
+
+SQLAlchemy, psycopg and Django are optional, so their types are not named.
+"""
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
-from headrace.errors import UsageError
+from headrace.errors import HeadraceError, UsageError
 from headrace.ledger.faults import translate
 from headrace.ledger.rows import Row
 from headrace.ledger.statements import statement
 from headrace.model.job import Inserted
+from headrace.portal import called_through_portal, on_callers_thread
 
 
 async def insert_in(tx: object, document: str) -> list[Inserted]:
-    """Insert the jobs of a document in `tx`, an asyncpg connection or a session of SQLAlchemy.
+    """Insert the jobs of a document in `tx`: a connection, or a session of SQLAlchemy.
 
     Raises:
-        UsageError: `tx` is something else, or no transaction is open in it.
+        UsageError: `tx` is something else, or no transaction is open in it, or it belongs to an
+            event loop that the caller does not run in.
     """
-    if isinstance(tx, asyncpg.Connection | asyncpg.pool.PoolConnectionProxy):
-        if not tx.is_in_transaction():
-            raise UsageError(
-                "tx has no open transaction, so the job would commit by itself; "
-                "use `async with connection.transaction():`"
-            )
-        return in_order(await tx.fetch(statement("insert_docs"), document))
-    if of_sqlalchemy(tx) and hasattr(tx, "begin_nested"):
-        return await _insert_in_session(tx, document)
+    if called_through_portal() and _is_async(tx):
+        raise UsageError(
+            f"tx is a {_kind(tx)}, which belongs to an event loop; write await ....enqueue(...) "
+            "there, or give a connection or session that is not async"
+        )
+    for package, has, insert in _WAYS:
+        if of(tx, package) and hasattr(tx, has):
+            return in_order(await insert(tx, document))
     raise UsageError(
-        f"tx is a {type(tx).__module__}.{type(tx).__qualname__}; "
-        "give an asyncpg connection, or a Session, AsyncSession or connection of SQLAlchemy"
+        f"tx is a {_kind(tx)}; give a connection of asyncpg, psycopg or Django, "
+        "or a Session, AsyncSession or connection of SQLAlchemy"
     )
 
 
-def of_sqlalchemy(value: object) -> bool:
-    """Whether its class, or one that it extends, is of SQLAlchemy, which is optional."""
-    return any(kind.__module__.partition(".")[0] == "sqlalchemy" for kind in type(value).__mro__)
+def of(value: object, package: str) -> bool:
+    """Whether its class, or one that it extends, is of a package."""
+    return any(kind.__module__.partition(".")[0] == package for kind in type(value).__mro__)
 
 
-async def _insert_in_session(session: Any, document: str) -> list[Inserted]:  # noqa: ANN401
-    """SQLAlchemy is optional, so its types are not named; a session begins by itself when asked."""
-    from sqlalchemy import text  # noqa: PLC0415 - as above
-    from sqlalchemy.exc import DBAPIError, SQLAlchemyError  # noqa: PLC0415 - as above
+def _kind(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
 
-    sql = statement("insert_docs").replace("$1", ":document")
+
+def _is_async(tx: object) -> bool:
+    if of(tx, "psycopg"):
+        return inspect.iscoroutinefunction(getattr(tx, "execute", None))
+    return of(tx, "asyncpg") or hasattr(tx, "run_sync")
+
+
+def _open_first(instead: str) -> UsageError:
+    return UsageError(
+        f"tx has no open transaction, so the job would commit by itself; use `{instead}`"
+    )
+
+
+async def _by_asyncpg(connection: Any, document: str) -> Sequence[Row]:  # noqa: ANN401 - of a pool, too
+    if not connection.is_in_transaction():
+        raise _open_first("async with connection.transaction():")
+    rows: Sequence[Row] = await connection.fetch(statement("insert_docs"), document)
+    return rows
+
+
+async def _by_psycopg(connection: Any, document: str) -> Sequence[Row]:  # noqa: ANN401 - optional
+    """It begins a transaction by itself, unless it commits each statement."""
+    from psycopg import Error, pq, rows  # noqa: PLC0415 - optional
+
+    if connection.autocommit and connection.info.transaction_status == pq.TransactionStatus.IDLE:
+        raise _open_first("with connection.transaction():")
     try:
-        result = session.execute(text(sql), {"document": document})
-        if inspect.isawaitable(result):
-            result = await result
+        if not _is_async(connection):
+            cursor = partial(connection.cursor, row_factory=rows.tuple_row)
+            return await on_callers_thread(lambda: _by_cursor(cursor, document))
+        async with connection.cursor(row_factory=rows.dict_row) as asked:
+            await asked.execute(_NAMED, {"document": document})
+            found: Sequence[Row] = await asked.fetchall()
+            return found
+    except Error as exc:
+        raise translate(exc.sqlstate or "", exc) from exc
+
+
+async def _by_django(connection: Any, document: str) -> Sequence[Row]:  # noqa: ANN401 - optional
+    from django.db import Error  # noqa: PLC0415 - optional
+
+    def insert() -> Sequence[Row]:
+        if connection.vendor != "postgresql":
+            raise UsageError(
+                f"tx is a connection to {connection.vendor}; jobs commit with data in PostgreSQL"
+            )
+        if connection.get_autocommit():
+            raise _open_first("with transaction.atomic():")
+        return _by_cursor(connection.cursor, document)
+
+    try:
+        return await on_callers_thread(insert)
+    except Error as exc:
+        raise _refused(exc, exc.__cause__) from exc
+
+
+async def _by_sqlalchemy(session: Any, document: str) -> Sequence[Row]:  # noqa: ANN401 - optional
+    """A session begins by itself when asked."""
+    from sqlalchemy import text  # noqa: PLC0415 - optional
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError  # noqa: PLC0415 - optional
+
+    sql = text(statement("insert_docs").replace("$1", ":document"))
+    ask = partial(session.execute, sql, {"document": document})
+    try:
+        if _is_async(session):
+            found: Sequence[Row] = (await ask()).mappings().all()
+        else:
+            found = await on_callers_thread(lambda: ask().mappings().all())
     except DBAPIError as exc:
-        code = getattr(exc.orig, "sqlstate", None) or ""
-        raise translate(code, exc.orig if isinstance(exc.orig, Exception) else exc) from exc
+        raise _refused(exc, exc.orig) from exc
     except SQLAlchemyError as exc:
         why = str(exc).partition("\n")[0].rstrip(".")
         raise UsageError(f"tx cannot run a statement ({why}); give one that can") from exc
-    return in_order(result.mappings().all())
+    return found
+
+
+def _by_cursor(open_cursor: Callable[[], AbstractContextManager[Any]], document: str) -> list[Row]:
+    with open_cursor() as cursor:
+        cursor.execute(_NAMED, {"document": document})
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _refused(exc: Exception, cause: BaseException | None) -> HeadraceError:
+    """What the driver below said is what PostgreSQL said."""
+    code = getattr(cause, "sqlstate", None) or ""
+    return translate(code, cause if isinstance(cause, Exception) else exc)
+
+
+_NAMED = statement("insert_docs").replace("%", "%%").replace("$1", "%(document)s")
+_Insert = Callable[[Any, str], Awaitable[Sequence[Row]]]
+_WAYS: tuple[tuple[str, str, _Insert], ...] = (
+    ("asyncpg", "is_in_transaction", _by_asyncpg),
+    ("psycopg", "cursor", _by_psycopg),
+    ("sqlalchemy", "begin_nested", _by_sqlalchemy),
+    ("django", "get_autocommit", _by_django),
+)
 
 
 def in_order(rows: Iterable[Row]) -> list[Inserted]:

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from headrace.errors import LedgerUnavailable, UsageError
-from headrace.ledger.foreign import of_sqlalchemy
+from headrace.ledger.foreign import of
 from headrace.ledger.pool import PLANS
 from headrace.ledger.rows import completion_columns
 from headrace.ledger.statements import statement
@@ -96,7 +96,7 @@ async def join_session(session: object) -> AsyncIterator[SessionTransaction]:
     Raises:
         UsageError: it is no AsyncSession.
     """
-    if not (of_sqlalchemy(session) and hasattr(session, "run_sync")):
+    if not (of(session, "sqlalchemy") and hasattr(session, "run_sync")):
         raise UsageError(
             f"session is a {type(session).__module__}.{type(session).__qualname__}; "
             "give an AsyncSession of SQLAlchemy"
