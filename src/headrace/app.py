@@ -1,15 +1,12 @@
 """The application: its tasks, its settings, and its connection in each event loop."""
 
-import asyncio
 import inspect
-import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Never, Self, TypeVar, Unpack
 from uuid import UUID
-from weakref import WeakKeyDictionary, ref
 
 import msgspec
 
@@ -19,10 +16,10 @@ from headrace.intake import as_id, as_ids, first_state, new_jobs
 from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
 from headrace.options import TaskOptions
-from headrace.portal import open_portal
 from headrace.ports.engine import Engine
 from headrace.results import Results
 from headrace.setting_names import SettingsArguments, check_names
+from headrace.started import Starts
 from headrace.task import JobSpec, Task, TaskDecorator
 
 if TYPE_CHECKING:
@@ -52,8 +49,7 @@ class Headrace:
         self._tasks: dict[str, Task[..., Any]] = {}
         self._queues: set[str] = set()
         self._lifespans: list[Callable[[], AbstractAsyncContextManager[None]]] = []
-        self._started: WeakKeyDictionary[asyncio.AbstractEventLoop, _Started] = WeakKeyDictionary()
-        self._last: _Started | None = None  # what was asked for last: hardly ever another
+        self._starts = Starts(self.name, self._connect, self._declare)
 
     @cached_property
     def settings(self) -> "Settings":
@@ -133,28 +129,11 @@ class Headrace:
             LedgerUnavailable: PostgreSQL cannot be reached.
             SchemaError: the schema is missing, older or newer than the code.
         """
-        from headrace.connect import connect  # noqa: PLC0415 - drivers, when they are needed
-
-        loop = asyncio.get_running_loop()
-        here = self._started.get(loop)
-        if here is None or here.pid != os.getpid():
-            here = self._started[loop] = _Started(connect(self.settings), loop)
-        async with here.lock:
-            if here.users == 0:
-                await self._open(here)
-                self._started[loop] = here  # an earlier start that failed may have dropped it
-            here.users += 1
+        await self._starts.start()
 
     async def stop(self) -> None:
         """Disconnect; a nested start is only counted down."""
-        here = self._here()
-        async with here.lock:
-            here.users -= 1
-            if here.users == 0:
-                del self._started[asyncio.get_running_loop()]
-                self._last = None
-                await here.results.close()
-                await here.engine.stop()
+        await self._starts.stop()
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -177,7 +156,7 @@ class Headrace:
         Raises:
             UsageError: the application is not started in this process and event loop.
         """
-        return self._here().engine
+        return self._starts.here().engine
 
     @property
     def results(self) -> Results:
@@ -186,16 +165,12 @@ class Headrace:
         Raises:
             UsageError: the application is not started in this process and event loop.
         """
-        return self._here().results
+        return self._starts.here().results
 
     async def declare(self) -> None:
         """Make known to the ledger what was registered since the start."""
-        here = self._here()
-        if here.declared == self._declarable:
-            return
-        async with here.lock:  # the first caller declares for all who wait
-            if here.declared != self._declarable:
-                await self._declare(here)
+        if self._starts.here().declared != self._declarable:
+            await self._starts.declare(self._declarable)
 
     async def enqueue_many(
         self, jobs: Iterable[JobSpec[R]], *, tx: object = None
@@ -214,9 +189,9 @@ class Headrace:
             LedgerUnavailable: the ledger is away; nothing was inserted.
             OutcomeUnknown: the ledger went away meanwhile; the jobs may be there.
         """
-        here = self._here()
+        here = self._starts.here()
         if here.declared != self._declarable:
-            await self._declare(here)
+            await self._starts.declare(self._declarable)
         new = new_jobs(jobs, here.engine.new_id)
         inserted = await here.engine.insert(new, tx)
         return [self._handle(job, one) for job, one in zip(new, inserted, strict=True)]
@@ -271,27 +246,11 @@ class Headrace:
 
     def stop_sync(self) -> None:
         """Disconnect there; the end of the process does it, too."""
-        self.call_sync(self._stop_here, "await app.stop()", begin=False)
+        self._starts.stop_sync("await app.stop()")
 
-    def call_sync(
-        self, make: Callable[[], Coroutine[Any, Any, R]], instead: str, *, begin: bool = True
-    ) -> R:
-        """Run a coroutine in the portal's event loop, where this application is started.
-
-        Args:
-            make: makes it.
-            instead: what to write where an event loop runs.
-            begin: start the application there if it is not.
-        """
-        portal = open_portal(instead)
-
-        async def call() -> R:
-            if begin and not self._is_started(portal.loop):
-                await self.start()
-                portal.at_close(self._stop_here)
-            return await make()
-
-        return portal.call(call)
+    def call_sync(self, make: Callable[[], Coroutine[Any, Any, R]], instead: str) -> R:
+        """Run a coroutine where the `..._sync` verbs work; `instead` is for where a loop runs."""
+        return self._starts.call_sync(make, instead)
 
     def decode_result(self, job: Job) -> Any:  # noqa: ANN401 - what the task returns
         """What a job's task returned; plain JSON where the task is not known here."""
@@ -303,45 +262,16 @@ class Headrace:
     def _declarable(self) -> int:
         return len(self._tasks) + len(self._queues)
 
-    def _is_started(self, loop: asyncio.AbstractEventLoop) -> bool:
-        here = self._started.get(loop)
-        return here is not None and here.users > 0
+    def _connect(self) -> Engine:
+        from headrace.connect import connect  # noqa: PLC0415 - drivers, when they are needed
 
-    async def _stop_here(self) -> None:
-        while self._is_started(asyncio.get_running_loop()):
-            await self.stop()
+        return connect(self.settings)
 
-    def _here(self) -> "_Started":
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            here = None
-        else:
-            last = self._last
-            here = last if last is not None and last.loop() is loop else self._started.get(loop)
-        if here is None or here.pid != os.getpid() or here.users == 0:
-            raise UsageError(
-                f'the application "{self.name}" is not started in this process and event loop; '
-                "use `async with app:` or `await app.start()`"
-            )
-        self._last = here
-        return here
-
-    async def _open(self, here: "_Started") -> None:
-        try:
-            await here.engine.start()
-            await self._declare(here)
-        except BaseException:
-            self._started.pop(asyncio.get_running_loop(), None)
-            self._last = None
-            await here.engine.stop()
-            raise
-
-    async def _declare(self, here: "_Started") -> None:
+    async def _declare(self, engine: Engine) -> int:
         declared = self._declarable
         tasks = [self._tasks[name].declaration() for name in sorted(self._tasks)]
-        await here.engine.declare(tasks, sorted(self._queues))
-        here.declared = declared
+        await engine.declare(tasks, sorted(self._queues))
+        return declared
 
     def _register(self, task: Task[..., Any]) -> None:
         if task.name in self._tasks:
@@ -363,16 +293,3 @@ class Headrace:
 
 async def _nothing() -> None:
     pass
-
-
-class _Started:
-    """What an application has in one event loop of one process."""
-
-    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
-        self.engine = engine
-        self.loop = ref(loop)
-        self.results = Results(engine.outcomes)
-        self.pid = os.getpid()
-        self.lock = asyncio.Lock()
-        self.users = 0
-        self.declared = 0
