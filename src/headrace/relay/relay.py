@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from headrace.engines.lane_owner import recognise
-from headrace.errors import LaneError, LaneUnavailable
+from headrace.errors import LaneUnavailable
 from headrace.model.lane_view import LaneView, Mode, Sighting, short
 from headrace.ports.clock import boottime
 from headrace.ports.lane import LEASE, Lane, grace_of
@@ -12,6 +12,7 @@ from headrace.ports.lane_ledger import LaneLedger
 from headrace.relay.lane_reaper import LaneReaper
 from headrace.relay.leadership import Leadership
 from headrace.relay.pauses import Pauses
+from headrace.relay.steadiness import Steadiness
 from headrace.relay.stranger import Stranger
 from headrace.relay.sweep import Sweep
 from headrace.relay.untold import Untold
@@ -23,7 +24,6 @@ HORIZON = 30.0
 _SHORTEST = 0.05
 _LONGEST = 1.0
 _CHECK = 60.0
-_STEADY = 10.0
 
 
 class Relay:
@@ -59,11 +59,9 @@ class Relay:
         self._leadership = Leadership(ledger, role, min(lease, LEASE) / 3)
         self._marks_every = min(lease, LEASE) / 6  # others may wait for less than this lease
         self._longest = min(_LONGEST, lease / 5)
-        self._steady = min(_STEADY, lease * 2 / 3)
         self._epoch = 0
         self._since = 0.0
         self._checked = 0.0
-        self._steady_since: float | None = None
         self._marked = 0.0
         self._pause = _SHORTEST
         if lane is not None:
@@ -71,6 +69,7 @@ class Relay:
             self._sweep = Sweep(ledger, lane, self._walk, horizon=HORIZON)
             self._reaper = LaneReaper(ledger, lane)
             self._pauses = Pauses(lane)
+            self._steadiness = Steadiness(lease)
             self._stranger = Stranger(ledger, lease=lease)
             self._untold = Untold(ledger, lane)
         self.loop = Loop("relay", self.poll, ended=self._leadership.resign, failed=failed)
@@ -93,7 +92,7 @@ class Relay:
         if self._lane is None:
             return self._longest
         if view.mode is Mode.DIRECT:
-            if not view.held and await self._is_steady(self._lane, view):
+            if await self._may_begin(self._lane, view):
                 await self._begin(view)
             return self._longest
         self._lane.belong_to(view.ledger)
@@ -137,22 +136,15 @@ class Relay:
             return self._set_grace
         return max(self._least_grace, grace_of(await self._ledger.longest_lease()))
 
-    async def _is_steady(self, lane: Lane, view: LaneView) -> bool:
-        """Whether a lane that was voted out has been there for long enough to be used again."""
-        if not view.voted:
-            return True
-        try:
-            await lane.seen()
-        except LaneError:
-            self._steady_since = None
-            return False
-        self._steady_since = self._steady_since or boottime()
-        return boottime() - self._steady_since >= self._steady
+    async def _may_begin(self, lane: Lane, view: LaneView) -> bool:
+        """Not while an operator holds it off, nor soon after most workers could not reach it."""
+        if view.held or not view.voted:
+            return not view.held
+        return await self._steadiness.shown(lane, view.epoch)
 
     async def _begin(self, view: LaneView) -> None:
         """A lane is configured and nobody wants it off: use it."""
         await self._ledger.switch(view.epoch, Mode.REBUILD)
-        self._steady_since = None
 
     async def _build(self, lane: Lane, view: LaneView, seen: Sighting | None) -> float:
         """A new lane for an epoch that the ledger has begun: first a grace, then a refill.
