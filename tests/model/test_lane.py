@@ -61,12 +61,11 @@ SOUND = {
     "switch, loss": Lane(Budget(switches=1, losses=1), pushes=False),
     "switch, crash": Lane(Budget(switches=1, crashes=1), pushes=False),
     "switch, worker cut off": Lane(Budget(switches=1, expiries=1), pushes=False),
-    "switch, drain": Lane(Budget(switches=1, drains=1), pushes=False),
     "switch, flush": Lane(Budget(switches=1, flushes=1), pushes=False),
     "switch, taken ahead": Lane(Budget(switches=1, aheads=1), pushes=False),
     "switch, overrun": Lane(Budget(switches=1, overruns=1), pushes=False),
-    "switch, one attempt, crash": Lane(Budget(switches=1, crashes=1), pushes=False, max_attempts=1),
     "switch, and again": Lane(Budget(switches=2), pushes=False),
+    "switch, one attempt, crash": Lane(Budget(switches=1, crashes=1), pushes=False, max_attempts=1),
     "restore, failure, crash": Lane(
         Budget(restores=1, failures=1, crashes=1), pushes=False, workers=1
     ),

@@ -10,6 +10,7 @@ import msgspec
 
 from headrace.engines.group_commit import GroupCommit
 from headrace.engines.lane_dispatch import LaneDispatch
+from headrace.engines.lane_lease import LaneLease
 from headrace.engines.lane_owner import recognise
 from headrace.engines.lane_sight import Doubt, as_they_run
 from headrace.engines.reach import Reach
@@ -44,13 +45,12 @@ class LedgeredEngine:
         self.view = LaneView(0, Mode.DIRECT)
         self._commits = GroupCommit(self._commit)
         self._shares: dict[tuple[UUID, str], Shares] = {}
-        self._beaten_epoch = -1
-        self._known: dict[UUID, int] = {}
         self._looking: asyncio.Task[None] | None = None
         self._doubt = Doubt()
         self.reach = Reach()
         if lane is not None:
             self._dispatch = LaneDispatch(ledger.lanes, lane)
+            self._lease = LaneLease(lane)
             self._through = WriteThrough(lane, lambda: self.view, self._look_again)
 
     async def start(self) -> None:
@@ -129,10 +129,11 @@ class LedgeredEngine:
         if self.view.mode is Mode.REBUILD:
             await self._look()
             return Taken([])
-        lane, epoch = await self._lane_in_use(), self.view.epoch
+        await self._lane_in_use()
+        epoch = self.view.epoch
         try:
             with self.reach.seen():
-                await self._be_known(lane, worker, epoch)
+                await self._lease.begin(epoch, worker)
                 taken = await self._dispatch.take(epoch, worker, queue, call, n, ahead=ahead)
         except WrongEpoch:
             await self._look()
@@ -147,15 +148,6 @@ class LedgeredEngine:
                 "configure it, or run `headrace lane off`"
             )
         return self.lane
-
-    async def _be_known(self, lane: Lane, worker: UUID, epoch: int) -> None:
-        """Begin the worker's lease in this epoch, so that it need not wait for its next beat.
-
-        It names nothing and answers no call, so it gives nothing back either.
-        """
-        if self._known.get(worker) != epoch:
-            await lane.beat(epoch, worker, (), 0)
-            self._known = {worker: epoch}
 
     async def _claim(
         self, worker: UUID, queue: str, call: int, n: int, *, ahead: bool
@@ -258,28 +250,15 @@ class LedgeredEngine:
         if not beat.alive or beat.view is None:
             return beat
         self.heed(beat.view)
-        if own is not None and beat.view.mode is Mode.DIRECT:
-            lane = _losing(carried, own)
-        else:
-            lane = await self._beat_lane(beat.view, worker, carried, answered)
-        return msgspec.structs.replace(beat, alive=lane.alive, lost=beat.lost | lane.lost)
-
-    async def _beat_lane(
-        self, view: LaneView, worker: UUID, carried: Sequence[Delivery], answered: int
-    ) -> Beat:
-        """Returns what is no longer the worker's."""
-        if view.mode is Mode.DIRECT:
-            own = await self.ledger.lanes.adopt(worker, carried) if carried else set()
-            return _losing(carried, own)
+        if own is None and carried and beat.view.mode is Mode.DIRECT:
+            own = await self.ledger.lanes.adopt(worker, carried)
+        if beat.view.mode is Mode.DIRECT:
+            lost = frozenset(one.token for one in carried) - (own or set())
+            return msgspec.structs.replace(beat, lost=beat.lost | lost)
         if self.lane is None:
-            return Beat(alive=True)  # `take` says what is wrong; nothing of a lane is held here
-        if view.mode is Mode.REBUILD:
-            raise LaneUnavailable("the lane is being rebuilt; the lease in it cannot be prolonged")
-        if view.epoch != self._beaten_epoch:
-            own = await self.lane.reassert(view.epoch, worker, carried)
-            self._beaten_epoch = view.epoch
-            return _losing(carried, own)
-        return await self.lane.beat(view.epoch, worker, carried, answered)
+            return beat  # `take` says what is wrong; nothing of a lane is held here
+        lane = await self._lease.prolong(beat.view, worker, carried, answered)
+        return msgspec.structs.replace(beat, alive=lane.alive, lost=beat.lost | lane.lost)
 
     async def leave(self, worker: UUID, running: Sequence[Delivery]) -> None:
         """End the worker's lease: first where it is decided what becomes of its jobs."""
@@ -320,7 +299,3 @@ class LedgeredEngine:
             await self._look()
         except LedgerError as exc:
             _log.warning("how the lane is now is not known: %s", exc)
-
-
-def _losing(hand: Sequence[Delivery], own: set[Token]) -> Beat:
-    return Beat(alive=True, lost=frozenset(one.token for one in hand) - own)
