@@ -167,3 +167,6 @@ def test_what_a_lane_gave_under_another_epoch_is_not_booked() -> None:
     assert hand.book(hand.open_call(), [now], 2)
     assert hand.start(owned)
     assert hand.start(now)
+    newer = delivery()  # the loop may hear of a new epoch before the next beat
+    assert hand.book(hand.open_call(), [newer], 3)
+    assert hand.start(newer)

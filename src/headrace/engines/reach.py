@@ -13,10 +13,12 @@ class Reach:
     Attributes:
         lost_at: when the first call was made of those that failed one after the other, on
             `boottime`; None while they succeed.
+        reached_at: when a call was answered last; a worker whose slots are all busy makes none.
     """
 
     def __init__(self) -> None:
         self.lost_at: float | None = None
+        self.reached_at = boottime()
 
     @contextmanager
     def seen(self) -> Iterator[None]:
@@ -28,6 +30,9 @@ class Reach:
             self.lost_at = self.lost_at or asked
             raise
         except WrongEpoch:
-            self.lost_at = None
+            self._answered()
             raise
-        self.lost_at = None
+        self._answered()
+
+    def _answered(self) -> None:
+        self.lost_at, self.reached_at = None, boottime()

@@ -22,8 +22,9 @@ _SOON = 0.1
 class Voter:
     """Looks, for one worker, whether the lane can be reached, and votes if it cannot be.
 
-    It asks nothing while the worker's own calls are answered. Once most living workers have voted,
-    whoever voted last switches to direct mode; a worker that is cut off alone changes nothing. Then
+    It asks nothing while the worker's own calls are answered; one whose slots are all busy makes
+    none, and votes all the same. Once most living workers have voted, whoever voted last switches
+    to direct mode; a worker that is cut off alone changes nothing. Then
     every worker hurries to say what it holds, and as soon as all have, the jobs are given out that
     may have lain in the lane. Whoever is dead or cut off from the ledger is waited for no longer
     than the grace (relay.py).
@@ -68,9 +69,10 @@ class Voter:
         return await self._vote()
 
     async def _reached(self, lane: Lane, view: LaneView) -> bool:
-        """Whether the lane answers the worker's calls; while it is built there are none to tell."""
-        lost_at = self._engine.reach.lost_at
-        if view.mode is Mode.HYBRID and lost_at is None:
+        """Whether the lane answers: the worker's own calls tell, where it makes any."""
+        reach = self._engine.reach
+        lost_at, recent = reach.lost_at, boottime() - reach.reached_at < self._patience
+        if view.mode is Mode.HYBRID and lost_at is None and recent:
             return True
         try:
             async with asyncio.timeout(_ANSWER):

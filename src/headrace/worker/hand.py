@@ -61,7 +61,7 @@ class Hand:
             `heeds_after_it_said_so` runs a job twice without this).
         """
         with self._lock:
-            over = None not in (epoch, self._epoch) and epoch != self._epoch
+            over = epoch is not None and self._epoch is not None and epoch < self._epoch
             if self._void or call <= self._voided or over:
                 return False
             self._open_calls.discard(call)
