@@ -121,7 +121,7 @@ STATEMENTS: dict[str, Parameters] = {
     ),
     "settled_before": lambda ledger: (ledger.worker, *attempts(ledger)),
     "forfeit": lambda ledger: (ledger.worker, *attempts(ledger), "{}"),
-    "adopt": lambda ledger: (ledger.worker, *attempts(ledger), [1] * len(ledger.jobs)),
+    "adopt": lambda ledger: (1, ledger.worker, *attempts(ledger), [1] * len(ledger.jobs)),
     "bump": lambda ledger: (
         1,
         *attempts(ledger),

@@ -17,6 +17,7 @@ from headrace import Headrace
 from headrace.embedded import EmbeddedValkey
 from headrace.engines.ledgered import LedgeredEngine
 from headrace.model.lane_view import LaneView, Mode
+from headrace.ports.clock import boottime
 from headrace.relay.services import services
 from headrace.service import running
 from headrace.worker.worker import Worker
@@ -134,6 +135,30 @@ async def test_an_outage_holds_up_no_job_for_long(
         assert max(at for *_, at in crew.ran) - began < seconds
         assert all(crew.view(app).mode is Mode.DIRECT for app in apps)
     assert crew.numbers == list(range(300))
+
+
+async def test_workers_whose_slots_are_all_busy_vote_too(
+    crew: Crew, valkey: EmbeddedValkey
+) -> None:
+    """They take nothing and wait for nothing, so that no call of theirs fails."""
+    over = asyncio.Event()
+    app = await crew.hire(valkey.url, "3s")
+
+    @app.task(queue="work", name="sit")
+    async def sit() -> None:
+        sitting.release()
+        await over.wait()
+
+    sitting = asyncio.Semaphore(0)
+    await app.enqueue_many([sit.job() for _ in range(10)])
+    for _ in range(10):
+        await sitting.acquire()
+    assert isinstance(app.engine, LedgeredEngine)
+    reach = app.engine.reach
+    await until(lambda: boottime() - reach.reached_at > 1.5)  # no wait for jobs lasts as long
+    with killed(valkey):
+        await until(lambda: crew.view(app).mode is Mode.DIRECT)
+    over.set()
 
 
 async def test_the_lane_comes_back(crew: Crew, valkey: EmbeddedValkey) -> None:

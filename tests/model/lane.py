@@ -23,7 +23,7 @@ from model.lane_state import (
     Worker,
     lose,
 )
-from model.lane_switch import Switch, can_claim
+from model.lane_switch import Switch, adopted, can_claim
 from model.lane_tidying import tidied
 from model.ledger import CANCELLED, COMPLETE, LIVE, NOBODY, OVER, RETRY, Row
 from model.redis_lane import RedisLane
@@ -187,6 +187,9 @@ class Lane(Setting):
             row = ledger.settle(row, late.worker, late.gen, late.outcome)
         elif late.action == "claim" and row.claimable and row.gen == late.gen:
             row = ledger.claim(row, late.worker, late.call)
+        elif late.action == "adopt":
+            if (state.direct and late.epoch == state.epoch) or self.twin.adopt_without_epoch:
+                row = adopted(row, late.worker, late.gen, late.call) or row
         elif late.action == "claim direct":
             if row.claimable and can_claim(state):
                 row = ledger.claim(row, late.worker, late.call)

@@ -35,8 +35,6 @@ class Faults(Value, frozen=True):
 
     def _lapse(self) -> Iterator[Step[State]]:
         state = self.state
-        if state.budget.switches:
-            return  # before a switch it is as without one
         holders = {entry.holder for entry in state.lane.entries}
         holders |= {statement.worker for statement in state.wire}
         for number, worker in enumerate(state.workers):

@@ -243,7 +243,14 @@ class Process(Value, frozen=True):
             yield self._step("start", self._become(running, row=row), f"gen {hand.gen}")
 
     def _release(self, hand: Delivery) -> Iterator[Step[State]]:
-        if self.state.budget.drains and self._reaches_lane and hand.gen == hand.entry_gen:
+        if not self.state.budget.drains or hand.gen != hand.entry_gen:
+            return
+        blind = self.setting.twin.releases_by_the_loops_word
+        if self.state.direct and self.me.heeds and not blind:
+            row = self.setting.ledger.release(self.state.row, self.me.id, hand.gen)
+            released = self._become(self._with_hand(None), row=row).spend("drains")
+            yield self._step("release", released, "in the ledger")
+        elif not self.state.lost:
             verify = not self.setting.twin.release_unflagged
             lane = self.state.lane
             if self.me.id not in self.state.judged:

@@ -35,6 +35,7 @@ class Worker(Value, frozen=True):
     silent: bool = False  # its lease in the lane is over, and its own clock says so
     heeds: bool = True  # it knows the present mode: it books nothing of the epoch before
     said: bool = True  # and the ledger knows that, and all that it holds
+    named: tuple[int, int] | None = None  # what a beat under way read in its hand: gen and call
 
 
 class Producer(Value, frozen=True):
@@ -188,6 +189,9 @@ class LaneTwin:
     heed_keeps_the_reply: bool = False
     heeds_after_it_said_so: bool = False
     said_before_adopted: bool = False
+    adopts_by_old_names: bool = False
+    adopt_without_epoch: bool = False
+    releases_by_the_loops_word: bool = False
     calm_by_majority: bool = False
     claim_before_calm: bool = False
     late_beat_heeds_nothing: bool = False

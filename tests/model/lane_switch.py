@@ -16,7 +16,7 @@ from model.lane_state import (
     lose,
     with_worker,
 )
-from model.ledger import LIVE, NOBODY
+from model.ledger import LIVE, NOBODY, Row
 from model.redis_lane import RedisLane
 from model.values import Value
 
@@ -76,16 +76,29 @@ class Switch(Value, frozen=True):
             yield Step("heed", f"p{number}", self._become(number, heeding(self.model, worker)))
 
     def _adopt(self, number: int, worker: Worker) -> Iterator[Step[State]]:
-        """The next beat owns in the ledger what it holds, as far as it can be had."""
-        hand, row = worker.hand, self.state.row
-        if hand is None or worker.id in self.state.judged or not _is_carried(hand):
+        """The next beat reads what it holds, and owns it in the ledger as far as it can be had."""
+        if worker.id in self.state.judged:
             return
-        if (row.state, row.gen, row.owner) == (LIVE, hand.gen, NOBODY):
-            owned = row._replace(owner=worker.id, call=hand.call)
-            yield Step("adopt", f"p{number}", self.state._replace(row=owned))
-        elif row.owner != worker.id and hand.phase in UNSTARTED:
-            lost = self._become(number, worker._replace(hand=None))
-            yield Step("adopt", f"p{number}", lost, "refused")
+        if worker.named is None:
+            ready = worker.heeds or self.model.twin.adopts_by_old_names
+            if ready and worker.hand and self._is_adoptable(worker.hand):
+                named = worker._replace(named=(worker.hand.gen, worker.hand.call))
+                yield Step("names", f"p{number}", self._become(number, named))
+            return
+        gen, call = worker.named
+        asked = worker._replace(named=None)
+        hand, row = worker.hand, adopted(self.state.row, worker.id, gen, call)
+        if row is None and hand and hand.gen == gen and hand.phase in UNSTARTED:
+            asked = asked._replace(hand=None)  # lost: somebody else has it
+        after = self._become(number, asked)
+        yield Step("adopt", f"p{number}", after._replace(row=row or self.state.row), f"gen {gen}")
+        late = Statement("adopt", worker.id, gen, call, epoch=self.state.epoch)
+        unheard = self._become(number, worker._replace(named=None))
+        yield from lose(self.model, unheard, late, f"p{number}")
+
+    def _is_adoptable(self, hand: Delivery) -> bool:
+        row = self.state.row
+        return _is_carried(hand) and (row.state, row.gen, row.owner) == (LIVE, hand.gen, NOBODY)
 
     def _say(self, number: int, worker: Worker) -> Iterator[Step[State]]:
         """And then says that it holds nothing else, and will not."""
@@ -93,10 +106,8 @@ class Switch(Value, frozen=True):
             return
         if not worker.heeds and not self.model.twin.heeds_after_it_said_so:
             return
-        hand, row = worker.hand, self.state.row
-        free = (row.state, row.owner) == (LIVE, NOBODY)
-        adoptable = hand is not None and _is_carried(hand) and free and row.gen == hand.gen
-        if not adoptable or self.model.twin.said_before_adopted:
+        untold = worker.named is not None or (worker.hand and self._is_adoptable(worker.hand))
+        if not untold or self.model.twin.said_before_adopted:
             yield Step("say", f"p{number}", self._become(number, worker._replace(said=True)))
 
     def _calm(self) -> Iterator[Step[State]]:
@@ -127,7 +138,9 @@ class Switch(Value, frozen=True):
 
     def _return(self) -> Step[State]:
         """The lane is there again: it is opened, empty, and refuses all that came before."""
-        workers = tuple(one._replace(heeds=True, said=True) for one in self.state.workers)
+        workers = tuple(
+            one._replace(heeds=True, said=True, named=None) for one in self.state.workers
+        )
         back = self.state._replace(
             direct=False,
             closed=False,
@@ -142,6 +155,13 @@ class Switch(Value, frozen=True):
 def can_claim(state: State) -> bool:
     """Return whether the ledger gives out what may have lain in the lane."""
     return state.direct and not state.grace
+
+
+def adopted(row: Row, worker: int, gen: int, call: int) -> Row | None:
+    """Return the row as its new owner's; None where it cannot be had."""
+    if (row.state, row.gen) == (LIVE, gen) and row.owner in (NOBODY, worker):
+        return row._replace(owner=worker, call=call)
+    return None
 
 
 def heeding(model: Setting, worker: Worker) -> Worker:

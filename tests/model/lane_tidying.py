@@ -50,6 +50,8 @@ def _takes(state: State) -> list[tuple[int, int]]:
             takes.append((worker.id, worker.hand.call))
         if worker.reply:
             takes.append((worker.id, worker.reply.call))
+        if worker.named:
+            takes.append((worker.id, worker.named[1]))
     return takes
 
 
@@ -68,7 +70,9 @@ def _may_matter(late: Statement, state: State) -> bool:
         return state.producer.window
     if state.row.state in OVER:
         return late.action == "beat" and late.epoch == state.served
-    if late.action in ("settle", "claim", "claim direct"):
+    if late.action == "claim direct":
+        return True
+    if late.action in ("settle", "claim", "adopt"):
         return late.gen == state.row.gen
     if late.action in ("stale", "charge"):
         return True
@@ -99,6 +103,7 @@ def _recounted(state: State, number: int, ranks: dict[int, int]) -> State:
     renumbered = worker._replace(
         calls=ranks[worker.calls],
         reply=worker.reply and worker.reply._replace(call=ranks[worker.reply.call]),
+        named=worker.named and (worker.named[0], ranks[worker.named[1]]),
         hand=worker.hand and worker.hand._replace(call=ranks[worker.hand.call]),
     )
     lane = state.lane.renumbered(worker.id, ranks)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from headrace.engines.adoption import Adoption
 from headrace.engines.group_commit import GroupCommit
 from headrace.engines.lane_dispatch import LaneDispatch
 from headrace.engines.lane_lease import LaneLease
@@ -17,7 +18,7 @@ from headrace.engines.reach import Reach
 from headrace.engines.write_through import WriteThrough
 from headrace.errors import LaneUnavailable, LedgerError, WrongEpoch
 from headrace.model.entry import Lease, Taken
-from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob, Token
+from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob
 from headrace.model.lane_view import LaneView, Mode
 from headrace.model.priority import STRIDES, Shares
 from headrace.model.task import Declaration
@@ -48,6 +49,7 @@ class LedgeredEngine:
         self._looking: asyncio.Task[None] | None = None
         self._doubt = Doubt()
         self.reach = Reach()
+        self._adoption = Adoption(ledger.lanes)
         if lane is not None:
             self._dispatch = LaneDispatch(ledger.lanes, lane)
             self._lease = LaneLease(lane)
@@ -74,8 +76,10 @@ class LedgeredEngine:
             await asyncio.wait([self._looking])
         await self.ledger.close()
 
-    def heed(self, view: LaneView) -> None:
+    def heed(self, view: LaneView | None) -> None:
         """Go by this view of the lane, if it is newer."""
+        if view is None:
+            return
         if view.epoch > self.view.epoch or (view.epoch == self.view.epoch and view != self.view):
             self.view = view
             if self.lane is not None:
@@ -213,15 +217,15 @@ class LedgeredEngine:
 
     async def release(self, worker: UUID, deliveries: Sequence[Delivery]) -> None:
         """Give back jobs that have not started."""
-        direct = (
-            self.view.mode is Mode.DIRECT
-        )  # then what a lane gave is the worker's own here, too
+        view = self.view
+        # In direct mode what a lane gave may have been adopted; if not, there is nothing to give.
+        direct = view.mode is Mode.DIRECT
         owned = [one for one in deliveries if one.owned or direct]
         carried = [one for one in deliveries if not (one.owned or direct)]
         if owned:
             await self.ledger.release(worker, owned)
         if carried and self.lane is not None:
-            await self.lane.release(self.view.epoch, worker, carried)
+            await self.lane.release(view.epoch, worker, carried)
 
     async def extend(self, deliveries: Sequence[Delivery]) -> set[UUID]:
         """The ids among these that may go on."""
@@ -240,21 +244,18 @@ class LedgeredEngine:
     async def beat(
         self, worker: UUID, hand: Sequence[Delivery], answered: int, heeds: int | None = None
     ) -> Beat:
-        """Prolong the worker's lease in the ledger, then in the lane."""
+        """Prolong the worker's lease in the ledger, then in the lane; or adopt what that gave."""
         carried = [one for one in hand if not one.owned]
-        own: set[Token] | None = None
-        if self.view.mode is Mode.DIRECT and heeds == self.view.epoch and carried:
-            # Before it says that it holds nothing else (the models' twin `said_before_adopted`).
-            own = await self.ledger.lanes.adopt(worker, carried)
-        beat = await self.ledger.beat(worker, hand, answered, heeds)
+        says = heeds if self._adoption.covers(carried) else None
+        beat = await self.ledger.beat(worker, hand, answered, says)
         if not beat.alive or beat.view is None:
             return beat
         self.heed(beat.view)
-        if own is None and carried and beat.view.mode is Mode.DIRECT:
-            own = await self.ledger.lanes.adopt(worker, carried)
         if beat.view.mode is Mode.DIRECT:
-            lost = frozenset(one.token for one in carried) - (own or set())
-            return msgspec.structs.replace(beat, lost=beat.lost | lost)
+            lost = await self._adoption.adopt(beat.view.epoch, heeds, worker, carried)
+            said = beat.view.calm or says == beat.view.epoch
+            return msgspec.structs.replace(beat, lost=beat.lost | lost, said=said)
+        self._adoption.forget()
         if self.lane is None:
             return beat  # `take` says what is wrong; nothing of a lane is held here
         lane = await self._lease.prolong(beat.view, worker, carried, answered)
@@ -284,9 +285,10 @@ class LedgeredEngine:
         return await as_they_run(self.lane, self.view, jobs, self._doubt)
 
     async def _look(self) -> None:
+        before = self.view
         view = await self.ledger.lanes.view()
-        if view.epoch < self.view.epoch and view.ledger == self.view.ledger:
-            self.view = view  # restored; had it been read too early, the lane would refuse it
+        if view.epoch < before.epoch and view.ledger == before.ledger and self.view is before:
+            self.view = view  # restored; what was heeded meanwhile is later than this
         self.heed(view)
 
     def _look_again(self) -> None:

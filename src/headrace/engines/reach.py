@@ -11,8 +11,8 @@ class Reach:
     """Since when no call has reached the lane.
 
     Attributes:
-        lost_at: when the first call was made of those that failed one after the other, on
-            `boottime`; None while they succeed.
+        lost_at: since when they have failed, on `boottime`: the first was asked then, and none was
+            answered later; None while they succeed.
         reached_at: when a call was answered last; a worker whose slots are all busy makes none.
     """
 
@@ -27,12 +27,13 @@ class Reach:
         try:
             yield
         except LaneUnavailable:
-            self.lost_at = self.lost_at or asked
+            self.lost_at = self.lost_at or max(asked, self.reached_at)
             raise
         except WrongEpoch:
-            self._answered()
+            self.begin()
             raise
-        self._answered()
+        self.begin()
 
-    def _answered(self) -> None:
+    def begin(self) -> None:
+        """It was reached just now, or is not to be reached while another gives out the jobs."""
         self.lost_at, self.reached_at = None, boottime()

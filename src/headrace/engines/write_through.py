@@ -101,6 +101,7 @@ class WriteThrough:
             # Never sent twice unflagged (A3): the sweep finds these and flags them.
             self._waiting.clear()
             self._rests_until = asyncio.get_running_loop().time() + _PAUSE
+            self._behind()  # it may have been voted out, and nothing else tells a producer
             _log.warning("jobs go to the lane by the relay for now: %s", exc)
         finally:
             self._flight = None

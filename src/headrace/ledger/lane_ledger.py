@@ -80,11 +80,11 @@ class PostgresLaneLedger:
         rows = await self._queries.fetch("misfits", *_columns(tokens))
         return {(row["id"], row["gen"]): row["detail"] for row in rows}
 
-    async def adopt(self, worker: UUID, hand: Sequence[Delivery]) -> set[Token]:
+    async def adopt(self, epoch: int, worker: UUID, hand: Sequence[Delivery]) -> set[Token]:
         """Own in the ledger what was taken from a lane that is off."""
         tokens = [one.token for one in hand]
         calls = [one.call for one in hand]
-        rows = await self._queries.fetch("adopt", worker, *_columns(tokens), calls)
+        rows = await self._queries.fetch("adopt", epoch, worker, *_columns(tokens), calls)
         return {(row["id"], row["gen"]) for row in rows}
 
     async def bump(self, epoch: int, leases: Sequence[Lease], error: str) -> None:

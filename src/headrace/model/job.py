@@ -136,11 +136,13 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
         alive: False when the worker has been reaped: all it holds is void.
         lost: attempts in hand, as (id, gen), that were given to somebody else or ended.
         view: how the lane is, where the ledger answered.
+        said: nobody waits for the worker to say that it heeds this view.
     """
 
     alive: bool
     lost: frozenset[tuple[UUID, int]] = frozenset()
     view: LaneView | None = None
+    said: bool = True
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -85,8 +85,8 @@ class Engine(Protocol):
     async def nudge(self, worker: UUID) -> None:
         """End a wait of the worker."""
 
-    def heed(self, view: LaneView) -> None:
-        """Go by this view of the lane, if it is newer than the one gone by."""
+    def heed(self, view: LaneView | None) -> None:
+        """Go by this view of the lane, if there is one, newer than the one gone by."""
 
     async def settle(self, worker: UUID, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
         """Write outcomes, fenced by (id, gen); returns the tokens that were accepted."""

@@ -110,8 +110,11 @@ class LaneLedger(Protocol):
         Read them from the lane before: then the ledger is never behind.
         """
 
-    async def adopt(self, worker: UUID, hand: Sequence[Delivery]) -> set[Token]:
-        """Own in the ledger what was taken from a lane that is off; returns what could be had."""
+    async def adopt(self, epoch: int, worker: UUID, hand: Sequence[Delivery]) -> set[Token]:
+        """Own in the ledger what was taken from a lane that is off; returns what could be had.
+
+        Nothing can be had unless the mode is direct, at this epoch.
+        """
 
     async def bump(self, epoch: int, leases: Sequence[Lease], error: str) -> None:
         """Take jobs from workers that hold them in the lane; `error` is that of a run cut short."""

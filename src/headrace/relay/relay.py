@@ -137,10 +137,13 @@ class Relay:
         return max(self._least_grace, grace_of(await self._ledger.longest_lease()))
 
     async def _may_begin(self, lane: Lane, view: LaneView) -> bool:
-        """Not while an operator holds it off, nor soon after most workers could not reach it."""
+        """Not while an operator holds it off, nor soon after most workers could not reach it.
+
+        Nor before all is calm: what may have lain in it would wait for the grace of a new lane.
+        """
         if view.held or not view.voted:
             return not view.held
-        return await self._steadiness.shown(lane, view.epoch)
+        return view.calm and await self._steadiness.shown(lane, view.epoch)
 
     async def _begin(self, view: LaneView) -> None:
         """A lane is configured and nobody wants it off: use it."""

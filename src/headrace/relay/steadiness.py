@@ -14,8 +14,9 @@ _MOST = 16
 class Steadiness:
     """Watches it: it has to be there all the time for ten seconds.
 
-    One that is voted out again within a minute has to be there twice as long, and so on up to a few
-    minutes: each return costs its jobs a pause when it goes away once more.
+    One that is voted out again soon, within six times as long, has to be there twice as long, and
+    so on up to a few minutes: each return costs its jobs a pause when it goes away once more. What
+    another relay watched is not known here.
 
     Args:
         lease: seconds; with a short one all of this is shorter.
@@ -30,14 +31,18 @@ class Steadiness:
         self._returned: float | None = None
 
     async def shown(self, lane: Lane, epoch: int) -> bool:
-        """Look once, in direct mode of this epoch; whether the lane may be used again."""
+        """Look once, in direct mode of this epoch; whether the lane may be used again.
+
+        Raises:
+            LaneError: it cannot be reached.
+        """
         if epoch != self._epoch:
             self._begin(epoch)
         try:
             await lane.seen()
         except LaneError:
             self._since = None
-            return False
+            raise
         now = self._clock()
         if self._since is None:
             self._since = now

@@ -17,6 +17,7 @@ _PATIENCE = 2.0
 _ANSWER = 1.0
 _LOOK = 0.5
 _SOON = 0.1
+_LONGEST = 1.0
 
 
 class Voter:
@@ -52,6 +53,7 @@ class Voter:
         self._switched = switched
         self._patience = min(_PATIENCE, lease / 5)
         self._lost_at: float | None = None
+        self._pause = _SOON
         self.loop = Loop("voter", self.poll, failed=failed)
 
     async def poll(self) -> float:
@@ -59,7 +61,9 @@ class Voter:
         view, lane = self._engine.view, self._engine.lane
         if view.mode is Mode.DIRECT:
             self._lost_at = None
-            return _LOOK if view.calm else await self._settle(view)
+            self._engine.reach.begin()
+            return _LOOK if view.calm else await self._agree(view)
+        self._pause = _SOON
         if lane is None or await self._reached(lane, view):
             self._lost_at = None
             return _LOOK
@@ -102,11 +106,12 @@ class Voter:
         self._switched()
         return _SOON
 
-    async def _settle(self, view: LaneView) -> float:
-        """Find out whether all have said what they hold."""
+    async def _agree(self, view: LaneView) -> float:
+        """Find out whether all have said what they hold; less often where somebody says nothing."""
         await self._ledger.calm(view.epoch, agreed=True)
         now = await self._ledger.view()
         self._engine.heed(now)
         if now.calm:
             self._switched()
-        return _SOON
+        pause, self._pause = self._pause, min(self._pause * 1.5, _LONGEST)
+        return pause

@@ -170,4 +170,5 @@ class Fetcher:
         for hand, deliveries in by_hand.items():
             hand.close(deliveries)  # of every hand first: the beats give back what is not released
         for hand, deliveries in by_hand.items():
+            self._engine.heed(hand.view)
             await self._engine.release(hand.worker, deliveries)

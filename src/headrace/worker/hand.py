@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
 from headrace.model.job import Beat, Delivery
+from headrace.model.lane_view import LaneView
 from headrace.ports.clock import boottime
 
 LEASE = 15.0
@@ -40,7 +41,7 @@ class Hand:
         self._started: set[tuple[UUID, int]] = set()
         self._last_call = 0
         self._voided = 0
-        self._epoch: int | None = None
+        self._view: LaneView | None = None
         self._open_calls: set[int] = set()
         self._void = False
 
@@ -61,7 +62,7 @@ class Hand:
             `heeds_after_it_said_so` runs a job twice without this).
         """
         with self._lock:
-            over = epoch is not None and self._epoch is not None and epoch < self._epoch
+            over = epoch is not None and self._view is not None and epoch < self._view.epoch
             if self._void or call <= self._voided or over:
                 return False
             self._open_calls.discard(call)
@@ -111,7 +112,7 @@ class Hand:
         with self._lock:
             awaited = [call for call in self._open_calls if call > self._voided]
             answered = min(awaited) - 1 if awaited else self._last_call
-            return list(self._held.values()), answered, self._epoch
+            return list(self._held.values()), answered, self._view and self._view.epoch
 
     def forgo(self) -> None:
         """Want no more what open calls bring: who would read it is busy with something else.
@@ -146,8 +147,19 @@ class Hand:
             self._beaten = sent
 
     def _in_another_epoch(self, beat: Beat) -> bool:
-        before, self._epoch = self._epoch, beat.view.epoch if beat.view else self._epoch
-        return before not in (None, self._epoch)
+        before, self._view = self._view, beat.view or self._view
+        return before is not None and before.epoch != (self._view and self._view.epoch)
+
+    @property
+    def view(self) -> LaneView | None:
+        """How the lane is, by which the beats go; None until one told it.
+
+        Who gives something back closes it here first and then goes by this view: under an earlier
+        epoch the lane may give it to another while a beat adopts it (the model's twin
+        `releases_by_the_loops_word`).
+        """
+        with self._lock:
+            return self._view
 
     def unstarted(self) -> Sequence[Delivery]:
         """Take out what has not started, to release it."""

@@ -175,8 +175,8 @@ class Heartbeat:
         sent = boottime()
         beat = await engine.beat(hand.worker, held, answered, heeds)
         hand.beaten(beat, sent)
-        if beat.view is not None and not beat.view.calm:
-            self._hurried |= beat.view.epoch != heeds  # others wait until it is said
+        if not beat.said:
+            self._hurried = True  # others wait for it
         if not beat.alive:
             _log.error("worker %s was reaped: it was silent for a whole lease", hand.worker)
         if self._loop is not None:

@@ -63,6 +63,7 @@ class Identity:
         unstarted = self.hand.unstarted()
         if unstarted:
             with _left_to_the_reaper("to give back what has not started"):
+                self._engine.heed(self.hand.view)
                 await self._engine.release(self.hand.worker, unstarted)
 
     async def leave(self, stuck: Iterable[Attempt]) -> None:

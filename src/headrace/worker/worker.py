@@ -297,8 +297,7 @@ class Worker:
                 )
 
     def _on_beaten(self, beat: Beat) -> None:
-        if beat.view is not None:
-            self._app.engine.heed(beat.view)
+        self._app.engine.heed(beat.view)
         if self._stopping is None:
             self._identity.beaten(beat)
 
