@@ -67,8 +67,9 @@ class Portal:
         return done.result()
 
     def at_close(self, closer: _Closer) -> None:
-        """Await this, in the loop, when the process ends."""
-        self._closers.append(closer)
+        """Await this, in the loop, when the process ends; once, however often it is asked for."""
+        if closer not in self._closers:
+            self._closers.append(closer)
 
     def close(self) -> None:
         """Say good-bye, in bounded time, and end the thread."""

@@ -127,5 +127,8 @@ def _sentence(view: "LaneView") -> str:
     else:
         why = ", by command" if view.held else ", since most workers could not reach the lane"
         said = "PostgreSQL gives out the jobs" + (why if view.held or view.voted else "")
-    waits = "" if view.calm else "; jobs from before the switch wait until its leases are over"
+    waits = ""
+    if not view.calm:
+        of = "jobs from before the switch" if view.fence is not None else "all jobs"
+        waits = f"; {of} wait until every worker has said what it holds, or its lease is over"
     return f"{said} (epoch {view.epoch}, ledger {short(view.ledger)}){waits}"

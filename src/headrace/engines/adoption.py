@@ -16,11 +16,11 @@ class Adoption:
 
     def __init__(self, ledger: LaneLedger) -> None:
         self._ledger = ledger
-        self._settled: set[Token] = set()
+        self._covered: set[Token] = set()
 
     def covers(self, carried: Sequence[Delivery]) -> bool:
         """Whether nothing of this is left to be adopted."""
-        return all(one.token in self._settled for one in carried)
+        return all(one.token in self._covered for one in carried)
 
     async def adopt(
         self, epoch: int, heeds: int | None, worker: UUID, carried: Sequence[Delivery]
@@ -30,13 +30,13 @@ class Adoption:
         Nothing, where the hand was read before it heeded this epoch: meanwhile something may have
         gone back to the lane, and be somebody else's (the models' twin `adopts_by_old_names`).
         """
-        fresh = [one for one in carried if one.token not in self._settled]
+        fresh = [one for one in carried if one.token not in self._covered]
         if not fresh or heeds != epoch:
             return frozenset()
         own = await self._ledger.adopt(epoch, worker, fresh)
-        self._settled = {one.token for one in carried}
+        self._covered = {one.token for one in carried}
         return frozenset(one.token for one in fresh) - own
 
     def forget(self) -> None:
         """The lane gives out jobs again."""
-        self._settled.clear()
+        self._covered.clear()
