@@ -21,15 +21,17 @@ setup: .venv/.ready
 demo: setup
 	$(BIN)/headrace demo --once
 
+# Three on two cores: most tests wait most of the time, for leases, processes and clocks.
+TEST_PROCESSES ?= 3
 test: setup
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal
 
 # The tests on older versions of PostgreSQL, EACH_POSTGRES="14" on one alone; after `make test`.
 # Not those of our own launcher, which brings one version.
 EACH_POSTGRES ?= 14 15 16 17
 test-postgres: setup
 	$(BIN)/python tests/each_postgres.py $(EACH_POSTGRES) -- \
-		-n auto --maxprocesses 4 --dist worksteal --ignore-glob '*embedded*' tests/integration
+		-n $(TEST_PROCESSES) --dist worksteal --ignore-glob '*embedded*' tests/integration
 
 check: setup format lint types imports test
 

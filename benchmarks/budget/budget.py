@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 from benchmarks.budget.drained import Budget, Drained
 from benchmarks.budget.statements import ledger_statements, prepare_accounts
+from benchmarks.budget.tracing import Tracer
 from headrace.bench import lean, limits
 from headrace.bench.database import Database, fresh_database
 from headrace.bench.enqueueing import enqueue_bulk
@@ -43,7 +44,7 @@ async def measure(server_url: str, redis_url: str, *, jobs: int, rounds: int) ->
                 redis_url=lane_url,
             )
 
-        with progress(rounds * 3 + 3) as tell:
+        with progress(rounds * 3 + 6) as tell:
             tell("the first minute of a lane, in which it has everything verified")
             drained = {DIRECT: await mode(None), HYBRID: await mode(redis_url)}
             drained[LEAN] = _lean(await fresh(), jobs)
@@ -54,6 +55,10 @@ async def measure(server_url: str, redis_url: str, *, jobs: int, rounds: int) ->
             for name in (DIRECT, HYBRID):
                 tell(f"looking at the worker: {name}")
                 await drained[name].look()
+            for name, one in drained.items():
+                if Tracer.is_here():
+                    tell(f"counting system calls: {name}")
+                    await one.count()
         return {name: one.budget() for name, one in drained.items()}
 
 

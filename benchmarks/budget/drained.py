@@ -9,6 +9,7 @@ import msgspec
 
 from benchmarks.budget.sampling import Sampler
 from benchmarks.budget.statements import Cost, begin_accounts, read_scripts, read_statements
+from benchmarks.budget.tracing import Tracer, share
 from headrace.bench.children import child
 from headrace.bench.database import Database, Meter
 from headrace.bench.order import Order
@@ -29,11 +30,13 @@ class Budget(msgspec.Struct, frozen=True):
         worker: microseconds of the worker's CPU by stage.
         asked: of the servers' execution time by statement, scripts together; what they spend on
             parsing, the wire and the disk is the rest of their CPU.
+        system: system calls of the worker process a thousand jobs; empty without strace.
     """
 
     totals: dict[str, float]
     worker: dict[str, float]
     asked: dict[str, Stage]
+    system: dict[str, float]
 
 
 class Drained:
@@ -66,6 +69,7 @@ class Drained:
         self._totals: list[dict[str, float]] = []
         self._asked: list[dict[str, Stage]] = []
         self._shares: Mapping[str, float] = {}
+        self._system: dict[str, float] = {}
 
     async def drain(self) -> None:
         """One round."""
@@ -94,6 +98,17 @@ class Drained:
                 await worker.report()
                 self._shares = await sampler.shares()
 
+    async def count(self) -> None:
+        """One more round, whose system calls are counted: many times slower."""
+        await self._fill()
+        with TemporaryDirectory() as folder:
+            async with child(self._order) as worker:
+                tracer = Tracer(worker.pid, Path(folder) / "calls")
+                await tracer.start()
+                worker.begin()
+                await worker.report()
+                self._system = share(await tracer.counts(), self._jobs)
+
     def budget(self) -> Budget:
         """The medians."""
         totals = {name: median(one[name] for one in self._totals) for name in self._totals[0]}
@@ -102,6 +117,7 @@ class Drained:
             totals,
             {stage: share * totals["worker CPU"] for stage, share in self._shares.items()},
             dict(sorted(asked.items(), key=lambda item: -item[1].micros)),
+            self._system,
         )
 
     def _costs(self, before: Meter, after: Meter, cpu: float) -> dict[str, float]:

@@ -9,6 +9,10 @@ _ASKED = """\
 Microseconds of execution a job, filling the backlog included. What the server spends on parsing,
 the wire and the disk comes on top."""
 
+_SYSTEM = """\
+Calls a 1,000 jobs in the worker process with all its threads, by strace, which slows them: batches
+are larger than in an undisturbed run. Those made less than once a 1,000 jobs are left out."""
+
 
 def as_markdown(budgets: Mapping[str, Budget], facts: Mapping[str, object]) -> str:
     """Tables of totals, of the worker's stages, and of what the servers were asked."""
@@ -23,6 +27,9 @@ def as_markdown(budgets: Mapping[str, Budget], facts: Mapping[str, object]) -> s
         "## The worker by stage\n\nMicroseconds of CPU a job, by samples of its stacks.",
         _side_by_side("stage", stages),
     ]
+    system = {name: _frequent(one.system) for name, one in budgets.items()}
+    if any(system.values()):
+        parts += [f"## System calls of the worker\n\n{_SYSTEM}", _side_by_side("call", system)]
     for name, one in budgets.items():
         rows = [
             [f"`{asked}`", f"{cost.micros:.1f}", f"{cost.calls:.1f}"]
@@ -32,6 +39,10 @@ def as_markdown(budgets: Mapping[str, Budget], facts: Mapping[str, object]) -> s
         head = ["statement", "us a job", "calls a 1,000 jobs"]
         parts += [f"## What the servers were asked: {name}\n\n{_ASKED}", _table(head, rows)]
     return "\n\n".join(parts) + "\n"
+
+
+def _frequent(calls: Mapping[str, float]) -> dict[str, float]:
+    return {name: count for name, count in calls.items() if count >= 1}
 
 
 def _side_by_side(what: str, columns: Mapping[str, Mapping[str, float]]) -> str:
