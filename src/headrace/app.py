@@ -159,6 +159,11 @@ class Headrace:
         return self._starts.here().engine
 
     @property
+    def actor(self) -> str:
+        """Who it is, as it is kept in the history of jobs that it cancels."""
+        return f"app:{self.name}"
+
+    @property
     def results(self) -> Results:
         """Who waits for results in the running event loop; a worker pokes it.
 

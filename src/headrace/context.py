@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from uuid import UUID, uuid4
 
 from headrace.errors import UsageError
+from headrace.model.cancellation import Cancellation
 from headrace.model.duration import Duration, parse_duration
 from headrace.model.shown import shown
 
@@ -20,6 +21,8 @@ class Context(Protocol):
         max_attempts: the runs in all.
         idempotency_key: the same for every attempt of the job, for services that deduplicate: its
             id, not the key that it may have been enqueued with.
+        cancellation: who wants the job to end, and why; None while nobody does. A coroutine is
+            cancelled then; a thread cannot be: it looks here, and returns or raises `Cancel`.
     """
 
     @property
@@ -39,6 +42,9 @@ class Context(Protocol):
 
     @property
     def idempotency_key(self) -> str: ...  # noqa: D102
+
+    @property
+    def cancellation(self) -> Cancellation | None: ...  # noqa: D102
 
     async def progress(self, fraction: float, message: str = "") -> None:
         """Tell how far the job is, 0 to 1."""
@@ -76,6 +82,7 @@ class LocalContext:
         self.queue = queue
         self.attempt = 1
         self.max_attempts = max_attempts
+        self.cancellation: Cancellation | None = None
 
     @property
     def idempotency_key(self) -> str:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from headrace.errors import JobCancelled, JobDead, JobNotFound, ResultTimeout
 from headrace.model.duration import Duration, parse_duration
+from headrace.model.inspection import Answer
 from headrace.model.job import Job
 from headrace.model.state import State
 from headrace.ports.engine import Engine
@@ -21,6 +22,10 @@ class Source(Protocol):
     @property
     def engine(self) -> Engine:
         """Where jobs are kept."""
+
+    @property
+    def actor(self) -> str:
+        """Who it is, as it is kept in the history of jobs."""
 
     @property
     def results(self) -> Results:
@@ -106,6 +111,32 @@ class JobHandle(Generic[R_co]):
     def result_sync(self, timeout: Duration = "30s") -> R_co:
         """As `result`, where no event loop runs."""
         return self._source.call_sync(lambda: self.result(timeout), "await job.result()")
+
+    async def cancel(self, reason: str = "") -> bool:
+        """Cancel the job; a worker that has it is asked to end it.
+
+        It hears of that by its next beat, within a third of a lease (5 s): it cancels a coroutine,
+        and a thread finds the wish in `ctx.cancellation`. A handler that completes all the same has
+        completed its job; `result` tells which it was.
+
+        Args:
+            reason: kept with the job.
+
+        Returns:
+            False if the job was over.
+
+        Raises:
+            JobNotFound: there is no such job (yet).
+        """
+        inspector = self._source.engine.inspector
+        answers = await inspector.cancel([self.id], self._source.actor, reason)
+        if answers[self.id] is Answer.MISSING:
+            await self.refresh()
+        return answers[self.id] is not Answer.UNFIT
+
+    def cancel_sync(self, reason: str = "") -> bool:
+        """As `cancel`, where no event loop runs."""
+        return self._source.call_sync(lambda: self.cancel(reason), "await job.cancel()")
 
     def _learn(self, job: Job) -> Job:
         self.job = job

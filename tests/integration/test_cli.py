@@ -315,11 +315,12 @@ async def test_changing_jobs_by_id(smith: Jobsmith, cli: Cli) -> None:
     await smith.claim()
     result = await cli("jobs", "promote", waiting, "--json")
     assert result.json == {"answers": {str(waiting): "done"}}
-    result = await cli("jobs", "cancel", waiting, running)
-    assert result.status == 1
-    assert "running  a worker has it" in result.out
+    result = await cli("jobs", "cancel", waiting, running, "--reason", "not wanted")
+    assert result.status == 0
+    assert "asked   a worker has it" in result.out
     document = (await cli("jobs", "show", waiting, "--json")).json
     assert document["job"]["state"] == "cancelled"
+    assert document["job"]["error"]["message"] == f"by cli:{getpass.getuser()}: not wanted"
     assert document["history"][-1]["actor"] == f"cli:{getpass.getuser()}"
     unfit = await cli("jobs", "cancel", waiting)
     assert (unfit.status, "unfit   it is cancelled already" in unfit.out) == (1, True)
@@ -470,7 +471,7 @@ async def test_commands_reach_the_lane_or_say_that_they_do_not(
     running = (await cli("jobs", "list", "--state", "running", "--json")).json["jobs"]
     assert [job["id"] for job in running] == [str(held.id)]
     result = await cli("jobs", "cancel", held.id, one)
-    assert (result.status, "running  a worker has it" in result.out) == (1, True)
+    assert (result.status, "asked   a worker has it" in result.out) == (0, True)
     assert (await cli("jobs", "show", one, "--json")).json["job"]["state"] == "cancelled"
     await lane.close()
     valkey.kill()

@@ -42,9 +42,11 @@ class Interrupted(LedgerInspector):
         self.before: Callable[[], Awaitable[object]] = nothing
         self.after: Callable[[], Awaitable[object]] = nothing
 
-    async def cancel(self, ids: Sequence[UUID], actor: str, *, untold: bool = False) -> Answers:
+    async def cancel(
+        self, ids: Sequence[UUID], actor: str, reason: str = "", *, untold: bool = False
+    ) -> Answers:
         await self.before()
-        answers = await super().cancel(ids, actor, untold=untold)
+        answers = await super().cancel(ids, actor, reason, untold=untold)
         await self.after()
         return answers
 

@@ -1,5 +1,6 @@
 """The commands that change jobs: one shape for all, so that they can be learned once."""
 
+import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -16,6 +17,7 @@ from headrace.cli.options import (
     ErrorText,
     Ids,
     QueueName,
+    Reason,
     Since,
     States,
     TaskName,
@@ -28,31 +30,41 @@ from headrace.model.state import State
 if TYPE_CHECKING:
     from headrace.ports.inspector import Answers, Inspector
 
-Verb = Callable[["Inspector", Sequence[UUID], str], Awaitable["Answers"]]
+Verb = Callable[["Inspector", Sequence[UUID], str, str], Awaitable["Answers"]]
 
 
 def add_change(
-    app: typer.Typer, name: str, verb: Verb, allowed: tuple[State, ...], does: str
+    app: typer.Typer,
+    name: str,
+    verb: Verb,
+    allowed: tuple[State, ...],
+    does: str,
+    *,
+    if_named: tuple[State, ...] = (),
+    reasoned: bool = False,
 ) -> None:
     """Add a command.
 
     Args:
         app: the group to add it to.
         name: of the command.
-        verb: what it does, given the inspector, ids and who asks.
+        verb: what it does, given the inspector, ids, who asks, and why.
         allowed: the states of jobs that it can be done to.
         does: one sentence for --help.
+        if_named: those of them that a filter finds only where it names them.
+        reasoned: a reason can be given.
     """
+    only = f" ({', '.join(if_named)} only by --state)" if if_named else ""
     how = (
-        f"{does}\n\nGive ids, or choose with a filter among {', '.join(allowed)} jobs; a filter "
-        'asks before it changes anything, unless --yes.\n\nWith --json: {"answers": {ID: answer}} '
-        'for ids, {"counts": {answer: n}} for a filter, {"matched": n} with --dry-run. An answer '
-        "is done, starting (done, but a run of it may be starting: Redis could not tell), running, "
-        "unknown (Redis could not tell), busy, unfit or missing. Status 1 where the answer for an "
-        "id is not done."
+        f"{does}\n\nGive ids, or choose with a filter among {', '.join(allowed)} jobs{only}; a "
+        'filter asks before it changes anything, unless --yes.\n\nWith --json: {"answers": '
+        '{ID: answer}} for ids, {"counts": {answer: n}} for a filter, {"matched": n} with '
+        "--dry-run. An answer is done, starting (done, but a run of it may be starting: Redis "
+        "could not tell), asked (a worker that has it is asked to end it), running, unknown "
+        "(Redis could not tell), busy, unfit or missing. Status 1 where the answer for an "
+        "id is neither done nor asked."
     )
 
-    @app.command(name, help=how, short_help=does)
     def command(
         ids: Ids = None,
         states: States = None,
@@ -63,6 +75,7 @@ def add_change(
         until: Until = None,
         error: ErrorText = None,
         everything: All = False,
+        reason: Reason = "",
         limit: AtMost = None,
         dry_run: DryRun = False,
         yes: Yes = False,
@@ -86,14 +99,14 @@ def add_change(
         )
         selection = Selection(
             ids=job_ids(ids), wanted=wanted, everything=everything, limit=limit
-        ).among(*allowed)
+        ).among(*allowed, if_named=if_named)
         connection = Connection(url=database_url, embedded=embedded, json=as_json)
         if dry_run:
             count_jobs(connection, selection)
             return
 
         async def change(inspector: "Inspector", chosen: Sequence[UUID]) -> "Answers":
-            return await verb(inspector, chosen, actor())
+            return await verb(inspector, chosen, actor(), reason)
 
         question = "" if yes else name.capitalize()
         change_jobs(
@@ -103,3 +116,9 @@ def add_change(
             question=question,
             unfit=lambda state: why_unfit(name, allowed, state),
         )
+
+    if not reasoned:
+        signature = inspect.signature(command)
+        kept = [one for one in signature.parameters.values() if one.name != "reason"]
+        command.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined] # what typer reads
+    app.command(name, help=how, short_help=does)(command)

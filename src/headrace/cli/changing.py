@@ -19,6 +19,7 @@ from headrace.ports.inspector import Answers, Inspector
 _AT_ONCE = 500
 _WHY = {
     Answer.STARTING: "done, but a run of it may be starting; its outcome will be refused",
+    Answer.ASKED: "a worker has it, and is asked to end it: within seconds, if its handler can be",
     Answer.RUNNING: "a worker has it, and is left to finish",
     Answer.UNKNOWN: "nothing was changed: the lane cannot tell whether a worker has it; try again",
     Answer.BUSY: "another transaction holds it; try again",
@@ -103,7 +104,7 @@ def _change_ids(
             for one, answer in answers.items()
         ]
         print_table(("id", "answer", "why"), rows)
-    if set(answers.values()) != {Answer.DONE}:
+    if not set(answers.values()) <= {Answer.DONE, Answer.ASKED}:
         raise typer.Exit(1)
 
 
@@ -122,6 +123,8 @@ def _change_matching(connection: Connection, selection: Selection, change: Chang
     say(f"{answers.pop(Answer.DONE, 0) + starting:,} jobs done")
     if starting:
         note(f"of {starting:,} a run may be starting; its outcome will be refused")
+    if asked := answers.pop(Answer.ASKED, 0):
+        say(f"{asked:,} jobs that run are asked to end")
     for answer, n in answers.items():
         note(f"{n:,} left: {_WHY[answer]}")
 

@@ -56,7 +56,7 @@ def list_dead(
 add_change(
     app,
     "replay",
-    lambda inspector, ids, actor: inspector.replay(ids, actor),
+    lambda inspector, ids, actor, _reason: inspector.replay(ids, actor),
     (State.DEAD,),
     "Make dead jobs available again, with all their attempts before them; exactly once.",
 )

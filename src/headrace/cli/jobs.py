@@ -130,28 +130,30 @@ def show(
 add_change(
     app,
     "cancel",
-    lambda inspector, ids, actor: inspector.cancel(ids, actor),
-    WAITING,
-    "Cancel jobs that no worker has; a running one is left alone and answered as such.",
+    lambda inspector, ids, actor, reason: inspector.cancel(ids, actor, reason),
+    (*WAITING, State.RUNNING),
+    "Cancel jobs; a worker that has one is asked to end it.",
+    if_named=(State.RUNNING,),
+    reasoned=True,
 )
 add_change(
     app,
     "retry",
-    lambda inspector, ids, actor: inspector.retry(ids, actor),
+    lambda inspector, ids, actor, _reason: inspector.retry(ids, actor),
     (State.RETRYABLE, State.DEAD),
     "Run jobs again now: retryable ones at once, dead ones from their first attempt.",
 )
 add_change(
     app,
     "promote",
-    lambda inspector, ids, actor: inspector.promote(ids, actor),
+    lambda inspector, ids, actor, _reason: inspector.promote(ids, actor),
     (State.SCHEDULED, State.RETRYABLE),
     "Make jobs that wait for their time due now.",
 )
 add_change(
     app,
     "delete",
-    lambda inspector, ids, _actor: inspector.delete(ids),
+    lambda inspector, ids, _actor, _reason: inspector.delete(ids),
     FINAL,
     "Delete jobs that are over, with their history and idempotency keys.",
 )

@@ -51,6 +51,7 @@ Until = Annotated[
     str | None,
     typer.Option("--until", metavar="TIME", help='Made before: "2h" ago, or 2026-01-31T08:00.'),
 ]
+Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept with the jobs.")]
 ErrorText = Annotated[
     str | None, typer.Option("--error", metavar="TEXT", help="Whose error holds this text.")
 ]

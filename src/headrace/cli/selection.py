@@ -20,8 +20,8 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     everything: bool = False
     limit: int | None = None
 
-    def among(self, *allowed: State) -> "Selection":
-        """The same jobs, in these states only.
+    def among(self, *allowed: State, if_named: Sequence[State] = ()) -> "Selection":
+        """The same jobs, in these states only; `if_named`: in some only where they are asked for.
 
         Raises:
             UsageError: neither ids nor a filter are given, or both, or other states are asked for.
@@ -34,7 +34,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
                 "which jobs? give ids, or choose with --queue, --task, --state and the like, "
                 "or say --all"
             )
-        return msgspec.structs.replace(self, wanted=self.wanted.among(*allowed))
+        return msgspec.structs.replace(self, wanted=self.wanted.among(*allowed, if_named=if_named))
 
     def words(self) -> str:
         """The jobs, for a question to a person."""

@@ -23,6 +23,7 @@ from uuid import UUID
 from headrace.engines.lane_sight import LaneSight
 from headrace.engines.reconcile import reconcile
 from headrace.errors import LaneError, LaneUnavailable
+from headrace.model.cancellation import Cancellation
 from headrace.model.inspection import Answer, JobEvent
 from headrace.model.job import Token
 from headrace.model.lane_view import LaneView, Mode
@@ -55,13 +56,20 @@ class LaneInspector(LaneSight):
         """A job's events, oldest first."""
         return await self._inspector.history(job_id)
 
-    async def cancel(self, ids: Sequence[UUID], actor: str) -> Answers:
-        """Cancel jobs that no worker has."""
-        return await self._change(
+    async def cancel(self, ids: Sequence[UUID], actor: str, reason: str = "") -> Answers:
+        """Cancel jobs; who has one is asked to end it."""
+        answers = await self._change(
             ids,
-            lambda free: self._inspector.cancel(free, actor),
-            lambda: self._inspector.cancel(ids, actor, untold=True),
+            lambda free: self._inspector.cancel(free, actor, reason),
+            lambda: self._inspector.cancel(ids, actor, reason, untold=True),
         )
+        held = [one for one, answer in answers.items() if answer in (Answer.RUNNING, Answer.BUSY)]
+        asked = await self._inspector.ask(held, actor, reason) if held else set()
+        return {**answers, **dict.fromkeys(asked, Answer.ASKED)}
+
+    async def cancellations(self, n: int) -> Sequence[Cancellation]:
+        """Up to `n` jobs whose workers were asked to end them, and that are not over."""
+        return await self._inspector.cancellations(n)
 
     async def promote(self, ids: Sequence[UUID], actor: str) -> Answers:
         """Make scheduled and retryable jobs due now."""

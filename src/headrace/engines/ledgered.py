@@ -11,6 +11,7 @@ import msgspec
 from headrace.engines.adoption import Adoption
 from headrace.engines.group_commit import GroupCommit
 from headrace.engines.lane_dispatch import LaneDispatch
+from headrace.engines.lane_inspector import LaneInspector
 from headrace.engines.lane_lease import LaneLease
 from headrace.engines.lane_owner import recognise
 from headrace.engines.lane_sight import Doubt, as_they_run
@@ -24,6 +25,7 @@ from headrace.model.priority import STRIDES, Shares
 from headrace.model.task import Declaration
 from headrace.model.verdict import BLOCKED
 from headrace.ports.engine import Transaction
+from headrace.ports.inspector import Inspector
 from headrace.ports.lane import Lane
 from headrace.ports.ledger import Ledger
 
@@ -54,6 +56,11 @@ class LedgeredEngine:
             self._dispatch = LaneDispatch(ledger.lanes, lane)
             self._lease = LaneLease(lane)
             self._through = WriteThrough(lane, lambda: self.view, self._look_again)
+
+    @property
+    def inspector(self) -> Inspector:
+        """What operators see and do."""
+        return LaneInspector(self.ledger.inspector, self.ledger.lanes, self.lane)
 
     async def start(self) -> None:
         """Connect; a lane that is away is no reason not to."""

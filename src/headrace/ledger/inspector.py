@@ -9,6 +9,7 @@ from headrace.errors import JobNotFound, UnknownQueue, UnknownTask
 from headrace.ledger.ids import first_id
 from headrace.ledger.queries import Queries
 from headrace.ledger.rows import Row, as_job
+from headrace.model.cancellation import Cancellation
 from headrace.model.inspection import (
     BOUND,
     Answer,
@@ -21,6 +22,7 @@ from headrace.model.inspection import (
 from headrace.model.job import Job
 from headrace.model.names import check_name, unknown
 from headrace.model.state import State, Stored
+from headrace.model.verdict import cancelled_error
 from headrace.ports.inspector import Answers
 
 _WALK = 10_000
@@ -93,9 +95,21 @@ class LedgerInspector:
         """A job's events, oldest first."""
         return [_event(row) for row in await self._queries.fetch("history", job_id)]
 
-    async def cancel(self, ids: Sequence[UUID], actor: str, *, untold: bool = False) -> Answers:
+    async def cancel(
+        self, ids: Sequence[UUID], actor: str, reason: str = "", *, untold: bool = False
+    ) -> Answers:
         """Cancel jobs that no worker has; `untold`: a lane cannot be told, so that a relay must."""
-        return await self._change("cancel", ids, actor, untold, fits=_not_over)
+        error = cancelled_error(actor, reason)
+        return await self._change("cancel", ids, actor, error, untold, fits=_not_over)
+
+    async def ask(self, ids: Sequence[UUID], actor: str, reason: str) -> set[UUID]:
+        """Ask whoever has these jobs to end them; returns those that are not over."""
+        return {row["id"] for row in await self._queries.fetch("ask", list(ids), actor, reason)}
+
+    async def cancellations(self, n: int) -> list[Cancellation]:
+        """Up to `n` jobs whose workers were asked to end them, and that are not over."""
+        rows = await self._queries.fetch("cancellations", n)
+        return [Cancellation(row["job_id"], row["actor"], row["reason"]) for row in rows]
 
     async def promote(self, ids: Sequence[UUID], actor: str) -> Answers:
         """Make scheduled and retryable jobs due now."""

@@ -13,6 +13,7 @@ from headrace.ledger import foreign, ids
 from headrace.ledger.bell import PostgresBell
 from headrace.ledger.cursor import Cursor
 from headrace.ledger.faults import translated
+from headrace.ledger.inspector import LedgerInspector
 from headrace.ledger.lane_ledger import PostgresLaneLedger
 from headrace.ledger.queries import Queries
 from headrace.ledger.retention import LedgerKeeper
@@ -54,6 +55,7 @@ class PostgresLedger:
         self._queries = Queries(url, size=size)
         self._keeper = LedgerKeeper(self._queries)
         self._lanes = PostgresLaneLedger(self._queries)
+        self._inspector = LedgerInspector(self._queries)
         self._bell = PostgresBell(url, self._queries, listens=listens)
         self._handlers = HandlerConnections(url)
         self._queue_ids: dict[str, int] = {}
@@ -64,6 +66,11 @@ class PostgresLedger:
     def lanes(self) -> LaneLedger:
         """What it does for the lane."""
         return self._lanes
+
+    @property
+    def inspector(self) -> LedgerInspector:
+        """What operators see and do, behind the back of any lane."""
+        return self._inspector
 
     @property
     def bell(self) -> Bell:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from headrace.model.cancellation import Cancellation
 from headrace.model.job import Beat, Delivery, Job, NewJob, Settlement
 from headrace.model.lane_view import LaneView, Mode
 from headrace.model.state import Stored, derive_state
@@ -151,7 +152,9 @@ def as_beat(rows: Sequence[Row]) -> Beat:
         voted=first["voted"],
         ledger=first["ledger"],
     )
-    return Beat(alive=True, lost=frozenset(lost), view=view)
+    asked = first["cancellations"]
+    wanted = msgspec.json.decode(asked, type=tuple[Cancellation, ...]) if asked else ()
+    return Beat(alive=True, lost=frozenset(lost), view=view, cancellations=wanted)
 
 
 def as_job(row: Row) -> Job:

@@ -1,5 +1,6 @@
 """What operators ask of jobs and queues, and the answers they get."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -47,8 +48,8 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
             if value is not None and value.tzinfo is None:
                 raise UsageError(f"{name}={value.isoformat()} has no time zone; add one, such as Z")
 
-    def among(self, *allowed: State) -> "JobFilter":
-        """The same filter for these states only.
+    def among(self, *allowed: State, if_named: Sequence[State] = ()) -> "JobFilter":
+        """The same filter for these states only; `if_named`: for some only where it names them.
 
         Raises:
             UsageError: it asks for other states.
@@ -58,7 +59,9 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError(
                 f"this cannot be done to {other[0]} jobs; choose among {', '.join(allowed)}"
             )
-        return msgspec.structs.replace(self, states=self.states or allowed)
+        return msgspec.structs.replace(
+            self, states=self.states or tuple(one for one in allowed if one not in if_named)
+        )
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +88,7 @@ class Answer(StrEnum):
 
     DONE = "done"
     STARTING = "starting"  # done, but a run of it may be starting: the lane could not tell
+    ASKED = "asked"  # somebody has it, and is asked to end it
     RUNNING = "running"  # a worker has it
     UNKNOWN = "unknown"  # left alone: the lane cannot tell whether a worker has it
     BUSY = "busy"  # another transaction holds its row: ask again

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from headrace.model.attempts import spent
+from headrace.model.cancellation import Cancellation
 from headrace.model.lane_view import LaneView
 from headrace.model.state import State, Stored
 
@@ -136,12 +137,14 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
         alive: False when the worker has been reaped: all it holds is void.
         lost: attempts in hand, as (id, gen), that were given to somebody else or ended.
         view: how the lane is, where the ledger answered.
+        cancellations: jobs in hand that somebody wants to end.
         said: nobody waits for the worker to say that it heeds this view.
     """
 
     alive: bool
     lost: frozenset[tuple[UUID, int]] = frozenset()
     view: LaneView | None = None
+    cancellations: tuple[Cancellation, ...] = ()
     said: bool = True
 
 

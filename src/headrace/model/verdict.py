@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 
+from headrace.model.cancellation import Cancellation
 from headrace.model.job import Delivery, Settlement
 from headrace.model.outcome import Cancel, Dead, Outcome, Retry, Snooze
 from headrace.model.state import Stored
@@ -28,6 +29,16 @@ def _storable(text: str) -> str:
 
 WORKER_LOST = describe("WorkerLost", "the worker died during the attempt")
 BLOCKED = describe("Blocked", "the handler blocked its worker's event loop past its timeout")
+
+
+def cancelled(delivery: Delivery, wish: Cancellation, ran: float) -> Settlement:
+    """The settlement of a job whose end somebody wanted."""
+    return given_up(delivery, Stored.CANCELLED, cancelled_error(wish.actor, wish.reason), ran)
+
+
+def cancelled_error(actor: str, reason: str) -> str:
+    """The error of a job that was cancelled: who wanted it, and why."""
+    return describe("Cancelled", f"by {actor}: {reason}" if reason else f"by {actor}")
 
 
 def completed(delivery: Delivery, result: str | None, ran: float) -> Settlement:

@@ -9,10 +9,15 @@ from headrace.model.entry import Taken
 from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob, Settlement
 from headrace.model.lane_view import LaneView
 from headrace.model.task import Declaration
+from headrace.ports.inspector import Inspector
 
 
 class Engine(Protocol):
     """Where jobs are kept and handed out. One engine belongs to one running event loop."""
+
+    @property
+    def inspector(self) -> Inspector:
+        """What operators see and do with its jobs."""
 
     async def start(self) -> None:
         """Connect.

@@ -1,9 +1,10 @@
-"""What operators see and do: the command line, the admin API and the dashboard."""
+"""What operators see and do."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
+from headrace.model.cancellation import Cancellation
 from headrace.model.inspection import Answer, Found, JobEvent, JobFilter, Page, QueueCounts
 from headrace.model.job import Job
 
@@ -47,8 +48,14 @@ class Inspector(Protocol):
     async def history(self, job_id: UUID) -> list[JobEvent]:
         """A job's events, oldest first."""
 
-    async def cancel(self, ids: Sequence[UUID], actor: str) -> Answers:
-        """Cancel jobs that no worker has."""
+    async def cancel(self, ids: Sequence[UUID], actor: str, reason: str = "") -> Answers:
+        """Cancel jobs. A worker that has one is asked to end it: ASKED.
+
+        It hears of it by its next beat, and cancels what has not ended by itself then.
+        """
+
+    async def cancellations(self, n: int) -> Sequence[Cancellation]:
+        """Up to `n` jobs whose workers were asked to end them, and that are not over."""
 
     async def promote(self, ids: Sequence[UUID], actor: str) -> Answers:
         """Make scheduled and retryable jobs due now."""
@@ -100,11 +107,17 @@ class Inspector(Protocol):
 class BlindInspector(Inspector, Protocol):
     """An inspector of the ledger alone, behind the back of any lane."""
 
-    async def cancel(self, ids: Sequence[UUID], actor: str, *, untold: bool = False) -> Answers:
+    async def cancel(
+        self, ids: Sequence[UUID], actor: str, reason: str = "", *, untold: bool = False
+    ) -> Answers:
         """Cancel jobs that no worker has.
 
         Args:
             ids: the jobs.
             actor: who asked.
+            reason: why.
             untold: a lane may carry them and cannot be told; a relay will.
         """
+
+    async def ask(self, ids: Sequence[UUID], actor: str, reason: str) -> set[UUID]:
+        """Ask whoever has these jobs to end them; returns those that are not over."""

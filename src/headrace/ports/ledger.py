@@ -9,6 +9,7 @@ from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement
 from headrace.model.task import Declaration
 from headrace.ports.bell import Bell
 from headrace.ports.engine import Transaction
+from headrace.ports.inspector import BlindInspector
 from headrace.ports.lane_ledger import LaneLedger
 
 
@@ -34,6 +35,10 @@ class Ledger(Protocol):
     @property
     def bell(self) -> Bell:
         """What tells idle workers of new jobs."""
+
+    @property
+    def inspector(self) -> BlindInspector:
+        """What operators see and do, behind the back of any lane."""
 
     async def open(self) -> None:
         """Connect and check the schema."""

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from headrace.engines.ledgered import LedgeredEngine
 from headrace.ports.engine import Engine
+from headrace.relay.canceller import Canceller
 from headrace.relay.keeper import Keeper
 from headrace.relay.reaper import LEASE, Reaper
 from headrace.relay.relay import Relay
@@ -38,5 +39,6 @@ def services(
         *(voter.loop for voter in voters),
         Reaper(ledger, lease=lease, failed=failed).loop,
         Relay(ledger.lanes, engine.lane, lease=lease, failed=failed).loop,
+        Canceller(engine, interval=min(lease, LEASE) / 3, failed=failed).loop,
         Keeper(ledger, failed=failed).loop,
     ]

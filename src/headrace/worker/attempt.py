@@ -12,13 +12,14 @@ from datetime import timedelta
 from typing import Any
 
 from headrace.errors import BadArguments, BadPayload
+from headrace.model.cancellation import Cancellation
 from headrace.model.duration import parse_duration
 from headrace.model.job import Delivery, Settlement
 from headrace.model.outcome import Complete, Outcome
 from headrace.model.retry import RetryPolicy
 from headrace.model.shown import stack_of, words
 from headrace.model.state import Stored
-from headrace.model.verdict import completed, describe, failed, given_up, steered
+from headrace.model.verdict import cancelled, completed, describe, failed, given_up, steered
 from headrace.task import Task
 from headrace.worker.apart import Apart
 from headrace.worker.bystander import Bystander
@@ -43,6 +44,9 @@ class Attempt:
         task: its task.
         on_stuck: called with this attempt when it outlives its second timeout.
         bystander: tells whether everything here is cancelled, not only this handler.
+
+    Attributes:
+        cancellation: the wish that it end.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Attempt:
         self._told_stuck = False
         self._interrupted = False
         self._asked = 0
+        self.cancellation: Cancellation | None = None
 
     @property
     def elapsed(self) -> float:
@@ -89,10 +94,24 @@ class Attempt:
     ) -> Settlement:
         """Run the handler in the task of its slot; never raises, except at the worker's own end.
 
+        An attempt that is wanted to end, and does not complete, cancels its job.
+
         It sets context variables in `variables`, for itself alone. The context is not kept: it
         knows how to prolong this attempt, and a ring of the two would wait for the garbage
         collector.
         """
+        settlement = await self._settlement(context, variables, runner, threads)
+        if self.cancellation is None or settlement.state in (Stored.COMPLETED, Stored.CANCELLED):
+            return settlement
+        return cancelled(self.delivery, self.cancellation, self.elapsed)
+
+    async def _settlement(
+        self,
+        context: AttemptContext,
+        variables: contextvars.Context,
+        runner: "asyncio.Task[Any]",
+        threads: ThreadPoolExecutor | None,
+    ) -> Settlement:
         try:
             arguments = self._task.decode(self.delivery.payload)
         except BadArguments as exc:
@@ -132,6 +151,12 @@ class Attempt:
         """The worker cannot wait any longer: cancel the handler."""
         self._interrupted = True
         self._cancel_handler()
+
+    def cancel(self, wish: Cancellation) -> None:
+        """Somebody wants it to end: a coroutine is cancelled, a thread finds it in its context."""
+        if self.cancellation is None:
+            self.cancellation = wish
+            self._cancel_handler()
 
     def _cancel_handler(self) -> None:
         if self._runner is not None and self._task.is_async:

@@ -2,19 +2,33 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from headrace.context import check_fraction
 from headrace.errors import StaleAttempt, UsageError
+from headrace.model.cancellation import Cancellation
 from headrace.model.duration import Duration, parse_duration
 from headrace.model.job import Delivery, Settlement
 from headrace.ports.engine import Engine, Transaction
 
 _log = logging.getLogger("headrace.worker")
+
+
+class Run(Protocol):
+    """The attempt whose context it is.
+
+    Attributes:
+        cancellation: the wish that it end.
+    """
+
+    cancellation: Cancellation | None
+
+    def prolong(self, longer: timedelta) -> None:
+        """Move the deadline to that long from now."""
 
 
 class AttemptContext:
@@ -24,7 +38,7 @@ class AttemptContext:
         engine: where the job lives.
         delivery: the job.
         loop: the worker's.
-        prolong: moves the attempt's deadline to that long from now.
+        run: the attempt.
 
     Attributes:
         over: the handler has returned: what it left behind opens no transaction any more, which
@@ -36,11 +50,11 @@ class AttemptContext:
         engine: Engine,
         delivery: Delivery,
         loop: asyncio.AbstractEventLoop,
-        prolong: Callable[[timedelta], None],
+        run: Run,
     ) -> None:
         self._engine = engine
         self._delivery = delivery
-        self._prolong = prolong
+        self._run = run
         self._loop = loop
         self._stack: AsyncExitStack | None = None
         self._opening: asyncio.Lock | None = None
@@ -77,6 +91,11 @@ class AttemptContext:
         """The same for every attempt of this job: to be given to outside services."""
         return str(self._delivery.id)
 
+    @property
+    def cancellation(self) -> Cancellation | None:
+        """Who wants this run to end, and why; None while nobody does."""
+        return self._run.cancellation
+
     async def progress(self, fraction: float, message: str = "") -> None:
         """Tell how far the work is (0 to 1).
 
@@ -97,7 +116,7 @@ class AttemptContext:
         self._check_loop("extend")
         if not await self._engine.extend([self._delivery]):
             raise self._stale()
-        self._prolong(longer)
+        self._run.prolong(longer)
 
     @asynccontextmanager
     async def transaction(self, session: object = None) -> AsyncIterator[Any]:

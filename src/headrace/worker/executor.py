@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from headrace.errors import StaleAttempt
+from headrace.model.cancellation import Cancellation
 from headrace.model.job import Delivery, Settlement
 from headrace.model.shown import words
 from headrace.model.state import Stored
-from headrace.model.verdict import describe, failed, given_up
+from headrace.model.verdict import cancelled, describe, failed, given_up
 from headrace.ports.engine import Engine
 from headrace.task import Task
 from headrace.worker.apart import Apart
@@ -118,6 +119,16 @@ class Executor:
         self._waiting.clear()
         return unstarted
 
+    def cancel(self, wish: Cancellation) -> None:
+        """End what somebody wants to end, if it runs here or waits for a slot."""
+        for attempt in self.attempts.values():
+            if attempt.delivery.id == wish.job_id:
+                attempt.cancel(wish)
+        for hand, delivery in list(self._waiting):
+            if delivery.id == wish.job_id:
+                self._waiting.remove((hand, delivery))
+                self._settle(hand, delivery, cancelled(delivery, wish, 0.0))
+
     async def stop(self, grace: float) -> None:
         """Start nothing more; wait for what runs, at last interrupt it.
 
@@ -219,7 +230,7 @@ class Executor:
             self._settle(hand, delivery, given_up(delivery, Stored.DEAD, error, 0.0))
             return
         attempt = Attempt(delivery, task, self._stuck, self._bystander)
-        context = AttemptContext(self._engine, delivery, here.get_loop(), attempt.prolong)
+        context = AttemptContext(self._engine, delivery, here.get_loop(), attempt)
         self.attempts[here] = attempt
         self._deadlines.watch()
         variables = contextvars.copy_context()

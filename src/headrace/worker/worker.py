@@ -298,6 +298,9 @@ class Worker:
 
     def _on_beaten(self, beat: Beat) -> None:
         self._app.engine.heed(beat.view)
+        for wish in beat.cancellations:
+            for executor in self._executors.values():
+                executor.cancel(wish)
         if self._stopping is None:
             self._identity.beaten(beat)
 

@@ -3,7 +3,8 @@
 -- $5 the epoch of the lane that it goes by.
 -- Gives back what the worker owns without knowing it: rows of answered calls whose reply was lost
 -- (A1: rows of calls still in flight are left alone). Returns one row at least, and
--- one for each attempt in hand that no longer counts; each says how the lane is now.
+-- one for each attempt in hand that no longer counts; each says how the lane is now, and what in hand
+-- somebody wants to end.
 -- Neither part joins: a hand may hold ten thousand jobs, and without statistics the planner compares
 -- each of them with each job that there is.
 WITH hand AS (
@@ -24,5 +25,7 @@ WITH hand AS (
           IS DISTINCT FROM hand.gen
 )
 SELECT alive.id AS worker, gone.id AS lost_id, gone.gen AS lost_gen, lane.epoch, lane.mode, lane.voted,
-       lane.calm, lane.ledger
+       lane.calm, lane.ledger,
+       (SELECT jsonb_agg(jsonb_build_object('job_id', job_id, 'actor', actor, 'reason', reason))
+        FROM headrace.cancellation WHERE job_id = ANY ($2::uuid[]))::text AS cancellations
 FROM alive JOIN headrace.lane ON lane.name = 'main' LEFT JOIN gone ON true

@@ -13,6 +13,8 @@ WITH letter AS (
     FROM letter
     WHERE j.id = letter.id AND j.state = 3
     RETURNING j.id, j.gen, j.queue_id, letter.error
+), forgotten AS (
+    DELETE FROM headrace.cancellation WHERE job_id IN (SELECT id FROM letter)
 ), tally AS (
     INSERT INTO headrace.counter_delta (queue_id, state, n)
     SELECT queue_id, moved.state, moved.sign * count(*)

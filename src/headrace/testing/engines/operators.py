@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
+from headrace.model.cancellation import Cancellation
 from headrace.model.inspection import Answer, JobFilter
 from headrace.model.job import Ending
 from headrace.model.outcome import Dead
@@ -46,9 +47,12 @@ class Operators:
         assert await rig.take() == []
         assert (await rig.get(one.id)).state is State.CANCELLED
 
-    async def test_a_job_that_runs_is_left_to_its_worker(self, rig: Rig) -> None:
+    async def test_a_job_that_runs_is_left_to_its_worker_which_is_asked(self, rig: Rig) -> None:
         one = await rig.given()
-        assert await _cancel(rig, one.id) is Answer.RUNNING
+        assert (await rig.engine.beat(rig.ann, [one], one.call)).cancellations == ()
+        assert await _cancel(rig, one.id) is Answer.ASKED
+        beat = await rig.engine.beat(rig.ann, [one], one.call)
+        assert beat.cancellations == (Cancellation(one.id, _ACTOR),)
         answers = await rig.around.inspector.reprioritise([one.id], 1, _ACTOR)
         assert answers == {one.id: Answer.RUNNING}
         assert await rig.complete([one]) == {one.token}
@@ -56,7 +60,7 @@ class Operators:
 
     async def test_a_last_attempt_that_runs_is_left_to_its_worker(self, rig: Rig) -> None:
         one = await rig.given(max_attempts=1)
-        assert await _cancel(rig, one.id) is Answer.RUNNING
+        assert await _cancel(rig, one.id) is Answer.ASKED
         assert await rig.complete([one]) == {one.token}
 
     async def test_a_job_that_failed_is_cancelled_before_it_is_acknowledged(self, rig: Rig) -> None:
@@ -70,7 +74,7 @@ class Operators:
         (waiting, ahead) = [*await rig.insert(), *await rig.insert(delay=timedelta(hours=1))]
         unknown = rig.engine.new_id()
         asked = [held.id, waiting, ahead, unknown]
-        expected = [Answer.RUNNING, Answer.DONE, Answer.DONE, Answer.MISSING]
+        expected = [Answer.ASKED, Answer.DONE, Answer.DONE, Answer.MISSING]
         answers = await rig.around.inspector.cancel(asked, _ACTOR)
         assert answers == dict(zip(asked, expected, strict=True))
         assert await rig.take() == []
