@@ -94,24 +94,10 @@ class Attempt:
     ) -> Settlement:
         """Run the handler in the task of its slot; never raises, except at the worker's own end.
 
-        An attempt that is wanted to end, and does not complete, cancels its job.
-
         It sets context variables in `variables`, for itself alone. The context is not kept: it
         knows how to prolong this attempt, and a ring of the two would wait for the garbage
         collector.
         """
-        settlement = await self._settlement(context, variables, runner, threads)
-        if self.cancellation is None or settlement.state in (Stored.COMPLETED, Stored.CANCELLED):
-            return settlement
-        return cancelled(self.delivery, self.cancellation, self.elapsed)
-
-    async def _settlement(
-        self,
-        context: AttemptContext,
-        variables: contextvars.Context,
-        runner: "asyncio.Task[Any]",
-        threads: ThreadPoolExecutor | None,
-    ) -> Settlement:
         try:
             arguments = self._task.decode(self.delivery.payload)
         except BadArguments as exc:
@@ -157,6 +143,12 @@ class Attempt:
         if self.cancellation is None:
             self.cancellation = wish
             self._cancel_handler()
+
+    def as_wished(self, settlement: Settlement) -> Settlement:
+        """An attempt that somebody wanted to end, and that did not complete, cancels its job."""
+        if self.cancellation is None or settlement.state in (Stored.COMPLETED, Stored.CANCELLED):
+            return settlement
+        return cancelled(self.delivery, self.cancellation, self.elapsed)
 
     def _cancel_handler(self) -> None:
         if self._runner is not None and self._task.is_async:

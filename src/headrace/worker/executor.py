@@ -238,6 +238,8 @@ class Executor:
         try:
             threads = None if task.is_async else self._threads_for(task)
             settlement = await attempt.run(context, variables, here, threads)
+            if attempt.cancellation is not None:
+                settlement = attempt.as_wished(settlement)
             context.over = True
             if context.transacting:
                 concluded = self._conclude(hand, attempt, context, settlement)
