@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, ByteSize, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -45,6 +45,9 @@ class Settings(BaseSettings):
         lease: how long a worker may be silent before others take its jobs, "15s"; at least one
             second. Who shares a lane should have the same: whether the lane went unwatched for too
             long is told by the lease of whoever looks.
+        child_jobs: after so many jobs a process of `executor="process"` is replaced; without it
+            never.
+        child_memory: "512MB": one that takes more after a job is replaced; without it never.
     """
 
     model_config = SettingsConfigDict(
@@ -62,6 +65,8 @@ class Settings(BaseSettings):
     pool_size: int = Field(default=8, ge=1, le=1000)
     max_payload: int = Field(default=256 * 1024, ge=1024, le=1024 * 1024)
     listen: bool = True
+    child_jobs: int | None = Field(default=None, ge=1)
+    child_memory: ByteSize | None = None
     lease: Annotated[timedelta, BeforeValidator(_read_lease)] = timedelta(seconds=15)
 
     @classmethod

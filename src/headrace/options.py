@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from functools import partial
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from headrace.errors import UsageError
 from headrace.model.attempts import check_attempts
@@ -33,6 +33,8 @@ class TaskOptions(TypedDict, total=False):
         retry: when a failed job runs again: a `RetryPolicy` or a preset; "exponential".
         rerun_on_crash: a run cut short by its worker's death does not count as an attempt; the
             third one ends the job all the same.
+        executor: "process" runs each job in a process of its own, which is killed at the timeout,
+            and whose crash fails that job alone; else in the worker.
     """
 
     name: str | None
@@ -42,6 +44,7 @@ class TaskOptions(TypedDict, total=False):
     timeout: Duration
     retry: RetryPolicy | str
     rerun_on_crash: bool
+    executor: Literal["process"] | None
 
 
 class JobOptions(TypedDict, total=False):
@@ -94,6 +97,7 @@ class TaskSettings:
     job: JobSettings
     timeout: timedelta
     retry: RetryPolicy
+    in_process: bool
 
 
 def read_task_options(options: TaskOptions, function_name: str) -> TaskSettings:
@@ -112,6 +116,7 @@ def read_task_options(options: TaskOptions, function_name: str) -> TaskSettings:
         name=check_name("task", options.get("name") or function_name),
         retry=retry,
         timeout=timeout,
+        in_process=_in_process(options.get("executor")),
         job=JobSettings(
             queue=check_name("queue", options.get("queue", "default")),
             priority=parse_priority(options.get("priority", 5)),
@@ -148,6 +153,15 @@ def refuse_unknown(kind: str, given: Iterable[str], known: Iterable[str]) -> Non
             near = get_close_matches(name, known, 1, 0.5)
             hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known)}"
             raise UsageError(f'"{name}" is no {kind}; {hint}')
+
+
+def _in_process(value: object) -> bool:
+    if value is None or value == "process":
+        return value is not None
+    raise UsageError(
+        f'executor={shown(value)} is no executor; write "process", or leave it out to run in the '
+        "worker"
+    )
 
 
 def _flag(name: str, value: object) -> bool:

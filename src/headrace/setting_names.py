@@ -17,6 +17,8 @@ class SettingsArguments(TypedDict, total=False):
     max_payload: int
     listen: bool
     lease: Duration
+    child_jobs: int | None
+    child_memory: int | str | None
 
 
 _NAMES = SettingsArguments.__annotations__

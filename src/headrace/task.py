@@ -73,6 +73,7 @@ class Task(Generic[P, R]):
         max_attempts: runs in all.
         timeout: of one run; `timeout_seconds` is the same.
         retry: when a failed job runs again.
+        in_process: its jobs run in processes of their own.
     """
 
     def __init__(self, app: Enqueuer, fn: Callable[..., Any], options: TaskOptions) -> None:
@@ -90,6 +91,12 @@ class Task(Generic[P, R]):
         self.timeout = settings.timeout
         self.timeout_seconds = settings.timeout.total_seconds()
         self.retry = settings.retry
+        self.in_process = settings.in_process
+        if self.in_process and "<locals>" in fn.__qualname__:
+            raise UsageError(
+                f'task "{self.name}" is defined inside of a function, where another process '
+                "cannot find it; define it at the top level of a module, or leave out executor="
+            )
         self.__name__ = fn.__name__
         self.__doc__ = fn.__doc__
 

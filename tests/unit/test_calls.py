@@ -19,6 +19,7 @@ from headrace.ports.clock import boottime
 from headrace.ports.engine import Engine
 from headrace.worker.executor import Executor
 from headrace.worker.hand import Hand
+from headrace.worker.process.children import Children
 from headrace.worker.settler import Settler
 
 JOBS = 500
@@ -65,6 +66,7 @@ async def test_the_run_of_a_job() -> None:
     executor = Executor(
         tasks=app.tasks,
         engine=NOWHERE,
+        children=Children(app, most_jobs=None, most_memory=None),
         settler=settler,
         concurrency=10,
         freed=lambda: None,

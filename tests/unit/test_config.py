@@ -40,6 +40,8 @@ def test_arguments_beat_the_environment_beats_files(
         "listen": True,
         "max_payload": 2000,
         "lease": timedelta(seconds=15),
+        "child_jobs": None,
+        "child_memory": None,
     }
 
 

@@ -213,15 +213,17 @@ class Attempt:
         self._cancel_handler()
 
     def _cut_short(self, exc: asyncio.CancelledError, *, by_itself: bool) -> Settlement:
-        if self._expired:
-            error = describe("Timeout", f"the attempt passed its timeout of {self._task.timeout}")
-        elif self._interrupted:
-            error = describe("Interrupted", "the worker stopped before the attempt ended")
-        elif by_itself:
-            error = describe("Cancelled", _BY_ITSELF, stack_of(exc))
-        else:
-            error = describe("Cancelled", _BY_WHAT_IT_AWAITED, stack_of(exc))
+        whose = _BY_ITSELF if by_itself else _BY_WHAT_IT_AWAITED
+        error = self._why_asked() or describe("Cancelled", whose, stack_of(exc))
         return failed(self.delivery, error, self.elapsed, self.retry_delay())
+
+    def _why_asked(self) -> str | None:
+        """Why the worker has cut it short, if it has."""
+        if self._expired:
+            return describe("Timeout", f"the attempt passed its timeout of {self._task.timeout}")
+        if self._interrupted:
+            return describe("Interrupted", "the worker stopped before the attempt ended")
+        return None
 
     def _as_raised(self, exc: BaseException) -> Settlement:
         if isinstance(exc, Outcome):

@@ -8,20 +8,21 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from headrace.errors import StaleAttempt
 from headrace.model.cancellation import Cancellation
 from headrace.model.job import Delivery, Settlement
-from headrace.model.shown import words
 from headrace.model.state import Stored
-from headrace.model.verdict import cancelled, describe, failed, given_up
+from headrace.model.verdict import cancelled, describe, given_up
 from headrace.ports.engine import Engine
 from headrace.task import Task
 from headrace.worker.apart import Apart
 from headrace.worker.attempt import Attempt, forget_cancellations
 from headrace.worker.bystander import Bystander
+from headrace.worker.conclude import Conclusion, conclude
 from headrace.worker.context import AttemptContext
 from headrace.worker.deadlines import Deadlines
 from headrace.worker.hand import Hand
+from headrace.worker.process.attempt import ProcessAttempt
+from headrace.worker.process.children import Children
 from headrace.worker.settler import Settler
 from headrace.worker.tell import tell
 
@@ -34,6 +35,7 @@ class Executor:
     Args:
         tasks: by name.
         engine: for contexts.
+        children: the processes of tasks that want one.
         settler: where outcomes go.
         concurrency: slots.
         freed: called whenever a slot ends an attempt and no more than `low` wait for one.
@@ -46,6 +48,7 @@ class Executor:
         *,
         tasks: Mapping[str, Task[Any, Any]],
         engine: Engine,
+        children: Children,
         settler: Settler,
         concurrency: int,
         freed: Callable[[], None],
@@ -54,6 +57,7 @@ class Executor:
     ) -> None:
         self._tasks = tasks
         self._engine = engine
+        self._children = children
         self._settler = settler
         self._concurrency = concurrency
         self._freed = freed
@@ -229,63 +233,60 @@ class Executor:
             error = describe("UnknownTask", message)
             self._settle(hand, delivery, given_up(delivery, Stored.DEAD, error, 0.0))
             return
+        if task.in_process:
+            await self._run_in_process(here, hand, delivery, task)
+            return
         attempt = Attempt(delivery, task, self._stuck, self._bystander)
         context = AttemptContext(self._engine, delivery, here.get_loop(), attempt)
         self.attempts[here] = attempt
         self._deadlines.watch()
         variables = contextvars.copy_context()
-        settlement: Settlement | None = None
         try:
             threads = None if task.is_async else self._threads_for(task)
             settlement = await attempt.run(context, variables, here, threads)
+            ended: Settlement | Conclusion = settlement
             if attempt.cancellation is not None:
-                settlement = attempt.as_wished(settlement)
+                ended = settlement = attempt.as_wished(settlement)
             context.over = True
             if context.transacting:
-                concluded = self._conclude(hand, attempt, context, settlement)
-                settlement = await Apart(concluded, variables)
+                concluded = conclude(hand.worker, attempt, context, settlement, self._bystander)
+                ended = await Apart(concluded, variables)
                 if here.cancelling():
                     await forget_cancellations(here)
         finally:
             del self.attempts[here]
             self._busy_seconds += attempt.elapsed
             self.finished += 1
-        if settlement is None:
-            hand.close([delivery])
+        if isinstance(ended, Settlement):
+            self._settle(hand, delivery, ended)
         else:
-            self._settle(hand, delivery, settlement)
+            self._close(hand, delivery, ended)
+
+    async def _run_in_process(
+        self, here: "asyncio.Task[None]", hand: Hand, delivery: Delivery, task: Task[Any, Any]
+    ) -> None:
+        attempt = ProcessAttempt(delivery, task, self._stuck, self._bystander)
+        self.attempts[here] = attempt
+        self._deadlines.watch()
+        try:
+            ended = await attempt.run_in(self._children, hand.worker, here)
+        finally:
+            del self.attempts[here]
+            self._busy_seconds += attempt.elapsed
+            self.finished += 1
+        if isinstance(ended, Settlement):
+            self._settle(hand, delivery, attempt.as_wished(ended))
+        else:
+            self._close(hand, delivery, ended)
+
+    def _close(self, hand: Hand, delivery: Delivery, ended: Conclusion) -> None:
+        if ended is Conclusion.COMMITTED:
+            self._engine.settled(hand.worker, delivery)
+        hand.close([delivery])
 
     def _settle(self, hand: Hand, delivery: Delivery, settlement: Settlement) -> None:
         tell(delivery, settlement)
         self._settler.add(hand.worker, delivery, settlement)
-
-    async def _conclude(
-        self, hand: Hand, attempt: Attempt, context: AttemptContext, settlement: Settlement
-    ) -> Settlement | None:
-        """Commit the handler's transaction with its completion; None when that settled it."""
-        delivery = attempt.delivery
-        completed = settlement.state is Stored.COMPLETED
-        try:
-            if completed and await context.commit(hand.worker, settlement):
-                self._engine.settled(hand.worker, delivery)
-                return None
-            await context.close()
-        except StaleAttempt as exc:
-            _log.warning("%s", exc)
-            return None
-        except (Exception, asyncio.CancelledError) as exc:  # the session, its driver and a helper's
-            if self._bystander.cancelled:
-                raise
-            if not completed:
-                _log.warning("what job %s wrote could not be undone at once: %s", delivery.id, exc)
-                return settlement
-            # The commit failed, or its reply is lost. If it was done, the fence refuses this
-            # settlement and settled_before recognises it; if not, nothing of the handler's is
-            # there: run again.
-            why = words(exc) or type(exc).__name__
-            error = describe(type(exc).__name__, f"the handler's transaction failed: {why}")
-            return failed(delivery, error, settlement.ran, attempt.retry_delay())
-        return settlement
 
     def _threads_for(self, task: Task[Any, Any]) -> ThreadPoolExecutor:
         if self._threads is None:

@@ -10,6 +10,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from headrace.worker.identity import Identity
 from headrace.worker.listener import Listener
 from headrace.worker.lookout import Lookout
 from headrace.worker.pace import Pace
+from headrace.worker.process.children import Children
 from headrace.worker.rescue import Rescue
 from headrace.worker.settler import Settler
 
@@ -61,6 +63,9 @@ class Worker:
         lease = app.settings.lease.total_seconds()
         self._grace = grace
         self._identity = Identity(app.engine, self._queues, lease)
+        self._children = Children(
+            app, most_jobs=app.settings.child_jobs, most_memory=app.settings.child_memory
+        )
         self._settler = Settler(app.engine, self._on_settled, self.fail)
         self._executors: dict[str, Executor] = {}
         self._fetchers: dict[str, Fetcher] = {}
@@ -104,6 +109,8 @@ class Worker:
         for queue in self._queues:
             self._executors[queue].start()
             self._fetchers[queue].loop.start()
+        if any(task.in_process for task in self._app.tasks.values()):
+            self._children.warm(min(sum(self._queues.values()), os.cpu_count() or 1))
         self._listener.loop.start()
         self._lookout.loop.start()
         slots = ", ".join(f"{queue} ({slots} at a time)" for queue, slots in self._queues.items())
@@ -195,6 +202,7 @@ class Worker:
         await asyncio.gather(self._listener.stop(), self._lookout.loop.stop(), *fetching)
         draining = [executor.stop(self._grace) for executor in self._executors.values()]
         await asyncio.gather(self._identity.release(), *draining)
+        await self._children.close()
         await self._settler.drain()
         await self._identity.settle_down()
 
@@ -208,6 +216,7 @@ class Worker:
             fetcher.loop.abandon()
         for executor in self._executors.values():
             executor.abandon()
+        self._children.abandon()
         self._settler.abandon()
         self._begin_to_stop().cancel()
 
@@ -215,6 +224,7 @@ class Worker:
         executor = Executor(
             tasks=self._app.tasks,
             engine=self._app.engine,
+            children=self._children,
             settler=self._settler,
             concurrency=concurrency,
             freed=lambda: self._on_freed(queue),

@@ -38,10 +38,13 @@ from headrace.ledger.transaction import LedgerTransaction
 from headrace.model.job import Delivery, Inserted, NewJob, Settlement, Token
 from headrace.model.state import Stored
 from headrace.supervisor import node
+from headrace.worker import conclude as conclude_module
+from headrace.worker import executor as executor_module
 from headrace.worker import identity as identity_module
 from headrace.worker.attempt import Attempt
+from headrace.worker.bystander import Bystander
+from headrace.worker.conclude import Conclusion
 from headrace.worker.context import AttemptContext
-from headrace.worker.executor import Executor
 from headrace.worker.hand import Hand
 from headrace.worker.settler import Settler
 from headrace.worker.worker import Worker
@@ -230,26 +233,26 @@ def _record_hands(stage: Stage) -> None:
 
 
 def _record_runs(history: History) -> None:
-    conclude, add = Executor._conclude, Settler.add
+    conclude, add = conclude_module.conclude, Settler.add
 
     def ended(worker: UUID, token: Token) -> None:
         history.append(RunEnded(job=str(token[0]), gen=token[1], worker=str(worker)))
 
     async def concluded(
-        self: Executor,
-        hand: Hand,
+        worker: UUID,
         attempt: Attempt,
         context: AttemptContext,
         settlement: Settlement,
-    ) -> Settlement | None:
-        ended(hand.worker, attempt.delivery.token)
-        return await conclude(self, hand, attempt, context, settlement)
+        bystander: Bystander,
+    ) -> Settlement | Conclusion:
+        ended(worker, attempt.delivery.token)
+        return await conclude(worker, attempt, context, settlement, bystander)
 
     def added(self: Settler, worker: UUID, delivery: Delivery, settlement: Settlement) -> None:
         ended(worker, delivery.token)
         add(self, worker, delivery, settlement)
 
-    swap_method(Executor, "_conclude", concluded)
+    _put(executor_module, "conclude", concluded)
     swap_method(Settler, "add", added)
 
 

@@ -1,0 +1,102 @@
+"""One run of one job in a process of its own, as its worker sees it."""
+
+import asyncio
+import logging
+import time
+from datetime import timedelta
+from uuid import UUID
+
+from headrace.model.job import Settlement
+from headrace.model.verdict import failed
+from headrace.worker.attempt import Attempt
+from headrace.worker.conclude import Conclusion
+from headrace.worker.process.children import ChildDied, ChildProcess, Children, ChildUnfit
+from headrace.worker.process.wire import Order, Wish
+
+_log = logging.getLogger("headrace.worker")
+_PATIENCE = 5.0
+
+
+class ProcessAttempt(Attempt):
+    """A handler's run in a child process.
+
+    Its time begins when a process is there for it. At its deadline the process is killed, and five
+    seconds after somebody wanted the job to end. A process that dies fails this attempt alone.
+    """
+
+    _child: ChildProcess | None = None
+
+    async def run_in(
+        self, children: Children, worker: UUID, runner: "asyncio.Task[None]"
+    ) -> Settlement | Conclusion:
+        """Run the handler; never raises, except at the worker's own end."""
+        exchange = asyncio.create_task(self._exchange(children, worker, runner))
+        while not exchange.done():
+            try:
+                await asyncio.wait([exchange])
+            except asyncio.CancelledError:
+                if self._bystander.cancelled:
+                    exchange.cancel()
+                    raise
+                runner.uncancel()  # a stray one frees no slot whose process still runs
+        self._runner = None
+        return exchange.result()
+
+    async def _exchange(
+        self, children: Children, worker: UUID, runner: "asyncio.Task[None]"
+    ) -> Settlement | Conclusion:
+        while True:
+            try:
+                child = await children.lend()
+            except (ChildUnfit, ChildDied) as exc:
+                return self._failed(exc.error)
+            if self._interrupted or self.cancellation is not None:
+                children.take_back(child)
+                return self._failed(self._why_asked() or "")
+            try:
+                self._begin(child, runner)
+                done = await child.run(Order(self.delivery, worker), self._on_prolonged)
+            except ChildDied as exc:
+                children.discard(child)
+                if exc.begun or self._expired or self._interrupted:
+                    return self._failed(self._why_asked() or exc.error)
+                _log.info("a process for handlers was dead already: %s", exc)
+            except BaseException:
+                children.discard(child)
+                raise
+            else:
+                children.take_back(child, done.resident)
+                return done.ended
+            finally:
+                self._child = None
+
+    def _begin(self, child: ChildProcess, runner: "asyncio.Task[None]") -> None:
+        self._child, self._runner = child, runner
+        self._began = time.monotonic()
+        self._overdue_at = self._began + self._task.timeout_seconds
+        self._stuck_at = self._overdue_at + self._task.timeout_seconds
+
+    def _on_prolonged(self, seconds: float) -> None:
+        self.prolong(timedelta(seconds=seconds))
+
+    def _cancel_handler(self) -> None:
+        if self._child is None:
+            return
+        if self.cancellation is None or self._expired or self._interrupted:
+            self._child.kill()
+        else:
+            self._child.tell(Wish(self.cancellation))
+            self._overdue_at = min(self._overdue_at, time.monotonic() + _PATIENCE)
+
+    def _expire(self, now: float) -> None:
+        if self.cancellation is None:
+            super()._expire(now)
+        else:
+            self._expired = True
+            _log.warning(
+                "job %s did not end when asked to; its process is killed", self.delivery.id
+            )
+            self._cancel_handler()
+
+    def _failed(self, error: str) -> Settlement:
+        return failed(self.delivery, error, self.elapsed, self.retry_delay())
