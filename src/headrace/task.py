@@ -74,6 +74,7 @@ class Task(Generic[P, R]):
         timeout: of one run; `timeout_seconds` is the same.
         retry: when a failed job runs again.
         in_process: its jobs run in processes of their own.
+        importable: another process can find it.
     """
 
     def __init__(self, app: Enqueuer, fn: Callable[..., Any], options: TaskOptions) -> None:
@@ -92,10 +93,12 @@ class Task(Generic[P, R]):
         self.timeout_seconds = settings.timeout.total_seconds()
         self.retry = settings.retry
         self.in_process = settings.in_process
-        if self.in_process and "<locals>" in fn.__qualname__:
+        self.importable = "<locals>" not in fn.__qualname__ and fn.__module__ != "__main__"
+        if self.in_process and not self.importable:
             raise UsageError(
-                f'task "{self.name}" is defined inside of a function, where another process '
-                "cannot find it; define it at the top level of a module, or leave out executor="
+                f'task "{self.name}" is defined inside of a function or in a script, where another '
+                "process cannot find it; define it at the top level of a module, or leave out "
+                "executor="
             )
         self.__name__ = fn.__name__
         self.__doc__ = fn.__doc__

@@ -141,7 +141,8 @@ STATEMENTS: dict[str, Parameters] = {
     ),
     "claim_known": lambda ledger: (ledger.worker, 2, *attempts(ledger)),
     "beat": lambda ledger: (ledger.worker, [], [], 0, None),
-    "reap": lambda _: (100, "{}"),
+    "reap": lambda _: (100, "{}", "{}"),
+    "cancellations": lambda _: (100,),
     "due": lambda ledger: ([ledger.queue], True),
     "waiting_levels": lambda _: (30.0,),
     "sweep": lambda ledger: (ledger.snapshot, 30.0, 2000),
@@ -207,5 +208,5 @@ async def test_a_reaper_does_not_look_into_each_worker_that_is_gone(ledger: Ledg
     await ledger.fill(50, owned=True)
     for gone in (10, 1_000):
         await ledger.bury(gone)
-        rows.append(await ledger.rows("reap", (100, "{}")))
+        rows.append(await ledger.rows("reap", (100, "{}", "{}")))
     assert rows[1] <= rows[0] * 1.5

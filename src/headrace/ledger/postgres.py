@@ -35,7 +35,7 @@ from headrace.model.names import unknown as unknown_name
 from headrace.model.priority import LEVELS
 from headrace.model.state import Stored
 from headrace.model.task import Declaration
-from headrace.model.verdict import WORKER_LOST
+from headrace.model.verdict import POISON, WORKER_LOST
 from headrace.ports.bell import Bell
 from headrace.ports.engine import Transaction
 from headrace.ports.lane_ledger import LaneLedger
@@ -266,7 +266,7 @@ class PostgresLedger:
 
     async def reap(self, n: int) -> int:
         """Take up to `n` jobs from voided workers; returns how many were taken."""
-        return len(await self._fetch("reap", n, WORKER_LOST))
+        return len(await self._fetch("reap", n, WORKER_LOST, POISON))
 
     async def maintain(self) -> None:
         """One round of upkeep: partitions, retention, counters, expired keys."""

@@ -22,7 +22,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         id: UUIDv7 on the ledger's clock, made by the client so that a lost reply can be repeated.
         delay: from the ledger's now; excludes `run_at`.
         run_at: not before; a past time runs now.
-        rerun_on_crash: a run cut short by its worker's death does not count as an attempt.
+        rerun_on_crash: with one attempt, too, a run cut short by its worker's death is repeated.
     """
 
     id: UUID
