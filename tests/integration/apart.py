@@ -122,3 +122,19 @@ async def innocent(ctx: Context, begun: str) -> list[int]:
         Path(begun).touch()
         await asyncio.Event().wait()
     return [ctx.attempt, os.getpid()]
+
+
+async def _effect(ctx: Context, n: int) -> None:
+    async with ctx.transaction() as tx:
+        await tx.execute("INSERT INTO effect VALUES ($1, $2)", n, os.getpid())
+        await asyncio.sleep(0.05)
+
+
+@app.task(max_attempts=50, retry=RetryPolicy(steps=(timedelta(seconds=0.1),)))
+async def effect_in_worker(ctx: Context, n: int) -> None:
+    await _effect(ctx, n)
+
+
+@app.task(max_attempts=50, executor="process")
+async def effect_in_process(ctx: Context, n: int) -> None:
+    await _effect(ctx, n)

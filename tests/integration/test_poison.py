@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from headrace import Headrace, JobDead
@@ -15,6 +16,8 @@ from integration.served import MODES, until
 
 TESTS = Path(__file__).parents[1]
 SECONDS = "40s"
+JOBS = 40
+KILLS = 2
 
 
 @asynccontextmanager
@@ -57,3 +60,41 @@ async def test_poison_is_told_from_its_neighbours(
         assert (job.failures, job.crashes) == (0, 1)
         job = await poison.refresh()
         assert (job.failures, job.crashes) == (3, 1)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("task", ["effect_in_worker", "effect_in_process"])
+async def test_effects_are_made_once_though_workers_are_killed(
+    migrated_url: str, lane_url: str, mode: str, task: str, sql: asyncpg.Connection
+) -> None:
+    apart = import_module("integration.apart")
+    await sql.execute("CREATE TABLE effect (n int, pid int)")
+    environment = {"HEADRACE_DATABASE_URL": migrated_url, "HEADRACE_LEASE": "1s"}
+    if mode == "hybrid":
+        environment["HEADRACE_REDIS_URL"] = lane_url
+    producer = Headrace("apart", database_url=migrated_url)
+    producer.queue("default")
+
+    async def made() -> int:
+        count: int = await sql.fetchval("SELECT count(*) FROM effect")
+        return count
+
+    async def kill_a_worker() -> None:
+        before = await made()
+
+        async def works() -> bool:
+            return await made() > before
+
+        async with one_worker(environment) as worker:
+            await until(works, 20.0)
+            worker.kill()
+
+    async with producer:
+        jobs = await producer.enqueue_many([getattr(apart, task).job(n) for n in range(JOBS)])
+        for _ in range(KILLS):
+            await kill_a_worker()
+        async with one_worker(environment):
+            for job in jobs:
+                await job.result(SECONDS)
+    rows = await sql.fetch("SELECT n, count(*) FROM effect GROUP BY n ORDER BY n")
+    assert [tuple(row) for row in rows] == [(n, 1) for n in range(JOBS)]
