@@ -22,7 +22,7 @@ KILLS = 2
 
 @asynccontextmanager
 async def one_worker(environment: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    command = (sys.executable, "-m", "headrace", "worker", "integration.apart:app")
+    command = (sys.executable, "-m", "headrace", "worker", "integration.apart:app", "-c", "3")
     worker = await asyncio.create_subprocess_exec(*command, cwd=TESTS, env=os.environ | environment)
     try:
         yield worker
