@@ -4,7 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from headrace.model.inspection import Answer, Found, JobEvent, JobFilter, Page, QueueCounts
+from headrace.model.inspection import (
+    Answer,
+    Found,
+    JobEvent,
+    JobFilter,
+    Page,
+    Promised,
+    QueueCounts,
+)
 from headrace.model.job import Job
 
 Answers = Mapping[UUID, Answer]
@@ -80,6 +88,14 @@ class Inspector(Protocol):
 
         Raises:
             UsageError: the name is not allowed.
+        """
+
+    async def promise(self, name: str, promise: str) -> Promised:
+        """Let a queue promise something else of its jobs.
+
+        Raises:
+            UnknownQueue: there is none of this name.
+            UsageError: there is no such promise.
         """
 
     async def pause(self, name: str) -> bool:

@@ -24,5 +24,5 @@ WITH hand AS (
           IS DISTINCT FROM hand.gen
 )
 SELECT alive.id AS worker, gone.id AS lost_id, gone.gen AS lost_gen, lane.epoch, lane.mode, lane.voted,
-       lane.calm, lane.ledger
+       lane.calm, lane.ledger, (SELECT headrace.promises()) AS promises
 FROM alive JOIN headrace.lane ON lane.name = 'main' LEFT JOIN gone ON true
