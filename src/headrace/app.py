@@ -15,6 +15,7 @@ from headrace.handle import JobHandle
 from headrace.intake import as_id, as_ids, first_state, new_jobs
 from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
+from headrace.model.promise import Promise, read_promise
 from headrace.options import TaskOptions
 from headrace.ports.engine import Engine
 from headrace.results import Results
@@ -48,6 +49,7 @@ class Headrace:
         self._arguments = settings
         self._tasks: dict[str, Task[..., Any]] = {}
         self._queues: set[str] = set()
+        self._promises: dict[str, Promise] = {}
         self._lifespans: list[Callable[[], AbstractAsyncContextManager[None]]] = []
         self._starts = Starts(self.name, self._connect, self._declare)
 
@@ -90,13 +92,23 @@ class Headrace:
             )
         return TaskDecorator(self, options, self._register)
 
-    def queue(self, name: str) -> None:
-        """Declare a queue that is no task's own, for `options(queue=...)`.
+    def queue(self, name: str, *, promise: str | None = None) -> None:
+        """Declare a queue that is no task's own, for `options(queue=...)`, or what one promises.
+
+        Args:
+            name: of the queue.
+            promise: "standard", "strict" or "loss-tolerant" (docs/promises.md). What the database
+                says of the queue must be the same, if it says anything.
 
         Raises:
-            UsageError: the name is not allowed.
+            UsageError: the name is not allowed, or the promise unknown or another one than before.
         """
         self._queues.add(check_name("queue", name))
+        if promise is not None:
+            said = read_promise(name, promise)
+            before = self._promises.setdefault(name, said)
+            if before is not said:
+                raise UsageError(f'queue "{name}" is declared {before} and {said}; say one of them')
 
     def lifespan(self, hook: Lifespan) -> Lifespan:
         """Register what each worker process opens before its first job and closes after its last.
@@ -265,7 +277,7 @@ class Headrace:
 
     @property
     def _declarable(self) -> int:
-        return len(self._tasks) + len(self._queues)
+        return len(self._tasks) + len(self._queues) + len(self._promises)
 
     def _connect(self) -> Engine:
         from headrace.connect import connect  # noqa: PLC0415 - drivers, when they are needed
@@ -275,7 +287,7 @@ class Headrace:
     async def _declare(self, engine: Engine) -> int:
         declared = self._declarable
         tasks = [self._tasks[name].declaration() for name in sorted(self._tasks)]
-        await engine.declare(tasks, sorted(self._queues))
+        await engine.declare(tasks, sorted(self._queues), self._promises)
         return declared
 
     def _register(self, task: Task[..., Any]) -> None:

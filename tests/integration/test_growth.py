@@ -139,7 +139,7 @@ STATEMENTS: dict[str, Parameters] = {
         min(ledger.jobs),
         max(ledger.jobs),
     ),
-    "claim_known": lambda ledger: (ledger.worker, 2, *attempts(ledger)),
+    "claim_known": lambda ledger: (ledger.worker, 2, *attempts(ledger), "q"),
     "beat": lambda ledger: (ledger.worker, [], [], 0, None),
     "reap": lambda _: (100, "{}", "{}"),
     "cancellations": lambda _: (100,),

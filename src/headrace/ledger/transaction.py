@@ -87,7 +87,7 @@ class LedgerTransaction:
             raise UsageError(_ENDED_INSIDE)
         async with in_time():
             written = await self.handle.fetchval(
-                statement("settle_completed"), worker, *completion_columns([settlement])
+                statement("settle_completed"), worker, *completion_columns([settlement]), True
             )
             self._open = False
             if not written:

@@ -49,6 +49,9 @@ class Surroundings(Protocol):
     async def carry(self) -> None:
         """Bring whatever is due to where a take finds it; nothing to do without a lane."""
 
+    async def lose_lane(self) -> None:
+        """Let what carries jobs lose all that it has; it is built anew. Nothing without a lane."""
+
     async def bury(self, worker: UUID, living: Collection[UUID]) -> None:
         """Let a worker be silent for a whole lease, and what it had be given back.
 
