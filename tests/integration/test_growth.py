@@ -107,7 +107,7 @@ def attempts(ledger: Ledger) -> tuple[list[UUID], list[int]]:
 
 def completions(ledger: Ledger) -> tuple[Any, ...]:
     n = len(ledger.jobs)
-    return (ledger.worker, *attempts(ledger), [0.1] * n, [None] * n)
+    return (ledger.worker, *attempts(ledger), [0.1] * n, [None] * n, False)
 
 
 STATEMENTS: dict[str, Parameters] = {
@@ -118,6 +118,7 @@ STATEMENTS: dict[str, Parameters] = {
         *settle_columns(
             [Settlement(id=one, gen=1, state=Stored.LIVE, failed=True) for one in ledger.jobs]
         ),
+        False,
     ),
     "settled_before": lambda ledger: (ledger.worker, *attempts(ledger)),
     "forfeit": lambda ledger: (ledger.worker, *attempts(ledger), "{}"),
