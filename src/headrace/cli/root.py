@@ -18,6 +18,7 @@ from headrace.cli import (
     schema,
     worker,
 )
+from headrace.cli.top import command as top
 from headrace.errors import AppBroken, HeadraceError, UsageError
 
 _HELP = """Durable jobs for Python: PostgreSQL keeps them, workers run them.
@@ -30,6 +31,7 @@ Begin:
   headrace worker APP           run the jobs of an application
   headrace enqueue APP TASK     enqueue a job by hand
 Look:
+  headrace top                  queues, the lane and workers, live
   headrace queues list          how many jobs wait, run, failed
   headrace jobs list            the newest jobs; add --state, --queue, --task ...
   headrace jobs show ID         one job with its history
@@ -62,6 +64,7 @@ checks.register(app)
 enqueue.register(app)
 lane.register(app)
 bench.register(app)
+top.register(app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(queues.app, name="queues")
