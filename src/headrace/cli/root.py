@@ -9,6 +9,7 @@ from headrace.cli import (
     bench,
     checks,
     demo,
+    dev,
     dlq,
     enqueue,
     jobs,
@@ -28,6 +29,7 @@ Begin:
   headrace demo --once          see it work on real mail, with servers of its own
   headrace migrate              make the tables (or bring them up to date)
   headrace doctor               look at the database and say what to mend
+  headrace dev APP              work on an application: servers, and a worker that reloads
   headrace worker APP           run the jobs of an application
   headrace enqueue APP TASK     enqueue a job by hand
 Look:
@@ -57,6 +59,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 demo.register(app)
+dev.register(app)
 worker.register(app)
 relay.register(app)
 schema.register(app)
