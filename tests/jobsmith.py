@@ -74,7 +74,7 @@ async def smith_at(url: str) -> AsyncIterator[Jobsmith]:
         work = Declaration(name="work", queue="main", priority=5, max_attempts=3)
         await ledger.declare([work], ["other"])
         smith = Jobsmith(url, ledger)
-        await ledger.register(smith.worker, "here", 1, ["main", "other"], LEASE)
+        await ledger.register(smith.worker, "here", 1, {"main": 3, "other": 2}, LEASE)
         yield smith
     finally:
         await ledger.close()

@@ -26,7 +26,7 @@ async def add(ledger: PostgresLedger, n: int = 1, **changes: Any) -> list[NewJob
 
 async def hire(ledger: PostgresLedger, lease: float = LEASE) -> Worker:
     worker = uuid4()
-    await ledger.register(worker, "host", 1, ["q"], lease)
+    await ledger.register(worker, "host", 1, {"q": 1}, lease)
     return worker
 
 

@@ -26,7 +26,7 @@ class Taking:
     def __init__(self, engine: LedgeredEngine, lane: MemoryLane) -> None:
         self.engine = engine
         self.lane = lane
-        self.identity = Identity(engine, ["q"], 15.0)
+        self.identity = Identity(engine, {"q": 1}, 15.0)
         self.held: list[Delivery] = []
         self.epoch = 0
 

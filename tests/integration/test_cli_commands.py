@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from headrace.cli.root import app
 
 # These do something for as long as they run and have no state to show.
-_SPEAK_OTHERWISE = {"worker", "relay", "demo"}
+_SPEAK_OTHERWISE = {"worker", "relay", "demo", "dev"}
 # These take embedded servers where no URL is given.
-_EMBEDDED_BY_THEMSELVES = {"demo", "bench"}
+_EMBEDDED_BY_THEMSELVES = {"demo", "dev", "bench"}
 
 
 def commands() -> Iterator[tuple[str, TyperCommand]]:

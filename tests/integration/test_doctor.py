@@ -60,7 +60,7 @@ async def test_a_queue_that_nobody_serves_is_named(database_url: str) -> None:
     async with smith_at(database_url) as smith:
         await smith.insert(queue="other")
         await smith.insert()
-        await smith.ledger.register(uuid4(), "here", 2, ["main"], LEASE)
+        await smith.ledger.register(uuid4(), "here", 2, {"main": 1}, LEASE)
         await smith.ledger.leave(smith.worker, [])
         findings = {finding.name: finding for finding in await examine(database_url)}
     assert findings["workers"].level is Level.OK

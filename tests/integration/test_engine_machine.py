@@ -126,7 +126,7 @@ class Engines(RuleBasedStateMachine):
         self.workers.append(worker)
         self.calls[worker] = 0
         self.hands[worker] = []
-        self.run(self.engine(worker).register(worker, "here", 1, QUEUES, LEASE))
+        self.run(self.engine(worker).register(worker, "here", 1, dict.fromkeys(QUEUES, 1), LEASE))
 
     def engine(self, worker: UUID) -> LedgeredEngine:
         return self.site.engines[self.workers.index(worker) % 2]

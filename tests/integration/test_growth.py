@@ -141,7 +141,7 @@ STATEMENTS: dict[str, Parameters] = {
         max(ledger.jobs),
     ),
     "claim_known": lambda ledger: (ledger.worker, 2, *attempts(ledger), "q"),
-    "beat": lambda ledger: (ledger.worker, [], [], 0, None),
+    "beat": lambda ledger: (ledger.worker, [], [], 0, None, 0),
     "reap": lambda _: (100, "{}", "{}"),
     "cancellations": lambda _: (100,),
     "due": lambda ledger: ([ledger.queue], True),
@@ -154,6 +154,8 @@ STATEMENTS: dict[str, Parameters] = {
     "standing_of": lambda ledger: (ledger.jobs,),
     "counts": lambda _: (),
     "queue_rows": lambda _: (),
+    "fleet": lambda _: (),
+    "leaders": lambda _: (),
     "charge": lambda ledger: (ledger.worker, "q", 1),
 }
 
@@ -164,7 +166,7 @@ async def ledger(migrated_url: str) -> AsyncIterator[Ledger]:
     await product.open()
     await product.declare((), ["q"])
     worker = uuid4()
-    await product.register(worker, "here", 1, ["q"], LEASE)
+    await product.register(worker, "here", 1, {"q": 1}, LEASE)
     await product.close()
     pool = await open_pool(migrated_url, size=1)
     async with pool.acquire() as sql:
@@ -199,7 +201,7 @@ async def test_a_beat_does_not_compare_each_job_in_hand_with_each_other(ledger: 
     for n in (100, 1_000):
         await ledger.fill(n - len(ledger.jobs), owned=True)
         await ledger.look(n)
-        rows[n] = await ledger.rows("beat", (ledger.worker, *attempts(ledger), 2, None))
+        rows[n] = await ledger.rows("beat", (ledger.worker, *attempts(ledger), 2, None, 0))
     assert rows[1_000] < rows[100] * 10 * 1.5
 
 

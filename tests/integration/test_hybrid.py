@@ -229,7 +229,7 @@ async def test_a_paused_queue_starts_nothing_and_goes_on_when_resumed(
         await app.enqueue_many([note.job(300)])
         await until(lambda: in_the_lane(app, 301 - count))
         other = uuid4()
-        await app.engine.register(other, "here", 1, ["work"], LEASE)
+        await app.engine.register(other, "here", 1, {"work": 1}, LEASE)
         await app.engine.beat(other, [], 0)
         assert (await app.engine.take(other, "work", 1, 5)).deliveries == []
         assert len(started) == count
@@ -282,7 +282,7 @@ async def test_a_process_that_does_not_know_the_lane_says_so_and_lives(migrated_
     engine = LedgeredEngine(PostgresLedger(migrated_url))
     await engine.start()
     worker = uuid4()
-    await engine.register(worker, "here", 1, ["work"], LEASE)
+    await engine.register(worker, "here", 1, {"work": 1}, LEASE)
     assert (await engine.beat(worker, [], 0)).alive
     with pytest.raises(LaneUnavailable, match="this process has no redis_url; configure it"):
         await engine.take(worker, "work", 1, 1)
@@ -391,7 +391,7 @@ async def test_a_stale_entry_leaves_the_lane_whenever_its_taker_beats(app: Headr
     engine = engine_of(app)
     lane, epoch, worker = engine.lane, engine.view.epoch, uuid4()
     assert lane is not None
-    await engine.register(worker, "here", 1, ["work"], LEASE)
+    await engine.register(worker, "here", 1, {"work": 1}, LEASE)
     await lane.put(epoch, [entry(queue="work")])  # the ledger has no such job
     assert (await engine.take(worker, "work", 1, 10)).deliveries == []
     await lane.beat(epoch, worker, (), 1)

@@ -277,7 +277,7 @@ async def test_an_engine_that_outlived_its_ledgers_epoch_believes_the_ledger(
     """The ledger was restored and the lane flushed: nobody else knows the epoch that it knew."""
     async with running(migrated_url, valkey.url, worker=False) as site:
         worker, view = site.engine.new_id(), await site.view()
-        await site.engine.register(worker, "host", 1, ["work"], LEASE)
+        await site.engine.register(worker, "host", 1, {"work": 1}, LEASE)
         site.engine.heed(view._replace(epoch=view.epoch + 9))
         assert (await site.engine.take(worker, "work", 1, 1)).deliveries == []
         assert site.engine.view.epoch == view.epoch

@@ -223,7 +223,7 @@ async def test_a_worker_that_says_nothing_is_waited_for(
     await crew.settled_in()
     assert isinstance(app.engine, LedgeredEngine)
     silent = uuid4()
-    await app.engine.ledger.register(silent, "elsewhere", os.getpid(), ["work"], 2.0)
+    await app.engine.ledger.register(silent, "elsewhere", os.getpid(), {"work": 1}, 2.0)
     epoch = crew.view(app).epoch
     with killed(valkey):
         # Two votes are a majority, and the silent one has given its own.

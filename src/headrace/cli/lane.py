@@ -42,31 +42,35 @@ def lane(
     A lane is used by itself once HEADRACE_REDIS_URL is set for the workers; `off` keeps it off
     until `on`. No job is lost or run twice by a switch; after `off`, jobs that were in the lane
     wait up to twenty seconds. The ledger is named as in the keys of its lane, {headrace:LEDGER}:*.
-    With --json: {"mode", "epoch", "held", "calm", "ledger"}.
+    With --json: {"mode", "epoch", "held", "voted", "calm", "ledger"}.
     """
     import asyncio
 
     from headrace.cli.output import print_json, say
     from headrace.cli.session import database
-    from headrace.model.lane_view import short
 
     if embedded and redis_url:
         raise UsageError("both a Redis URL and --embedded are given; choose one")
     with database(database_url, embedded=embedded) as url:
         view = asyncio.run(_work(step, url, redis_url))
     if as_json:
-        print_json(
-            {
-                "mode": view.mode,
-                "epoch": view.epoch,
-                "held": view.held,
-                "voted": view.voted,
-                "calm": view.calm,
-                "ledger": short(view.ledger),
-            }
-        )
+        print_json(as_document(view))
     else:
-        say(_sentence(view))
+        say(as_sentence(view))
+
+
+def as_document(view: "LaneView") -> dict[str, object]:
+    """How the lane is, for machines."""
+    from headrace.model.lane_view import short
+
+    return {
+        "mode": view.mode,
+        "epoch": view.epoch,
+        "held": view.held,
+        "voted": view.voted,
+        "calm": view.calm,
+        "ledger": short(view.ledger),
+    }
 
 
 async def _work(step: Step, database_url: str, redis_url: str | None) -> "LaneView":
@@ -117,7 +121,8 @@ async def _status(ledger: "LaneLedger", lane: "Lane | None") -> "LaneView":
     return view
 
 
-def _sentence(view: "LaneView") -> str:
+def as_sentence(view: "LaneView") -> str:
+    """How the lane is, for a person."""
     from headrace.model.lane_view import short
 
     if view.mode == "hybrid":

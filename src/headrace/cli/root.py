@@ -9,6 +9,7 @@ from headrace.cli import (
     bench,
     checks,
     demo,
+    dev,
     dlq,
     enqueue,
     jobs,
@@ -18,6 +19,7 @@ from headrace.cli import (
     schema,
     worker,
 )
+from headrace.cli.top import command as top
 from headrace.errors import AppBroken, HeadraceError, UsageError
 
 _HELP = """Durable jobs for Python: PostgreSQL keeps them, workers run them.
@@ -27,9 +29,11 @@ Begin:
   headrace demo --once          see it work on real mail, with servers of its own
   headrace migrate              make the tables (or bring them up to date)
   headrace doctor               look at the database and say what to mend
+  headrace dev APP              work on an application: servers, and a worker that reloads
   headrace worker APP           run the jobs of an application
   headrace enqueue APP TASK     enqueue a job by hand
 Look:
+  headrace top                  queues, the lane and workers, live
   headrace queues list          how many jobs wait, run, failed
   headrace jobs list            the newest jobs; add --state, --queue, --task ...
   headrace jobs show ID         one job with its history
@@ -55,6 +59,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 demo.register(app)
+dev.register(app)
 worker.register(app)
 relay.register(app)
 schema.register(app)
@@ -62,6 +67,7 @@ checks.register(app)
 enqueue.register(app)
 lane.register(app)
 bench.register(app)
+top.register(app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(queues.app, name="queues")

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from headrace.errors import LaneError, LaneUnavailable
+from headrace.model.fleet import Fleet
 from headrace.model.inspection import BOUND, Found, JobFilter, Page, QueueCounts
 from headrace.model.job import Job, Token, as_running
 from headrace.model.lane_view import LaneView, Mode
@@ -114,6 +115,10 @@ class LaneSight:
         """
         (counts,) = await self._counted([await self._inspector.queue(name)])
         return counts
+
+    async def fleet(self) -> Fleet:
+        """The workers, the leaders and the lane."""
+        return await self._inspector.fleet()
 
     async def _view(self) -> LaneView:
         view = await self._ledger.view()

@@ -131,7 +131,7 @@ class LedgeredEngine:
         return inserted
 
     async def register(
-        self, worker: UUID, host: str, pid: int, queues: Sequence[str], lease: float
+        self, worker: UUID, host: str, pid: int, queues: Mapping[str, int], lease: float
     ) -> None:
         """Begin a worker's lease: it may be silent for so many seconds."""
         await self.ledger.register(worker, host, pid, queues, lease)
@@ -262,12 +262,17 @@ class LedgeredEngine:
         return not await self.ledger.extend([delivery])
 
     async def beat(
-        self, worker: UUID, hand: Sequence[Delivery], answered: int, heeds: int | None = None
+        self,
+        worker: UUID,
+        hand: Sequence[Delivery],
+        answered: int,
+        heeds: int | None = None,
+        busy: int = 0,
     ) -> Beat:
         """Prolong the worker's lease in the ledger, then in the lane; or adopt what that gave."""
         carried = [one for one in hand if not one.owned]
         says = heeds if self._adoption.covers(carried) else None
-        beat = await self.ledger.beat(worker, hand, answered, says)
+        beat = await self.ledger.beat(worker, hand, answered, says, busy)
         if not beat.alive or beat.view is None:
             return beat
         self.heed(beat.view)

@@ -7,9 +7,11 @@ import msgspec
 
 from headrace.errors import JobNotFound, UnknownQueue, UnknownTask
 from headrace.ledger.ids import first_id
+from headrace.ledger.lane_ledger import as_view
 from headrace.ledger.queries import Queries
 from headrace.ledger.rows import Row, as_job
 from headrace.model.cancellation import Cancellation
+from headrace.model.fleet import Fleet, Leader, WorkerSeen
 from headrace.model.inspection import (
     BOUND,
     Answer,
@@ -154,6 +156,17 @@ class LedgerInspector:
             raise await self._unknown_queue(name)
         return _counts(rows[0])
 
+    async def fleet(self) -> Fleet:
+        """The workers, the leaders and the lane."""
+        (lane,) = await self._queries.fetch("lane_view")
+        workers = await self._queries.fetch("fleet")
+        leaders = await self._queries.fetch("leaders")
+        return Fleet(
+            lane=as_view(lane),
+            workers=tuple(_worker(row) for row in workers),
+            leaders=tuple(Leader(**dict(row)) for row in leaders),
+        )
+
     async def create_queue(self, name: str) -> bool:
         """Make a queue known; False if it was.
 
@@ -269,6 +282,24 @@ def _event(row: Row) -> JobEvent:
         kind=row["kind"],
         actor=row["actor"],
         data=None if data is None else msgspec.Raw(data.encode()),
+    )
+
+
+def _worker(row: Row) -> WorkerSeen:
+    told = msgspec.json.decode(row["queues"], type=dict[str, int] | list[str])
+    slots = sum(told.values()) if isinstance(told, dict) else None
+    ran = row["busy"]
+    return WorkerSeen(
+        id=row["id"],
+        host=row["host"],
+        pid=row["pid"],
+        queues=tuple(told),
+        slots=slots,
+        # Short jobs may have ended by hundreds that are not written yet: they need no slot.
+        busy=ran if ran is None or slots is None else min(ran, slots),
+        started_at=row["started_at"],
+        silent=row["silent"],
+        lease=row["lease"],
     )
 
 

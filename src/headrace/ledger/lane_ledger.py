@@ -1,5 +1,7 @@
 """What the ledger does for the lane: one method a statement of sql/."""
 
+import os
+import socket
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -151,7 +153,8 @@ class PostgresLaneLedger:
 
     async def lead(self, role: str, holder: UUID, seconds: float) -> bool:
         """Take or renew a role that only one needs to have."""
-        return bool(await self._queries.fetch("lead", role, holder, seconds))
+        here = socket.gethostname(), os.getpid()
+        return bool(await self._queries.fetch("lead", role, holder, seconds, *here))
 
 
 def as_view(row: Row) -> LaneView:

@@ -238,16 +238,21 @@ class PostgresLedger:
         await self._fetch("forfeit", worker, *_tokens(attempts), error)
 
     async def register(
-        self, worker: UUID, host: str, pid: int, queues: Sequence[str], lease: float
+        self, worker: UUID, host: str, pid: int, queues: Mapping[str, int], lease: float
     ) -> None:
         """Begin a worker's lease: it may be silent for so many seconds."""
-        await self._fetch("register", worker, host, pid, json.dumps(list(queues)), lease)
+        await self._fetch("register", worker, host, pid, json.dumps(queues), lease)
 
     async def beat(
-        self, worker: UUID, hand: Sequence[Delivery], answered: int, heeds: int | None = None
+        self,
+        worker: UUID,
+        hand: Sequence[Delivery],
+        answered: int,
+        heeds: int | None = None,
+        busy: int = 0,
     ) -> Beat:
         """Prolong a worker's lease; refused once it was reaped."""
-        rows = await self._fetch("beat", worker, *_tokens(hand), answered, heeds)
+        rows = await self._fetch("beat", worker, *_tokens(hand), answered, heeds, busy)
         return as_beat(rows)
 
     async def leave(self, worker: UUID, running: Sequence[Delivery]) -> None:

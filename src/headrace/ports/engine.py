@@ -58,9 +58,11 @@ class Engine(Protocol):
         """
 
     async def register(
-        self, worker: UUID, host: str, pid: int, queues: Sequence[str], lease: float
+        self, worker: UUID, host: str, pid: int, queues: Mapping[str, int], lease: float
     ) -> None:
         """Begin a worker's lease: it may be silent for so many seconds.
+
+        `queues` has the slots of each queue that it serves.
 
         From its return on the engine goes by how the lane was after that, or later.
         """
@@ -126,7 +128,12 @@ class Engine(Protocol):
         """
 
     async def beat(
-        self, worker: UUID, hand: Sequence[Delivery], answered: int, heeds: int | None = None
+        self,
+        worker: UUID,
+        hand: Sequence[Delivery],
+        answered: int,
+        heeds: int | None = None,
+        busy: int = 0,
     ) -> Beat:
         """Prolong the worker's lease, and compare what it holds with what it is known to hold.
 
@@ -136,6 +143,7 @@ class Engine(Protocol):
             answered: the last call number up to which every take was answered or given up.
             heeds: the epoch of the lane that it goes by: the hand holds all that it was given under
                 earlier ones, and nothing more of them will be booked.
+            busy: how many jobs it runs.
         """
 
     async def leave(self, worker: UUID, running: Sequence[Delivery]) -> None:

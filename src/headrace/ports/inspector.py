@@ -5,6 +5,7 @@ from typing import Protocol
 from uuid import UUID
 
 from headrace.model.cancellation import Cancellation
+from headrace.model.fleet import Fleet
 from headrace.model.inspection import (
     Answer,
     Found,
@@ -89,6 +90,9 @@ class Inspector(Protocol):
         Raises:
             UnknownQueue: there is none of this name.
         """
+
+    async def fleet(self) -> Fleet:
+        """The workers, the leaders and the lane."""
 
     async def create_queue(self, name: str) -> bool:
         """Make a queue known; False if it was.

@@ -99,12 +99,17 @@ class Ledger(Protocol):
         """Take jobs from a worker that cannot end them; each counts as cut short."""
 
     async def register(
-        self, worker: UUID, host: str, pid: int, queues: Sequence[str], lease: float
+        self, worker: UUID, host: str, pid: int, queues: Mapping[str, int], lease: float
     ) -> None:
         """Begin a worker's lease: it may be silent for so many seconds."""
 
     async def beat(
-        self, worker: UUID, hand: Sequence[Delivery], answered: int, heeds: int | None = None
+        self,
+        worker: UUID,
+        hand: Sequence[Delivery],
+        answered: int,
+        heeds: int | None = None,
+        busy: int = 0,
     ) -> Beat:
         """Prolong a worker's lease; it `heeds` an epoch of the lane, and holds nothing earlier."""
 

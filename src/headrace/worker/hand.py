@@ -187,6 +187,12 @@ class Hand:
             return list(self._held.values())
 
     @property
+    def busy(self) -> int:
+        """How many attempts have started and are not closed."""
+        with self._lock:
+            return len(self._started)
+
+    @property
     def empty(self) -> bool:
         """Whether it holds nothing, and no take may bring anything."""
         with self._lock:

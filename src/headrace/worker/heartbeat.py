@@ -173,7 +173,7 @@ class Heartbeat:
         hand = self._hand()
         held, answered, heeds = hand.names()
         sent = boottime()
-        beat = await engine.beat(hand.worker, held, answered, heeds)
+        beat = await engine.beat(hand.worker, held, answered, heeds, hand.busy)
         hand.beaten(beat, sent)
         if not beat.said:
             self._hurried = True  # others wait for it

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from uuid import uuid4
 
@@ -23,16 +23,16 @@ class Identity:
 
     Args:
         engine: where they are registered.
-        queues: what the worker serves.
+        queues: what the worker serves, with the slots of each.
         lease: seconds.
 
     Attributes:
         hand: what the current one holds.
     """
 
-    def __init__(self, engine: Engine, queues: Iterable[str], lease: float) -> None:
+    def __init__(self, engine: Engine, queues: Mapping[str, int], lease: float) -> None:
         self._engine = engine
-        self._queues = sorted(queues)
+        self._queues = dict(sorted(queues.items()))
         self._lease = lease
         self._rebirth: asyncio.Task[None] | None = None
         self.hand = Hand(uuid4(), boottime(), lease=lease)

@@ -1,6 +1,6 @@
 -- beat: a worker lives. Refused (no row) once it was reaped.
 -- $1 worker, $2 ids in hand, $3 their gens, $4 the last call all of whose predecessors are answered,
--- $5 the epoch of the lane that it goes by.
+-- $5 the epoch of the lane that it goes by, $6 how many jobs it runs.
 -- Gives back what the worker owns without knowing it: rows of answered calls whose reply was lost
 -- (A1: rows of calls still in flight are left alone). Returns one row at least, and
 -- one for each attempt in hand that no longer counts; each says how the lane is now, and what in hand
@@ -10,7 +10,7 @@
 WITH hand AS (
     SELECT * FROM unnest($2::uuid[], $3::int[]) AS h (id, gen)
 ), alive AS (
-    UPDATE headrace.worker SET beats = beats + 1, beat_at = now(), heeds = $5
+    UPDATE headrace.worker SET beats = beats + 1, beat_at = now(), heeds = $5, busy = $6
     WHERE id = $1 AND reaped_at IS NULL
     RETURNING id
 ), orphan AS (

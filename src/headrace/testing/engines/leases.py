@@ -119,7 +119,7 @@ class Leases:
         await rig.bury(rig.ann)
         for _ in range(2):
             assert not (await rig.beat(rig.ann, [held])).alive
-        await rig.engine.register(rig.ann, "here", 1, [], LEASE)
+        await rig.engine.register(rig.ann, "here", 1, {}, LEASE)
         assert not (await rig.beat(rig.ann)).alive
         assert (await rig.beat(rig.bob)).alive
 
@@ -243,7 +243,7 @@ class Leases:
 
     async def test_a_registration_can_be_repeated(self, rig: Rig) -> None:
         held = await rig.given()
-        await rig.engine.register(rig.ann, "here", 1, [], LEASE)
+        await rig.engine.register(rig.ann, "here", 1, {}, LEASE)
         assert (await rig.beat(rig.ann, [held])).lost == frozenset()
 
     async def test_an_unknown_worker_has_no_lease(self, rig: Rig) -> None:

@@ -58,6 +58,19 @@ class Operators:
         assert await rig.complete([one]) == {one.token}
         assert await _cancel(rig, one.id) is Answer.UNFIT
 
+    async def test_a_worker_is_shown_with_what_it_serves_and_runs(self, rig: Rig) -> None:
+        await rig.engine.beat(rig.ann, [], 0, busy=5)
+        fleet = await rig.around.inspector.fleet()
+        (ann,) = [one for one in fleet.workers if one.id == rig.ann]
+        assert (set(ann.queues), ann.slots, ann.busy) == ({QUEUE, OTHER}, 6, 5)
+        assert ann.lease is not None
+        assert 0 <= ann.silent < ann.lease
+        await rig.engine.beat(rig.ann, [], 0, busy=500)
+        (ann,) = [one for one in (await rig.around.inspector.fleet()).workers if one.id == rig.ann]
+        assert ann.busy == 6, "what has ended and is not written yet needs no slot"
+        await rig.engine.leave(rig.ann, [])
+        assert rig.ann not in {one.id for one in (await rig.around.inspector.fleet()).workers}
+
     async def test_a_last_attempt_that_runs_is_left_to_its_worker(self, rig: Rig) -> None:
         one = await rig.given(max_attempts=1)
         assert await _cancel(rig, one.id) is Answer.ASKED

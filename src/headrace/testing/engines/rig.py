@@ -82,7 +82,7 @@ class Rig:
     async def hire(self, worker: UUID | None = None) -> UUID:
         """Register a worker."""
         who = worker or uuid4()
-        await self.engine.register(who, "here", 1, [QUEUE, OTHER], LEASE)
+        await self.engine.register(who, "here", 1, {QUEUE: 4, OTHER: 2}, LEASE)
         self._living.add(who)
         await self.engine.beat(who, [], 0)
         return who
