@@ -41,8 +41,11 @@ format: setup
 lint: setup
 	$(BIN)/ruff check .
 
+# basedpyright finds the package to verify through the interpreter on the PATH.
 types: setup
 	$(BIN)/mypy
+	$(BIN)/basedpyright
+	PATH="$(CURDIR)/$(BIN):$$PATH" basedpyright --verifytypes headrace --ignoreexternal
 
 imports: setup
 	$(BIN)/lint-imports

@@ -45,7 +45,7 @@ class Headrace:
 
     def __init__(self, name: str, **settings: Unpack[SettingsArguments]) -> None:
         check_names(settings)
-        self.name = check_name("application", name)
+        self.name: str = check_name("application", name)
         self._arguments = settings
         self._tasks: dict[str, Task[..., Any]] = {}
         self._queues: set[str] = set()

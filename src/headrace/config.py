@@ -4,7 +4,7 @@ import os
 from datetime import timedelta
 from difflib import get_close_matches
 from tomllib import TOMLDecodeError
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, ByteSize, Field, ValidationError
 from pydantic_settings import (
@@ -50,7 +50,7 @@ class Settings(BaseSettings):
         child_memory: "512MB": one that takes more after a job is replaced; without it never.
     """
 
-    model_config = SettingsConfigDict(
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_prefix=_PREFIX,
         env_ignore_empty=True,
         extra="forbid",

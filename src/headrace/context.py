@@ -77,7 +77,7 @@ class LocalContext:
     """The context of a plain call: no job stands behind it."""
 
     def __init__(self, task: str, queue: str, max_attempts: int) -> None:
-        self.job_id = uuid4()
+        self.job_id: UUID = uuid4()
         self.task = task
         self.queue = queue
         self.attempt = 1

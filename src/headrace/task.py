@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import (
     Any,
@@ -20,6 +21,7 @@ import msgspec
 from headrace.context import Context, LocalContext
 from headrace.errors import BadPayload, UsageError
 from headrace.handle import JobHandle
+from headrace.model.retry import RetryPolicy
 from headrace.model.task import Declaration
 from headrace.options import (
     JobOptions,
@@ -82,25 +84,25 @@ class Task(Generic[P, R]):
         self._app = app
         self._settings = settings.job
         self._signature = read_signature(fn, settings.name)
-        self.name = settings.name
+        self.name: str = settings.name
         self.fn = fn
-        self.is_async = inspect.iscoroutinefunction(fn)
-        self.wants_context = self._signature.wants_context
-        self.queue = settings.job.queue
-        self.priority = settings.job.priority
-        self.max_attempts = settings.job.max_attempts
-        self.timeout = settings.timeout
-        self.timeout_seconds = settings.timeout.total_seconds()
-        self.retry = settings.retry
-        self.in_process = settings.in_process
-        self.importable = "<locals>" not in fn.__qualname__ and fn.__module__ != "__main__"
+        self.is_async: bool = inspect.iscoroutinefunction(fn)
+        self.wants_context: bool = self._signature.wants_context
+        self.queue: str = settings.job.queue
+        self.priority: int = settings.job.priority
+        self.max_attempts: int = settings.job.max_attempts
+        self.timeout: timedelta = settings.timeout
+        self.timeout_seconds: float = settings.timeout.total_seconds()
+        self.retry: RetryPolicy = settings.retry
+        self.in_process: bool = settings.in_process
+        self.importable: bool = "<locals>" not in fn.__qualname__ and fn.__module__ != "__main__"
         if self.in_process and not self.importable:
             raise UsageError(
                 f'task "{self.name}" is defined inside of a function or in a script, where another '
                 "process cannot find it; define it at the top level of a module, or leave out "
                 "executor="
             )
-        self.__name__ = fn.__name__
+        self.__name__: str = fn.__name__
         self.__doc__ = fn.__doc__
 
     def __repr__(self) -> str:

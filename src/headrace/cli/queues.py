@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from headrace.model.inspection import Promised, QueueCounts
     from headrace.ports.inspector import Answers, Inspector
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     help="Look at queues, say what they promise, pause, drain and clean them.", no_args_is_help=True
 )
 

@@ -47,13 +47,13 @@ class LedgeredEngine:
     def __init__(self, ledger: Ledger, lane: Lane | None = None) -> None:
         self.ledger = ledger
         self.lane = lane
-        self.view = LaneView(0, Mode.DIRECT)
+        self.view: LaneView = LaneView(0, Mode.DIRECT)
         self._commits = GroupCommits(self._commit)
         self._shares: dict[tuple[UUID, str], Shares] = {}
         self._looking: asyncio.Task[None] | None = None
         self._looks, self._answered = count(1), 0
         self._doubt = Doubt()
-        self.reach = Reach()
+        self.reach: Reach = Reach()
         self._adoption = Adoption(ledger.lanes)
         if lane is not None:
             self._dispatch = LaneDispatch(ledger.lanes, lane)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 import asyncpg
+import asyncpg.transaction
 
 from headrace.errors import HeadraceError, LedgerError, UsageError
 from headrace.ledger.faults import translated

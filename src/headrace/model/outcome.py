@@ -26,8 +26,8 @@ class Retry(Outcome):
 
     def __init__(self, error: object = "", *, after: Duration | None = None) -> None:
         super().__init__(error)
-        self.error = words(error)
-        self.after = None if after is None else parse_duration(after, "after")
+        self.error: str = words(error)
+        self.after: timedelta | None = None if after is None else parse_duration(after, "after")
 
 
 class Snooze(Outcome):
@@ -43,7 +43,7 @@ class Cancel(Outcome):
 
     def __init__(self, reason: object = "") -> None:
         super().__init__(reason)
-        self.reason = words(reason)
+        self.reason: str = words(reason)
 
 
 class Dead(Outcome):
@@ -51,4 +51,4 @@ class Dead(Outcome):
 
     def __init__(self, reason: object = "") -> None:
         super().__init__(reason)
-        self.reason = words(reason)
+        self.reason: str = words(reason)

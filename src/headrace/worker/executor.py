@@ -73,7 +73,7 @@ class Executor:
         self.attempts: dict[asyncio.Task[Any], Attempt] = {}
         self._deadlines = Deadlines(self.attempts.values)
         self._busy_seconds = 0.0
-        self.finished = 0
+        self.finished: int = 0
         self.low = 0
 
     def start(self) -> None:

@@ -33,7 +33,7 @@ _MOVES = (
 class Direct:
     """PostgreSQL alone: time passes by moving due times, and leases end on the reaper's clock."""
 
-    capabilities = Capabilities()
+    capabilities: Capabilities = Capabilities()
 
     def __init__(self, url: str, engine: LedgeredEngine, queries: Queries) -> None:
         ledger = LedgerInspector(queries)
@@ -92,7 +92,7 @@ class Hybrid(Direct):
         erase_lane: Callable[[], Awaitable[None]],
     ) -> None:
         super().__init__(url, engine, queries)
-        self.capabilities = lane.capabilities
+        self.capabilities: Capabilities = lane.capabilities
         self._lane = lane
         self._pass_in_lane = pass_in_lane
         self._erase_lane = erase_lane

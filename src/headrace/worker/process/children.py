@@ -53,8 +53,8 @@ class ChildDied(HeadraceError):
     def __init__(self, how: str, *, begun: bool) -> None:
         super().__init__(how)
         self.begun = begun
-        self.error = describe("ProcessDied", f"the process of the handler {how}")
-        self.poison = describe("Poison", f"the process of the handler {how}, alone")
+        self.error: str = describe("ProcessDied", f"the process of the handler {how}")
+        self.poison: str = describe("Poison", f"the process of the handler {how}, alone")
 
 
 class ChildProcess:
@@ -73,7 +73,7 @@ class ChildProcess:
         self._process = process
         self._reader = reader
         self._writer = writer
-        self.jobs = 0
+        self.jobs: int = 0
 
     @property
     def dead(self) -> bool:
@@ -160,7 +160,7 @@ class Children:
         self._idle: list[ChildProcess] = []
         self._all: set[ChildProcess] = set()
         self._ending: set[asyncio.Task[None]] = set()
-        self.quarantine = asyncio.Lock()
+        self.quarantine: asyncio.Lock = asyncio.Lock()
         self._starting: deque[asyncio.Task[ChildProcess]] = deque()
 
     def warm(self, n: int) -> None:
