@@ -82,6 +82,13 @@ class Headrace:
     def task(self, *misplaced: Never, **options: Unpack[TaskOptions]) -> TaskDecorator:
         """Register a function as a task: `@app.task(queue="emails")`.
 
+        The function's first parameter may be a `Context`, by its annotation; the others are the
+        job's arguments, stored as JSON and checked against their annotations.
+
+        Args:
+            misplaced: nothing; what `@app.task` without its parentheses would give.
+            options: as in `TaskOptions`.
+
         Raises:
             UsageError: an option, the name or the signature was refused.
         """
@@ -144,7 +151,10 @@ class Headrace:
         await self._starts.start()
 
     async def stop(self) -> None:
-        """Disconnect; a nested start is only counted down."""
+        """Disconnect; a nested start is only counted down.
+
+        Who still waits for a result is told so by a UsageError.
+        """
         await self._starts.stop()
 
     async def __aenter__(self) -> Self:
@@ -196,13 +206,15 @@ class Headrace:
 
         Args:
             jobs: made by `task.job(...)`.
-            tx: the transaction to insert in: an asyncpg connection or a session of SQLAlchemy.
+            tx: the transaction to insert in, an open one: a connection of asyncpg or psycopg, or an
+                AsyncSession, Session or connection of SQLAlchemy.
 
         Returns:
             One handle a job, in order.
 
         Raises:
             UsageError: the call was refused; nothing was inserted.
+            UnknownQueue: a queue that nothing declares, among the reasons to refuse it.
             LedgerUnavailable: the ledger is away; nothing was inserted.
             OutcomeUnknown: the ledger went away meanwhile; the jobs may be there.
         """
@@ -227,11 +239,12 @@ class Headrace:
         return self.call_sync(lambda: self.enqueue_many(jobs, tx=tx), "await app.enqueue_many(...)")
 
     async def get(self, job_id: UUID | str) -> JobHandle[Any]:
-        """A job by its id.
+        """A job by its id, refreshed: `handle.job` is all that is known of it.
 
         Raises:
-            UsageError: the id is none.
+            UsageError: the id is none, or the application is not started here.
             JobNotFound: there is no such job.
+            LedgerUnavailable: PostgreSQL cannot be reached.
         """
         handle = JobHandle[Any](self, as_id(job_id))
         await handle.refresh()
@@ -245,7 +258,8 @@ class Headrace:
         """Jobs as they are now, in no order; unknown ids are left out.
 
         Raises:
-            UsageError: one of them is no id.
+            UsageError: one of them is no id, or the application is not started here.
+            LedgerUnavailable: PostgreSQL cannot be reached.
         """
         return await self.engine.get(as_ids(ids))
 

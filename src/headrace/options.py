@@ -51,7 +51,7 @@ class JobOptions(TypedDict, total=False):
     """The options of single jobs.
 
     Attributes:
-        delay: from now.
+        delay: from now, at most ten years.
         run_at: not before, an aware datetime; a past one runs now.
         priority: as for the task.
         queue: another queue than the task's.
@@ -60,7 +60,7 @@ class JobOptions(TypedDict, total=False):
             becomes of it; deleting the job frees the key.
         idempotency_for: how long a while is; "24h".
         tenant: whose job it is.
-        tx: the transaction to insert in: an asyncpg connection or a session of SQLAlchemy.
+        tx: the transaction to insert in, as for `Task.enqueue`.
     """
 
     delay: Duration

@@ -39,7 +39,13 @@ T = TypeVar("T")
 
 
 class JobSpec(msgspec.Struct, Generic[R], frozen=True):
-    """A job that `Headrace.enqueue_many` takes; made by `Task.job`."""
+    """A job that `Headrace.enqueue_many` takes; made by `Task.job`.
+
+    Attributes:
+        task: of which it is.
+        payload: its arguments, as a JSON object.
+        settings: what is decided of it besides.
+    """
 
     task: "Task[..., R]"
     payload: bytes
@@ -120,11 +126,13 @@ class Task(Generic[P, R]):
 
         Args:
             args: the task's arguments.
-            tx: an asyncpg connection or a session of SQLAlchemy with an open transaction.
+            tx: the transaction to insert in, an open one: a connection of asyncpg or psycopg, or an
+                AsyncSession, Session or connection of SQLAlchemy.
             kwargs: the task's arguments by name.
 
         Raises:
-            UsageError: the call was refused; nothing was inserted.
+            UsageError: the call was refused; nothing was inserted. BadArguments, BadPayload and
+                UnknownQueue say why.
             LedgerUnavailable: the ledger is away; nothing was inserted.
             OutcomeUnknown: the ledger went away meanwhile; the job may be there.
         """
@@ -138,8 +146,12 @@ class Task(Generic[P, R]):
     def enqueue_sync(self, *args: object, tx: object = None, **kwargs: object) -> JobHandle[R]:
         """As `enqueue`, where no event loop runs; see `Headrace.enqueue_many_sync`.
 
+        As `tx` it takes what is not async: a connection of psycopg, Django or SQLAlchemy, or a
+        Session.
+
         Raises:
             UsageError: an event loop runs in this thread, or the call was refused.
+            LedgerUnavailable, OutcomeUnknown: as `enqueue`.
         """
         return self._insert_sync(self._job(self._settings, args, kwargs), tx)
 
@@ -148,15 +160,19 @@ class Task(Generic[P, R]):
         return self._app.call_sync(insert, f"await {self.__name__}.enqueue(...)")[0]
 
     def job(self, *args: P.args, **kwargs: P.kwargs) -> JobSpec[R]:
-        """A job for `Headrace.enqueue_many`.
+        """A job for `Headrace.enqueue_many`; nothing is inserted yet.
 
         Raises:
-            UsageError: the arguments were refused.
+            BadArguments: they do not fit the signature.
+            BadPayload: they cannot be stored.
         """
         return self._job(self._settings, args, kwargs)
 
     def options(self, **options: Unpack[JobOptions]) -> "BoundTask[P, R]":
-        """This task with options for single jobs.
+        """This task with options for single jobs; may be kept and used for many.
+
+        Args:
+            options: as in `JobOptions`.
 
         Raises:
             UsageError: an option is unknown or has a value that cannot be.

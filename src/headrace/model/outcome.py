@@ -11,7 +11,11 @@ class Outcome(Exception):
 
 
 class Complete(Outcome):
-    """The job is done; its result is kept with it."""
+    """The job is done; its result is kept with it.
+
+    Args:
+        result: what JSON can hold, 256 KiB at most. To return it alone is the same.
+    """
 
     def __init__(self, result: object = None) -> None:
         super().__init__(result)
@@ -19,9 +23,14 @@ class Complete(Outcome):
 
 
 class Retry(Outcome):
-    """Run again: counts as a failure. `after` overrides the retry policy's delay.
+    """Run again: counts as a failure; the last attempt's makes the job dead.
 
-    What went wrong is a text or an exception, and so is the reason of `Cancel` and `Dead`.
+    Args:
+        error: what went wrong, a text or an exception; kept with the job.
+        after: the delay; without it that of the task's retry policy.
+
+    Raises:
+        UsageError: the duration cannot be.
     """
 
     def __init__(self, error: object = "", *, after: Duration | None = None) -> None:
@@ -31,7 +40,14 @@ class Retry(Outcome):
 
 
 class Snooze(Outcome):
-    """Run again later: not a failure, uses no attempt."""
+    """Run again later: not a failure, uses no attempt.
+
+    Args:
+        delay: from now.
+
+    Raises:
+        UsageError: the duration cannot be.
+    """
 
     def __init__(self, delay: Duration) -> None:
         super().__init__(delay)
@@ -39,7 +55,11 @@ class Snooze(Outcome):
 
 
 class Cancel(Outcome):
-    """Give the job up as no longer wanted."""
+    """Give the job up as no longer wanted.
+
+    Args:
+        reason: a text or an exception; kept with the job.
+    """
 
     def __init__(self, reason: object = "") -> None:
         super().__init__(reason)
@@ -47,7 +67,11 @@ class Cancel(Outcome):
 
 
 class Dead(Outcome):
-    """Give the job up as failed: a dead letter, to be replayed by an operator."""
+    """Give the job up as failed: a dead letter, to be replayed by an operator.
+
+    Args:
+        reason: a text or an exception; kept with the job.
+    """
 
     def __init__(self, reason: object = "") -> None:
         super().__init__(reason)
