@@ -166,6 +166,14 @@ class Proxy:
         """Reset instead of forwarding the next request that contains these bytes."""
         return self._arm(Trap(containing, forward=False))
 
+    def lead_to(self, url: str) -> None:
+        """Carry new connections to another server; those present are reset."""
+        parts = urlsplit(url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        self._target = (parts.hostname, parts.port)
+        self.cut()
+
     def _arm(self, trap: Trap) -> Trap:
         if self._dialect is None:
             raise ValueError(
