@@ -5,7 +5,7 @@ seconds that it may be felt at most.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ import msgspec
 from chaos.checker import Rule, Violation, broken_rules, check
 from chaos.events import AnyEvent, EnqueueReturned, FaultInjected, Settled
 from chaos.faultplan import until
-from chaos.fleet import Fleet
+from chaos.fleet import Fleet, Role
 from chaos.history import now_ns
 from chaos.report import summarise
 from chaos.restored import Gap, survived
@@ -167,19 +167,28 @@ def counted(violations: Iterable[Violation], rules: Iterable[Rule]) -> int:
     return sum(broken[rule] for rule in rules)
 
 
+def everybody(site: Site) -> Sequence[Role]:
+    """Two workers, a producer, and the services."""
+    return site.worker(processes=2), site.producer(), site.services()
+
+
 @asynccontextmanager
 async def drill(
-    scenario: str, site: Site, size: Size, *, within: float, workers: int = 2
+    scenario: str,
+    site: Site,
+    size: Size,
+    *,
+    within: float,
+    roles: Callable[[Site], Sequence[Role]] = everybody,
 ) -> AsyncIterator[Drill]:
     """Let jobs of all kinds flow; on leaving, all of them are over, and the run is judged.
 
     Whatever goes wrong, what came of it until then is written down first.
     """
     site = size.at(site)
-    roles = (site.worker(processes=workers), site.producer(), site.services())
     going: Drill | None = None
     try:
-        async with site.fleet(*roles) as fleet:
+        async with site.fleet(*roles(site)) as fleet:
             going = Drill(scenario, site, size, within, fleet)
             await going.flow()
             yield going

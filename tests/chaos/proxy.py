@@ -93,7 +93,7 @@ class Proxy:
         self._reserved = socket.socket()
 
     @classmethod
-    def before(cls, url: str, dialect: Callable[[], Dialect]) -> Self:
+    def before(cls, url: str, dialect: Callable[[], Dialect] | None = None) -> Self:
         """Return a proxy before the server of a URL; its own URL is `url` once it is entered."""
         parts = urlsplit(url)
         assert parts.hostname is not None
