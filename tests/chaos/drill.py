@@ -6,7 +6,7 @@ seconds that it may be felt at most.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -186,25 +186,24 @@ async def drill(
     Whatever goes wrong, what came of it until then is written down first.
     """
     site = size.at(site)
-    going: Drill | None = None
-    try:
-        async with site.fleet(*roles(site)) as fleet:
-            going = Drill(scenario, site, size, within, fleet)
-            await going.flow()
-            yield going
-            await going.drain()
-    finally:
-        if going is not None:
-            await judge(going)
+    async with AsyncExitStack() as stack:
+        fleet = await stack.enter_async_context(site.fleet(*roles(site)))
+        going = Drill(scenario, site, size, within, fleet)
+        stack.push_async_callback(judge, going)
+        await going.flow()
+        yield going
+        await going.drain()
+    result, page = await judge(going)
+    assert result.met, f"{result}\n{page}"
 
 
-async def judge(going: Drill) -> None:
-    """Write the result down, and fail with the checker's page if it is not as it must be."""
+async def judge(going: Drill) -> tuple[Result, str]:
+    """Write the result down, whatever went wrong; returns it with the checker's page."""
     async with asyncio.timeout(PATIENCE):
         verdict = await going.verdict()
     result = going.result(verdict)
     keep(result, going.size.results)
-    assert result.met, f"{result}\n{verdict}"
+    return result, str(verdict)
 
 
 def keep(result: Result, folder: Path | None) -> None:
