@@ -28,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--chaos-long", action="store_true", help="run the chaos gate for minutes, not seconds"
     )
+    parser.addoption(
+        "--drill-results", type=Path, help="a folder for what each failure drill came to"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -10,7 +10,8 @@
     │   └── UnknownQueue
     ├── LedgerError              PostgreSQL
     │   ├── LedgerUnavailable    it cannot be reached, or it refused us
-    │   │   └── LedgerBusy       a lock could not be had in the time allowed
+    │   │   ├── LedgerBusy       a lock could not be had in the time allowed
+    │   │   └── LedgerFull       it has no room on its disk
     │   ├── OutcomeUnknown       the reply to a COMMIT was lost and could not be found out
     │   └── SchemaError          the schema is missing, older or newer than the code
     ├── LaneError                Redis or Valkey
@@ -77,6 +78,10 @@ class LedgerUnavailable(LedgerError):
 
 class LedgerBusy(LedgerUnavailable):
     """A lock could not be had in the time allowed; nothing was done."""
+
+
+class LedgerFull(LedgerUnavailable):
+    """PostgreSQL has no room on its disk; nothing was done."""
 
 
 class OutcomeUnknown(LedgerError):

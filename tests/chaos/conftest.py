@@ -1,10 +1,15 @@
 """Where chaos runs happen."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from chaos.site import Mode, Site
+from chaos.drill import Size
+from chaos.site import SHORT_LEASE, Mode, Site
+
+SHORT = Size(rounds=1, jobs=60, lease=SHORT_LEASE)
+LONG = Size(rounds=5, jobs=1000, lease=None)
 
 
 @pytest.fixture(params=list(Mode))
@@ -14,3 +19,10 @@ async def site(request: pytest.FixtureRequest, tmp_path: Path, migrated_url: str
     site = Site(tmp_path, migrated_url, redis_url)
     await site.prepare()
     return site
+
+
+@pytest.fixture
+def size(request: pytest.FixtureRequest) -> Size:
+    """How much of a failure drill is carried out: all of it at the defaults in the long run."""
+    size = LONG if request.config.getoption("chaos_long") else SHORT
+    return replace(size, results=request.config.getoption("drill_results"))

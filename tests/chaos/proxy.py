@@ -93,7 +93,7 @@ class Proxy:
         self._reserved = socket.socket()
 
     @classmethod
-    def before(cls, url: str, dialect: Callable[[], Dialect]) -> Self:
+    def before(cls, url: str, dialect: Callable[[], Dialect] | None = None) -> Self:
         """Return a proxy before the server of a URL; its own URL is `url` once it is entered."""
         parts = urlsplit(url)
         assert parts.hostname is not None
@@ -165,6 +165,14 @@ class Proxy:
     def drop_next_request(self, containing: bytes) -> Trap:
         """Reset instead of forwarding the next request that contains these bytes."""
         return self._arm(Trap(containing, forward=False))
+
+    def lead_to(self, url: str) -> None:
+        """Carry new connections to another server; those present are reset."""
+        parts = urlsplit(url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        self._target = (parts.hostname, parts.port)
+        self.cut()
 
     def _arm(self, trap: Trap) -> Trap:
         if self._dialect is None:

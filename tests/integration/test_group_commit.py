@@ -1,15 +1,18 @@
 """Concurrent callers share commits, and a bad job among them fails alone."""
 
 import asyncio
+from collections.abc import Sequence
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from headrace import Headrace, UnknownQueue, UsageError
+from headrace import Headrace, LedgerUnavailable, OutcomeUnknown, UnknownQueue, UsageError
+from headrace.engines.group_commit import GroupCommit
 from headrace.engines.ledgered import LedgeredEngine
-from headrace.errors import LedgerError
+from headrace.errors import LedgerError, LedgerFull
 from headrace.ledger.postgres import PostgresLedger
+from headrace.model.job import Inserted, NewJob
 from integration.ledgers import new_job, stored
 
 
@@ -79,3 +82,27 @@ async def test_a_defect_in_one_half_answers_the_other(
     assert [type(answers[place]) for place in (0, 7)] == [UnicodeDecodeError, UnknownQueue]
     assert [isinstance(one, list) for one in answers[4:7]] == [True] * 3
     assert await stored(sql) == 3
+
+
+@pytest.mark.parametrize(
+    ("told", "raised"),
+    [
+        ([LedgerFull("full")], LedgerFull),
+        ([LedgerUnavailable("the reply was lost"), LedgerFull("full")], OutcomeUnknown),
+    ],
+    ids=["at once", "after a lost reply"],
+)
+async def test_a_full_disk_is_told_for_itself_unless_something_may_be_there(
+    told: list[LedgerUnavailable],
+    raised: type[LedgerError],
+    ledger: PostgresLedger,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("headrace.engines.group_commit._PATIENCE", 0.2)
+    answers = iter(told)
+
+    async def insert(_jobs: Sequence[NewJob]) -> list[Inserted]:
+        raise next(answers, told[-1])
+
+    with pytest.raises(raised):
+        await GroupCommit(insert).insert([new_job(ledger)])

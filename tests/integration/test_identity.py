@@ -18,6 +18,7 @@ from headrace.engines.ledgered import LedgeredEngine
 from headrace.engines.reconcile import reconcile
 from headrace.lanes.memory import MemoryLane
 from headrace.ledger.postgres import PostgresLedger
+from headrace.model.entry import START
 from headrace.model.lane_view import LaneView, Mark, Mode, Sighting
 from headrace.ports.lane_ledger import Standing
 from headrace.relay.services import services
@@ -26,6 +27,7 @@ from headrace.relay.switch import switch_off
 from headrace.testing.lanes.rig import entry
 from headrace.worker.worker import Worker
 from integration import served
+from integration.ledgers import add
 from servers import fresh_database
 
 LEASE = 1.5
@@ -232,6 +234,27 @@ async def _apart(one: Site, two: Site) -> bool:
 
 
 # Step by step
+
+
+@pytest.mark.parametrize(
+    ("after_loss", "mode"), [(Mode.REBUILD, Mode.HYBRID), (Mode.DIRECT, Mode.DIRECT)]
+)
+async def test_jobs_of_a_dump_of_another_server_wait_for_the_grace(
+    after_loss: Mode, mode: Mode, ledger: PostgresLedger, sql: asyncpg.Connection
+) -> None:
+    """Their transactions are numbered beyond this server's own; a worker may run them still."""
+    await add(ledger, 1)
+    await sql.execute(
+        "UPDATE headrace.job SET xid = (pg_current_xact_id()::text::bigint + 1000000)::text::xid8"
+    )
+    for after, given_by in ((Mode.REBUILD, Mode.HYBRID), (after_loss, mode)):
+        view = await ledger.lanes.view()
+        assert await ledger.lanes.switch(view.epoch, after, held=False)
+        view = await ledger.lanes.fence(view.epoch + 1, given_by) or view
+    assert (view.mode, view.calm) == (mode, False)
+    (queue,) = await ledger.lanes.queues()
+    (waiting,) = await ledger.lanes.walk(queue, 5, START, view, 30.0, 10)
+    assert not waiting.clear
 
 
 async def strange_lane(ledger: PostgresLedger, *, epoch: int, mark: Mark) -> MemoryLane:

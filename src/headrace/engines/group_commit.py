@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from headrace.errors import HeadraceError, LedgerUnavailable, OutcomeUnknown
+from headrace.errors import HeadraceError, LedgerFull, LedgerUnavailable, OutcomeUnknown
 from headrace.model.job import Inserted, NewJob
 from headrace.model.promise import Promises
 
@@ -32,6 +32,7 @@ class GroupCommit:
 
         Raises:
             LedgerUnavailable: the ledger is away; nothing was sent.
+            LedgerFull: it has no room for them; they are not there.
             OutcomeUnknown: the ledger went away while it was asked; the jobs may be there.
             HeadraceError: what the ledger says against these jobs alone.
         """
@@ -94,10 +95,14 @@ class GroupCommit:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _PATIENCE
         pause = 0.05
+        in_doubt = False
         while True:
             try:
                 return await self._insert(jobs)
             except LedgerUnavailable as exc:
+                if isinstance(exc, LedgerFull) and not in_doubt:
+                    raise
+                in_doubt = True
                 if loop.time() + pause > deadline:
                     raise OutcomeUnknown(
                         f"the ledger went away for {_PATIENCE:.0f} s while job {jobs[0].id} was "

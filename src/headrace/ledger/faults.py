@@ -10,6 +10,7 @@ from headrace.errors import (
     HeadraceError,
     LedgerBusy,
     LedgerError,
+    LedgerFull,
     LedgerUnavailable,
     SchemaError,
     UnknownQueue,
@@ -25,9 +26,9 @@ _OURS: dict[str, type[HeadraceError]] = {
     "HR004": UsageError,
 }
 _SCHEMA_MISSING = {"3F000", "42P01", "42883"}
-# Connection lost, cancelled or shutting down, out of disk, memory or connections, deadlock, a
-# fault of its disk, a standby: the statement did nothing, or will be found to have been done, and
-# may be repeated.
+# Connection lost, cancelled or shutting down, out of memory or connections, deadlock, a fault of
+# its disk, a standby: the statement did nothing, or will be found to have been done, and may be
+# repeated.
 _AWAY_CLASSES = ("08", "25006", "40", "53", "57", "58")
 
 
@@ -40,6 +41,7 @@ def translated() -> Iterator[None]:
         SchemaError: a table is missing.
         UsageError: the statement was refused for what it was given.
         LedgerBusy: a lock could not be had in time.
+        LedgerFull: its disk is full; the statement did nothing.
         LedgerError: anything else that PostgreSQL refused.
     """
     try:
@@ -64,6 +66,11 @@ def translate(code: str, exc: Exception) -> HeadraceError:
         return SchemaError(f"the schema of headrace is not there ({exc}); run `headrace migrate`")
     if code == "55P03":
         return LedgerBusy(f"a lock could not be had in time ({exc}); try again")
+    if code == "53100":
+        said = str(exc).partition("\n")[0]  # its hint is ours
+        return LedgerFull(
+            f"PostgreSQL has no room left ({said}); free some on its disk, then retry"
+        )
     if code.startswith(_AWAY_CLASSES):
         return LedgerUnavailable(f"PostgreSQL is away: {exc}")
     return LedgerError(f"PostgreSQL refused a statement ({code}): {exc}")

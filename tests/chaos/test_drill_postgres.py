@@ -1,0 +1,134 @@
+"""PostgreSQL dies, fails over, or goes back in time, while jobs of all kinds flow."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from chaos.dialects import PostgresDialect
+from chaos.drill import Size, drill
+from chaos.history import now_ns
+from chaos.proxy import Proxy
+from chaos.restored import Gap
+from chaos.site import Site
+from chaos.standby import Standby, standby_of, tool
+from headrace.embedded import EmbeddedPostgres
+from headrace.ledger.migrate import migrate
+from servers import ROOMY, postgres_from, postgres_template
+
+SETTINGS = {**ROOMY, "track_commit_timestamp": "on"}
+EPOCH = "SELECT epoch FROM headrace.lane"
+NOTICED = "SELECT epoch > {epoch} AND mode = 'hybrid' FROM headrace.lane"
+# The restored ledger's own transactions begin far below those of its rows.
+AGE = """
+    DO $$ BEGIN
+        FOR i IN 1..20000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP;
+    END $$
+"""
+SYNCHRONOUS = "SELECT sync_state = 'sync' FROM pg_stat_replication"
+
+
+@pytest.fixture
+def primary(shared_directory: Path, server_directory: Path) -> Iterator[EmbeddedPostgres]:
+    """A durable server that keeps the time of each commit, for the checker to compare."""
+    template = postgres_template(shared_directory)
+    with postgres_from(template, server_directory / "own", SETTINGS) as server:
+        yield server
+
+
+@pytest.fixture
+def way(primary: EmbeddedPostgres) -> Iterator[Proxy]:
+    """The way to PostgreSQL, whichever server that is."""
+    with Proxy.before(primary.url, PostgresDialect) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def site(tmp_path: Path, primary: EmbeddedPostgres, way: Proxy, redis_url: str) -> Site:
+    """Everybody, the runner too, goes by that way."""
+    await migrate(primary.url)
+    site = Site(tmp_path, way.url, redis_url)
+    await site.prepare()
+    return site
+
+
+async def test_postgres_is_killed_and_started_again(
+    site: Site, primary: EmbeddedPostgres, size: Size
+) -> None:
+    async with drill("PostgreSQL killed and restarted", site, size, within=5.0) as going:
+        for _ in range(size.rounds):
+            going.strike("kill -9 of the postmaster")
+            await asyncio.to_thread(primary.kill)
+            await asyncio.to_thread(primary.start)
+            await going.recover()
+            await going.flow()
+
+
+async def test_a_synchronous_standby_takes_over(
+    site: Site, primary: EmbeddedPostgres, way: Proxy, server_directory: Path, size: Size
+) -> None:
+    standby = await asyncio.to_thread(standby_of, primary, server_directory / "standby", SETTINGS)
+    with standby:
+        await replicate_synchronously(primary)
+        async with drill("synchronous standby promoted", site, size, within=5.0) as going:
+            going.strike("kill -9 of the primary")
+            await asyncio.to_thread(primary.kill)
+            await promote(standby)
+            way.lead_to(standby.url)
+            await going.recover()
+            await going.flow()
+
+
+async def replicate_synchronously(primary: EmbeddedPostgres) -> None:
+    """From now on no commit is answered before the standby has it on its disk."""
+    connection = await asyncpg.connect(primary.url)
+    await connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+    await connection.execute("SELECT pg_reload_conf()")
+    await connection.close()
+    await Site(Path(), primary.url).ledger_says(SYNCHRONOUS)
+
+
+async def promote(standby: Standby) -> None:
+    """Make it a primary that does not wait for a standby of its own."""
+    connection = await asyncpg.connect(standby.url)
+    assert await connection.fetchval("SELECT pg_promote()")
+    await connection.close()
+
+
+async def test_the_ledger_is_restored_from_a_dump_taken_a_moment_ago(
+    site: Site,
+    primary: EmbeddedPostgres,
+    way: Proxy,
+    shared_directory: Path,
+    server_directory: Path,
+    size: Size,
+) -> None:
+    """What was enqueued since then is gone; all else is run, and once as far as the dump knows."""
+    template = postgres_template(shared_directory)
+    dump = server_directory / "dump"
+    async with site.connection() as connection:
+        await connection.execute(AGE)
+        before = await connection.fetchval(EPOCH)
+    with postgres_from(template, server_directory / "restored", SETTINGS) as restored:
+        async with drill("restored from a dump", site, size, within=20.0) as going:
+            began = now_ns()
+            await run("pg_dump", "--format=custom", f"--file={dump}", primary.url)
+            await going.flow()
+            going.strike("an earlier state")
+            way.refuse()
+            way.cut()
+            await run("pg_restore", "--exit-on-error", f"--dbname={restored.url}", str(dump))
+            ended = now_ns()
+            way.lead_to(restored.url)
+            way.accept()
+            await site.ledger_says(NOTICED.format(epoch=before), within=60)
+            going.gap = Gap(began, ended, now_ns())
+            await going.recover(since=ended)
+
+
+async def run(name: str, *arguments: str) -> None:
+    """Run a program of PostgreSQL to its end."""
+    process = await asyncio.create_subprocess_exec(tool(name), *arguments)
+    assert await process.wait() == 0, name
