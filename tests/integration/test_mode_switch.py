@@ -10,15 +10,18 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+import redis
 
 from chaos.dialects import RedisDialect
 from chaos.proxy import Proxy
 from headrace import Headrace
 from headrace.embedded import EmbeddedValkey
 from headrace.engines.ledgered import LedgeredEngine
+from headrace.errors import LaneUnavailable
 from headrace.model.lane_view import LaneView, Mode
 from headrace.ports.clock import boottime
 from headrace.relay.services import services
+from headrace.relay.steadiness import Steadiness
 from headrace.service import running
 from headrace.worker.worker import Worker
 from integration.served import until
@@ -159,6 +162,46 @@ async def test_workers_whose_slots_are_all_busy_vote_too(
     with killed(valkey):
         await until(lambda: crew.view(app).mode is Mode.DIRECT)
     over.set()
+
+
+@contextmanager
+def a_replica(valkey: EmbeddedValkey) -> Iterator[None]:
+    """As after a failover that nobody told us of: it answers and takes no writes."""
+    with redis.from_url(valkey.url) as client:
+        client.replicaof("127.0.0.1", "1")
+        yield
+        client.replicaof("NO", "ONE")
+
+
+@contextmanager
+def without_replicas(valkey: EmbeddedValkey) -> Iterator[None]:
+    with redis.from_url(valkey.url) as client:
+        client.config_set("min-replicas-to-write", 1)
+        yield
+        client.config_set("min-replicas-to-write", 0)
+
+
+@pytest.mark.parametrize("fault", [a_replica, without_replicas])
+async def test_a_lane_that_answers_and_takes_no_writes_is_voted_out(
+    crew: Crew,
+    valkey: EmbeddedValkey,
+    fault: Callable[[EmbeddedValkey], AbstractContextManager[None]],
+) -> None:
+    app = await crew.hire(valkey.url, "3s")
+    await crew.settled_in()
+    assert isinstance(app.engine, LedgeredEngine)
+    steady = Steadiness(3.0)
+    with fault(valkey):
+        await crew.enqueue(app, range(100))
+        await until(lambda: len(crew.ran) == 100)
+        assert crew.view(app).mode is Mode.DIRECT
+        assert app.engine.lane is not None
+        with pytest.raises(LaneUnavailable, match=r"write|replica"):
+            await steady.shown(app.engine.lane, crew.view(app).epoch)
+    await until(lambda: crew.view(app).mode is Mode.HYBRID, 30.0)
+    await crew.enqueue(app, range(100, 200))
+    await until(lambda: len(crew.ran) == 200)
+    assert crew.numbers == list(range(200))
 
 
 async def test_the_lane_comes_back(crew: Crew, valkey: EmbeddedValkey) -> None:

@@ -4,7 +4,6 @@ import pytest
 
 from headrace.errors import LaneUnavailable
 from headrace.lanes.memory import MemoryLane
-from headrace.model.lane_view import Sighting
 from headrace.relay.steadiness import Steadiness
 
 
@@ -13,10 +12,9 @@ class Flapping(MemoryLane):
 
     there = True
 
-    async def seen(self) -> Sighting | None:
+    async def probe(self) -> None:
         if not self.there:
             raise LaneUnavailable("away")
-        return None
 
 
 class Watched:

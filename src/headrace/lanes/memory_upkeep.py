@@ -71,6 +71,9 @@ class MemoryUpkeep:
             return None
         return Sighting(self._epoch, living=True, mark=self._mark)
 
+    async def probe(self) -> None:
+        """Write something that means nothing: it can always be written."""
+
     async def mark(self, epoch: int, mark: Mark) -> None:
         """Leave a mark of the ledger, unless one of a higher tide is there."""
         self._check(epoch)

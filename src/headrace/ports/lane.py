@@ -70,6 +70,13 @@ class Lane(Protocol):
     async def seen(self) -> Sighting | None:
         """What the lane tells of itself; None if there is none."""
 
+    async def probe(self) -> None:
+        """Write something that means nothing.
+
+        Raises:
+            LaneUnavailable: the server is away, or takes no writes, as a replica does.
+        """
+
     async def mark(self, epoch: int, mark: Mark) -> None:
         """Leave a mark of the ledger, unless one of a higher tide is there."""
 

@@ -34,12 +34,12 @@ class Steadiness:
         """Look once, in direct mode of this epoch; whether the lane may be used again.
 
         Raises:
-            LaneError: it cannot be reached.
+            LaneError: it cannot be reached, or takes no writes.
         """
         if epoch != self._epoch:
             self._begin(epoch)
         try:
-            await lane.seen()
+            await lane.probe()
         except LaneError:
             self._since = None
             raise

@@ -23,6 +23,8 @@ _LONGEST = 1.0
 class Voter:
     """Looks, for one worker, whether the lane can be reached, and votes if it cannot be.
 
+    A lane that answers and takes no writes, as a replica does, is out of reach, too.
+
     It asks nothing while the worker's own calls are answered; one whose slots are all busy makes
     none, and votes all the same. Once most living workers have voted, whoever voted last switches
     to direct mode; a worker that is cut off alone changes nothing. Then
@@ -80,7 +82,7 @@ class Voter:
             return True
         try:
             async with asyncio.timeout(_ANSWER):
-                await lane.seen()
+                await lane.probe()
         except (LaneError, TimeoutError):
             self._lost_at = self._lost_at or lost_at or boottime()
             return False

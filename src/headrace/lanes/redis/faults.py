@@ -20,6 +20,14 @@ _AWAY: dict[type[redis.RedisError], str] = {
     redis.ConnectionError: "cannot be reached; check that it runs and HEADRACE_REDIS_URL",
 }
 
+# Those that the driver has no kinds for.
+_REFUSED = {
+    "MISCONF": "takes no writes, since it cannot keep them; look at its log and its disk",
+    "NOREPLICAS": "takes no writes while too few replicas follow it",
+    "MASTERDOWN": "is a replica of a server that is away; name the primary in HEADRACE_REDIS_URL",
+    "CLUSTERDOWN": "is part of a cluster that is down",
+}
+
 
 @contextmanager
 def translated(server: str) -> Iterator[None]:
@@ -49,5 +57,8 @@ def _translate(exc: redis.RedisError, server: str) -> HeadraceError:
         )
     for kind, sentence in _AWAY.items():
         if isinstance(exc, kind):
+            return LaneUnavailable(f"the lane's server {server} {sentence}: {said}")
+    for code, sentence in _REFUSED.items():
+        if said.startswith(code):
             return LaneUnavailable(f"the lane's server {server} {sentence}: {said}")
     return LaneError(f"the lane's server {server} refused a call: {said}")

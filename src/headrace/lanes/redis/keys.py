@@ -24,6 +24,7 @@ class Keys:
         workers: ZSET of workers by when their lease ends.
         queues: SET of the queues that ever had an entry in this epoch.
         cursors: HASH of the refill's cursors.
+        probe: never there; to delete it shows that the server takes writes.
     """
 
     def __init__(self, ledger: UUID) -> None:
@@ -34,6 +35,7 @@ class Keys:
         self.workers: bytes = tag + b"workers"
         self.queues: bytes = tag + b"queues"
         self.cursors: bytes = tag + b"cursors"
+        self.probe: bytes = tag + b"probe"
         self._ready: dict[str, list[bytes]] = {}
 
     def ready(self, queue: str) -> list[bytes]:
