@@ -37,7 +37,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         lost, twice, late: lost or unfinished, completed twice, started after completion.
         other: what else the checker found.
         recovered: the worst seconds from the end of a fault (or from its beginning, where nobody
-            ends it) until a job that was enqueued after that was over; None: none ever was.
+            ends it) until a job that was enqueued after that was over, or all jobs of a load
+            were; None: that never came.
         within: the seconds that were allowed.
     """
 
@@ -116,9 +117,15 @@ class Drill:
         self.recoveries.append(seconds)
         self.unended = False
 
+    def over(self, since: int) -> None:
+        """All that there was since a time (ns) is over now: that is what was waited for."""
+        self.recoveries.append((now_ns() - since) / 1e9)
+        self.unended = False
+
     async def drain(self) -> None:
         """No more jobs; all that there are are over."""
-        await self.fleet.retire("producer")
+        if self.fleet.members("producer"):
+            await self.fleet.retire("producer")
         await self.site.quiet(within=PATIENCE)
 
     async def verdict(self) -> Verdict:
