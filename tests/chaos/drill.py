@@ -197,9 +197,13 @@ async def drill(
         fleet = await stack.enter_async_context(site.fleet(*roles(site)))
         going = Drill(scenario, site, size, within, fleet)
         stack.push_async_callback(judge, going)
-        await going.flow()
-        yield going
-        await going.drain()
+        try:
+            await going.flow()
+            yield going
+            await going.drain()
+        except BaseException:
+            going.unended = True
+            raise
     result, page = await judge(going)
     assert result.met, f"{result}\n{page}"
 

@@ -49,7 +49,7 @@ async def test_the_wall_clock_of_a_host_is_stepped(site: Site, tmp_path: Path, s
             async with site.connection() as connection:
                 assert not await connection.fetch(EARLY, delayed)
             assert abs(clock.off() - float(offset)) < 60
-    lost = [one for one in site.events() if isinstance(one, LeaseLost) and one.cause != "epoch"]
-    assert not lost, lost
-    async with site.connection() as connection:
-        assert await connection.fetchval(CRASHES) == 0
+        lost = [one for one in site.events() if isinstance(one, LeaseLost) and one.cause != "epoch"]
+        assert not lost, lost
+        async with site.connection() as connection:
+            assert await connection.fetchval(CRASHES) == 0
