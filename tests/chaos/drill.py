@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from chaos.checker import Rule, Violation, broken_rules, check
-from chaos.events import AnyEvent, EnqueueReturned, FaultInjected, Settled
+from chaos.events import AnyEvent, EnqueueCalled, EnqueueReturned, FaultInjected, Settled
 from chaos.faultplan import until
 from chaos.fleet import Fleet, Role
 from chaos.history import now_ns
@@ -157,12 +157,21 @@ class Drill:
 
 
 def recovery(history: Sequence[AnyEvent], since: int) -> float | None:
-    """Seconds from a time (ns) to the first outcome of a job that was enqueued after it."""
-    new = {one.job for one in history if isinstance(one, EnqueueReturned) and one.at >= since}
+    """Seconds from a time (ns) to the first outcome of a job that was first asked for after it.
+
+    Who repeats an idempotency key is told of a job that may be over long since.
+    """
+    asked: dict[str, int] = {}
+    for one in history:
+        if isinstance(one, EnqueueCalled | EnqueueReturned):
+            asked.setdefault(one.job, one.at)
     ends = (
         one.at
         for one in history
-        if isinstance(one, Settled) and one.accepted and one.outcome.terminal and one.job in new
+        if isinstance(one, Settled)
+        and one.accepted
+        and one.outcome.terminal
+        and asked.get(one.job, 0) >= since
     )
     first = min(ends, default=None)
     return None if first is None else (first - since) / 1e9
