@@ -59,8 +59,13 @@ docs: .venv-docs/.ready
 	$(BIN)/uv pip sync --quiet --python .venv-docs/bin/python requirements-docs.lock
 	@touch $@
 
+# What the failure drills come to goes into docs/reliability.md, whether their targets are met or not.
+DRILLS := .drills
 chaos: setup
-	$(BIN)/pytest tests/chaos --chaos-long -n 2 --dist worksteal -o faulthandler_timeout=0
+	rm -rf $(DRILLS)
+	$(BIN)/pytest tests/chaos --chaos-long --drill-results $(DRILLS) -n 2 --dist worksteal \
+		-o faulthandler_timeout=0; status=$$?; \
+		PYTHONPATH=tests $(BIN)/python -m chaos.drill_table $(DRILLS) docs && exit $$status
 
 bench: setup
 	$(BIN)/headrace bench

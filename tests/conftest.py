@@ -40,6 +40,13 @@ def pytest_configure(config: pytest.Config) -> None:
         Path(os.environ[_SHARED]).chmod(0o711)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("chaos_long"):
+        long = [item for item in items if item.get_closest_marker("chaos_long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
 def _fastest_folder() -> str | None:
     """Memory, where a copy of a server takes a tenth of the time and kill -9 loses no more."""
     memory = Path("/dev/shm")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import count
 
 from chaos.events import EnqueueReturned
@@ -21,10 +22,16 @@ class Customer:
     orders: Iterator[int] = field(default_factory=count)
 
     async def ask(
-        self, kind: str, jobs: int = 1, *, queue: str = QUEUE, seconds: float = 0.0
+        self,
+        kind: str,
+        jobs: int = 1,
+        *,
+        queue: str = QUEUE,
+        seconds: float = 0.0,
+        delay: float = 0.0,
     ) -> list[JobHandle[object]]:
-        """Enqueue jobs of one kind that take so long."""
-        task = self.app.tasks[kind].options(queue=queue)
+        """Enqueue jobs of one kind that take so long, due after so many seconds."""
+        task = self.app.tasks[kind].options(queue=queue, delay=timedelta(seconds=delay))
         orders = [f"{queue} {next(self.orders)}" for _ in range(jobs)]
         handles = await self.app.enqueue_many([task.job(one, seconds) for one in orders])
         for handle in handles:

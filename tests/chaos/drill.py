@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from chaos.checker import Rule, Violation, broken_rules, check
-from chaos.events import AnyEvent, EnqueueReturned, FaultInjected, Settled
+from chaos.events import AnyEvent, EnqueueCalled, EnqueueReturned, FaultInjected, Settled
 from chaos.faultplan import until
 from chaos.fleet import Fleet, Role
 from chaos.history import now_ns
@@ -37,7 +37,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         lost, twice, late: lost or unfinished, completed twice, started after completion.
         other: what else the checker found.
         recovered: the worst seconds from the end of a fault (or from its beginning, where nobody
-            ends it) until a job that was enqueued after that was over; None: none ever was.
+            ends it) until a job that was enqueued after that was over, or all jobs of a load
+            were; None: that never came.
         within: the seconds that were allowed.
     """
 
@@ -116,9 +117,15 @@ class Drill:
         self.recoveries.append(seconds)
         self.unended = False
 
+    def over(self, since: int) -> None:
+        """All that there was since a time (ns) is over now: that is what was waited for."""
+        self.recoveries.append((now_ns() - since) / 1e9)
+        self.unended = False
+
     async def drain(self) -> None:
         """No more jobs; all that there are are over."""
-        await self.fleet.retire("producer")
+        if self.fleet.members("producer"):
+            await self.fleet.retire("producer")
         await self.site.quiet(within=PATIENCE)
 
     async def verdict(self) -> Verdict:
@@ -150,12 +157,21 @@ class Drill:
 
 
 def recovery(history: Sequence[AnyEvent], since: int) -> float | None:
-    """Seconds from a time (ns) to the first outcome of a job that was enqueued after it."""
-    new = {one.job for one in history if isinstance(one, EnqueueReturned) and one.at >= since}
+    """Seconds from a time (ns) to the first outcome of a job that was first asked for after it.
+
+    Who repeats an idempotency key is told of a job that may be over long since.
+    """
+    asked: dict[str, int] = {}
+    for one in history:
+        if isinstance(one, EnqueueCalled | EnqueueReturned):
+            asked.setdefault(one.job, one.at)
     ends = (
         one.at
         for one in history
-        if isinstance(one, Settled) and one.accepted and one.outcome.terminal and one.job in new
+        if isinstance(one, Settled)
+        and one.accepted
+        and one.outcome.terminal
+        and asked.get(one.job, 0) >= since
     )
     first = min(ends, default=None)
     return None if first is None else (first - since) / 1e9
@@ -190,9 +206,13 @@ async def drill(
         fleet = await stack.enter_async_context(site.fleet(*roles(site)))
         going = Drill(scenario, site, size, within, fleet)
         stack.push_async_callback(judge, going)
-        await going.flow()
-        yield going
-        await going.drain()
+        try:
+            await going.flow()
+            yield going
+            await going.drain()
+        except BaseException:
+            going.unended = True
+            raise
     result, page = await judge(going)
     assert result.met, f"{result}\n{page}"
 

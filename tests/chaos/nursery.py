@@ -118,6 +118,12 @@ class Nursery:
             self._children.pop(news["ended"]).ended.set_result(news["status"])
 
 
+def in_its_own_image(module: str) -> list[str]:
+    """The command that runs a module of chaos.processes without a nursery."""
+    path = f"import sys; sys.path.insert(0, {str(TESTS)!r})"
+    return [sys.executable, "-c", f"{path}; import asyncio, {module} as it; asyncio.run(it.main())"]
+
+
 @cache
 def _mother() -> subprocess.Popen[bytes]:
     """The process that forks all chaos processes of this one; it ends when its input does."""

@@ -16,9 +16,9 @@ from chaos.checker import LedgerJob, Violation, check
 from chaos.customer import Customer
 from chaos.events import AnyEvent, CrashPointReached, LeaseLost, StartChecked
 from chaos.faultplan import until
-from chaos.fleet import Fleet, Member, Role
+from chaos.fleet import Fleet, Member, Process, Role, execute
 from chaos.history import History, events_of, now_ns, read_history
-from chaos.nursery import Child, Nursery
+from chaos.nursery import Nursery, in_its_own_image
 from chaos.processes.tasks import QUEUE, Middle, build
 from chaos.report import Summary, render, summarise
 from headrace.model.state import Stored
@@ -312,6 +312,8 @@ class Verdict:
         return render(self.summary, self.violations)
 
 
-async def _fork(nursery: Nursery, role: Role, output: Path) -> Child:
+async def _fork(nursery: Nursery, role: Role, output: Path) -> Process:
     (module,) = role.command
+    if "LD_PRELOAD" in role.environment:  # which a fork would not heed
+        return await execute(replace(role, command=in_its_own_image(module)), output)
     return await nursery.launch(module, role.environment, output)
