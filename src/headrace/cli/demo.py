@@ -35,7 +35,11 @@ def demo(
 
     Without a database URL it takes embedded servers in ./.headrace. With --once it ends with one
     line of JSON, and with status 0 only if the input counted again, the ledger, the rows and the
-    mail server's own mailbox agree. Without it a new batch begins every few seconds.
+    mail server's own mailbox agree.
+
+    Without it mail comes in over and over, five messages a second, until Ctrl-C: some of it later
+    or sooner than the rest, some answers put off by the mail server, a few refused. It shows how
+    that goes, and what dies: kill the worker, and see.
     """
     import asyncio
     import os
@@ -44,13 +48,16 @@ def demo(
     from headrace.telemetry.logs import configure
 
     _require_mail_programs()
-    from headrace.cli.mail import run_demo
+    if once:
+        from headrace.cli.mailroom.once import run_once as run
+    else:
+        from headrace.cli.mailroom.show import run_show as run
 
     configure("WARNING")
     with database(database_url, embedded=database_url is None) as url, _alone(database_url):
         os.environ["HEADRACE_DATABASE_URL"] = url
         try:
-            status = asyncio.run(run_demo(url, path, once=once))
+            status = asyncio.run(run(url, path))
         except KeyboardInterrupt:
             status = 0
     raise typer.Exit(status)

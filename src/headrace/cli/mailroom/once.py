@@ -1,4 +1,4 @@
-"""The mailroom on real mail, and whether everybody agrees on what happened."""
+"""The mailroom on real mail, once, and whether everybody agrees on what happened."""
 
 import asyncio
 import json
@@ -27,7 +27,6 @@ from headrace.worker.worker import Worker
 
 QUEUES = {"reading": 8, "answers": 8}
 _GREYLISTED = 3  # answers that the mail server puts off once, so that a retry is to be seen
-_REST = 5.0
 _PATIENCE = 1.0
 
 
@@ -55,13 +54,12 @@ def open_input(path: Path | None) -> Input:
     return Input(f"{source.kind} {path}", source.messages(), recount(path))
 
 
-async def run_demo(database_url: str, path: Path | None, *, once: bool) -> int:
-    """Run the mailroom.
+async def run_once(database_url: str, path: Path | None) -> int:
+    """Run one batch, then print the summary as a line of JSON.
 
     Args:
         database_url: of the ledger and the mailroom's tables.
         path: a Maildir, an mbox, a folder of messages or one message; None for the default.
-        once: one batch, then the summary as a line of JSON; else batch after batch.
 
     Returns:
         The exit status: 0 when input, ledger, rows and mailbox agree.
@@ -78,17 +76,13 @@ async def run_demo(database_url: str, path: Path | None, *, once: bool) -> int:
             async with running(services(app.engine)):
                 await worker.start()
                 try:
-                    while True:
-                        mail = open_input(path)
-                        agreed = await _run_batch(database_url, mail, mailbox, once=once)
-                        if once:
-                            return 0 if agreed else 1
-                        await asyncio.sleep(_REST)
+                    agreed = await _run_batch(database_url, open_input(path), mailbox)
+                    return 0 if agreed else 1
                 finally:
                     await worker.stop()
 
 
-async def _run_batch(url: str, mail: Input, mailbox: MailboxServer, *, once: bool) -> bool:
+async def _run_batch(url: str, mail: Input, mailbox: MailboxServer) -> bool:
     began = time.monotonic()
     before = mailbox.count()
     _say(f"mail from {mail.name}")
@@ -107,10 +101,7 @@ async def _run_batch(url: str, mail: Input, mailbox: MailboxServer, *, once: boo
     summary = agreement.summarise(rows, jobs, sent, time.monotonic() - began)
     for difference in differences:
         _say(f"disagreement: {difference}")
-    if once:
-        sys.stdout.write(json.dumps(summary) + "\n")
-    else:
-        _say(", ".join(f"{name} {value}" for name, value in summary.items()))
+    sys.stdout.write(json.dumps(summary) + "\n")
     return not differences
 
 
