@@ -29,6 +29,9 @@ def demo(
     once: Annotated[
         bool, typer.Option("--once", help="One batch, then a line of JSON and an exit status.")
     ] = False,
+    chaos: Annotated[
+        bool, typer.Option("--chaos", help="The same under SIGKILL, on servers of its own.")
+    ] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Run the mailroom: one job a message reads it, stores it and enqueues its answer.
@@ -40,6 +43,11 @@ def demo(
     Without it mail comes in over and over, five messages a second, until Ctrl-C: some of it later
     or sooner than the rest, some answers put off by the mail server, a few refused. It shows how
     that goes, and what dies: kill the worker, and see.
+
+    With --chaos more mail is read by two workers while they, Valkey and the connections to
+    PostgreSQL are killed again and again, for about a minute. The line of JSON tells what was
+    killed, and how many answers were sent again by jobs that were cut short; with status 0 all
+    counts agree, and no answer was sent more often than its job can have run.
     """
     import asyncio
     import os
@@ -48,6 +56,8 @@ def demo(
     from headrace.telemetry.logs import configure
 
     _require_mail_programs()
+    if chaos:
+        raise typer.Exit(_in_a_storm(path, database_url))
     if once:
         from headrace.cli.mailroom.once import run_once as run
     else:
@@ -61,6 +71,26 @@ def demo(
         except KeyboardInterrupt:
             status = 0
     raise typer.Exit(status)
+
+
+def _in_a_storm(path: Path | None, database_url: str | None) -> int:
+    import asyncio
+
+    from headrace.errors import UsageError
+    from headrace.telemetry.logs import configure
+
+    if database_url:
+        raise UsageError(
+            "--chaos kills servers, so it brings its own: leave out the database URL "
+            "(HEADRACE_DATABASE_URL counts as given)"
+        )
+    if path is not None:
+        raise UsageError(f"--chaos takes the mail that is installed: leave out {path}")
+    from headrace.cli.mailroom.chaos import own_servers, run_chaos
+
+    configure("ERROR")  # that servers are away is no news here
+    with own_servers() as servers:
+        return asyncio.run(run_chaos(servers))
 
 
 @contextmanager

@@ -40,12 +40,19 @@ class MailboxServer:
         defers: one in so many attempts is answered with 451, besides; 0: none.
         refuses: one in so many is answered with 550, "no such mailbox"; 0: none.
         keeps: how many messages it keeps, the latest; None: all.
+        ponders: seconds from when it has a message until it says so.
     """
 
     def __init__(
-        self, greylist: int = 0, *, defers: int = 0, refuses: int = 0, keeps: int | None = None
+        self,
+        greylist: int = 0,
+        *,
+        defers: int = 0,
+        refuses: int = 0,
+        keeps: int | None = None,
+        ponders: float = 0.0,
     ) -> None:
-        self._clerk = _Clerk(greylist, defers, refuses, keeps)
+        self._clerk = _Clerk(greylist, defers, refuses, keeps, ponders)
         self._socket = socket.create_server((_LOOPBACK, 0))
         self._controller = _Controller(self._clerk, self._socket)
 
@@ -93,6 +100,10 @@ class MailboxServer:
         """Give how many messages were accepted so far."""
         return self._clerk.count()
 
+    def pondering(self) -> int:
+        """Give how many messages it has of which it has not said so."""
+        return self._clerk.pondering
+
     def deferred(self) -> int:
         """Give how many attempts were answered with 451 so far."""
         return self._clerk.deferred()
@@ -101,12 +112,16 @@ class MailboxServer:
 class _Clerk:
     """The handler that aiosmtpd calls, in the server's thread."""
 
-    def __init__(self, greylist: int, defers: int, refuses: int, keeps: int | None) -> None:
+    def __init__(
+        self, greylist: int, defers: int, refuses: int, keeps: int | None, ponders: float
+    ) -> None:
         self._lock = Lock()
         self._to_greylist = greylist
         self._greylisted: set[str] = set()
         self._defers = defers
         self._refuses = refuses
+        self._ponders = ponders
+        self.pondering = 0
         self._attempts = 0
         self._deferred = 0
         self._accepted = 0
@@ -150,6 +165,11 @@ class _Clerk:
         with self._lock:
             self._deliveries.append(delivery)
             self._accepted += 1
+        self.pondering += 1
+        try:
+            await asyncio.sleep(self._ponders)
+        finally:
+            self.pondering -= 1
         return "250 OK"
 
     def _refusal(self, address: str) -> str | None:

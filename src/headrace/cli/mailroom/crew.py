@@ -37,15 +37,21 @@ class Crew:
             *(*options, "--supervised", "--grace", f"{_GRACE}s"),
         ]
         self._tell = tell
-        self._ready: dict[int, Process] = {}
+        self._ready: dict[int, None] = {}
+        self._any_ready = asyncio.Event()
         self._children: set[Process] = set()
         self._keepers: list[asyncio.Task[None]] = []
         self._ending = asyncio.Event()
 
-    @property
-    def ready(self) -> list[int]:
-        """The processes that work, longest first."""
-        return list(self._ready)
+    async def kill_oldest(self) -> None:
+        """End the process that has worked longest with SIGKILL, once there is one that works."""
+        await self._any_ready.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(next(iter(self._ready)), signal.SIGKILL)
+
+    async def work(self) -> None:
+        """Wait until one of them works."""
+        await self._any_ready.wait()
 
     async def __aenter__(self) -> Self:
         self._keepers = [asyncio.create_task(self._keep()) for _ in range(self._n)]
@@ -89,6 +95,8 @@ class Crew:
         finally:
             self._children.discard(child)
             self._ready.pop(child.pid, None)
+            if not self._ready:
+                self._any_ready.clear()
         if status < 0:
             return f"worker {child.pid} died by {signal.Signals(-status).name}"
         return f"worker {child.pid} ended with status {status}" + (f" ({words})" if words else "")
@@ -100,7 +108,8 @@ class Crew:
         async for line in child.stderr:
             last.append(_message(line))
             if "is ready" in last[0] and child.pid not in self._ready:
-                self._ready[child.pid] = child
+                self._ready[child.pid] = None
+                self._any_ready.set()
                 if takes_place:
                     self._tell(f"worker {child.pid} takes its place")
         return last[0] if last else ""

@@ -5,15 +5,13 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from headrace.cli.mailroom.bars import Bars, bars
 from headrace.ledger.migrate import migrate
 from headrace.mailroom import agreement
 from headrace.mailroom.app import app, prepare, register
@@ -89,11 +87,11 @@ async def _run_batch(url: str, mail: Input, mailbox: MailboxServer) -> bool:
     connection = await asyncpg.connect(url)
     try:
         batch = await prepare(connection, mail.name)
-        with _progress(mail.count) as progress:
+        with bars(mail.count) as shown:
             for message in mail.messages:
                 await register(connection, batch, message)
-                progress.show(await agreement.read_progress(connection, batch))
-            rows, jobs = await _finish(connection, batch, progress)
+                shown.show(await agreement.read_progress(connection, batch))
+            rows, jobs = await _finish(connection, batch, shown)
     finally:
         await connection.close()
     sent = mailbox.deliveries()[before:]
@@ -106,42 +104,18 @@ async def _run_batch(url: str, mail: Input, mailbox: MailboxServer) -> bool:
 
 
 async def _finish(
-    connection: asyncpg.Connection, batch: int, progress: "_Bars"
+    connection: asyncpg.Connection, batch: int, shown: Bars
 ) -> tuple[agreement.Rows, agreement.Jobs]:
     """Wait until every job of the batch is over."""
     pause = 0.05
     while True:
-        progress.show(await agreement.read_progress(connection, batch))
+        shown.show(await agreement.read_progress(connection, batch))
         rows = await agreement.read_rows(connection, batch)
         jobs = await agreement.read_ledger(app, rows)
         if not agreement.unfinished(jobs):
             return rows, jobs
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, _PATIENCE)
-
-
-class _Bars:
-    """The bars of one batch; nothing where standard error is no terminal."""
-
-    def __init__(self, progress: Progress, count: Count) -> None:
-        self._progress = progress
-        self._stored = progress.add_task("messages read", total=count.messages)
-        self._answers = progress.add_task("answers sent", total=count.acknowledgements)
-
-    def show(self, state: agreement.ProgressRow) -> None:
-        """Move the bars."""
-        self._progress.update(self._stored, completed=state.stored)
-        self._progress.update(self._answers, completed=state.answered)
-
-
-@contextmanager
-def _progress(count: Count) -> Iterator[_Bars]:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal
-    ) as progress:
-        yield _Bars(progress, count)
 
 
 def _say(text: str) -> None:
