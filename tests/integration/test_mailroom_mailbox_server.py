@@ -71,3 +71,28 @@ async def test_a_stopped_server_refuses_mail() -> None:
     with pytest.raises(aiosmtplib.SMTPConnectError):
         await send(server, "a@example.org")
     assert server.count() == 1
+
+
+async def test_some_are_put_off_and_some_refused_and_few_kept() -> None:
+    with MailboxServer(defers=3, refuses=4, keeps=2) as server:
+        answers = []
+        for n in range(1, 9):
+            try:
+                await send(server, f"{n}@example.org")
+            except aiosmtplib.SMTPRecipientsRefused as exc:
+                answers.append(exc.recipients[0].code)
+            else:
+                answers.append(250)
+    assert answers == [250, 250, 451, 550, 250, 451, 250, 550]
+    assert (server.count(), server.deferred()) == (4, 2)
+    kept = [one.recipients for one in server.deliveries()]
+    assert kept == [("5@example.org",), ("7@example.org",)]
+
+
+async def test_it_says_whether_it_lives() -> None:
+    server = MailboxServer()
+    assert not server.alive
+    server.start()
+    assert server.alive
+    server.stop()
+    assert not server.alive

@@ -51,7 +51,7 @@ class Seen:
         fleet = Fleet(lane=LaneView(1, Mode.DIRECT), workers=self.workers, leaders=self.leaders)
         console = Console(width=width, height=height)
         with console.capture() as captured:
-            console.print(page(self.queues, fleet, Rates(), (width, height)))
+            console.print(page("headrace", self.queues, fleet, Rates(), (width, height)))
         return captured.get().splitlines()
 
 

@@ -29,13 +29,25 @@ def demo(
     once: Annotated[
         bool, typer.Option("--once", help="One batch, then a line of JSON and an exit status.")
     ] = False,
+    chaos: Annotated[
+        bool, typer.Option("--chaos", help="The same under SIGKILL, on servers of its own.")
+    ] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Run the mailroom: one job a message reads it, stores it and enqueues its answer.
 
     Without a database URL it takes embedded servers in ./.headrace. With --once it ends with one
     line of JSON, and with status 0 only if the input counted again, the ledger, the rows and the
-    mail server's own mailbox agree. Without it a new batch begins every few seconds.
+    mail server's own mailbox agree.
+
+    Without it mail comes in over and over, five messages a second, until Ctrl-C: some of it later
+    or sooner than the rest, some answers put off by the mail server, a few refused. It shows how
+    that goes, and what dies: kill the worker, and see.
+
+    With --chaos more mail is read by two workers while they, Valkey and the connections to
+    PostgreSQL are killed again and again, for about a minute. The line of JSON tells what was
+    killed, and how many answers were sent again by jobs that were cut short; with status 0 all
+    counts agree, and no answer was sent more often than its job can have run.
     """
     import asyncio
     import os
@@ -44,16 +56,41 @@ def demo(
     from headrace.telemetry.logs import configure
 
     _require_mail_programs()
-    from headrace.cli.mail import run_demo
+    if chaos:
+        raise typer.Exit(_in_a_storm(path, database_url))
+    if once:
+        from headrace.cli.mailroom.once import run_once as run
+    else:
+        from headrace.cli.mailroom.show import run_show as run
 
     configure("WARNING")
     with database(database_url, embedded=database_url is None) as url, _alone(database_url):
         os.environ["HEADRACE_DATABASE_URL"] = url
         try:
-            status = asyncio.run(run_demo(url, path, once=once))
+            status = asyncio.run(run(url, path))
         except KeyboardInterrupt:
             status = 0
     raise typer.Exit(status)
+
+
+def _in_a_storm(path: Path | None, database_url: str | None) -> int:
+    import asyncio
+
+    from headrace.errors import UsageError
+    from headrace.telemetry.logs import configure
+
+    if database_url:
+        raise UsageError(
+            "--chaos kills servers, so it brings its own: leave out the database URL "
+            "(HEADRACE_DATABASE_URL counts as given)"
+        )
+    if path is not None:
+        raise UsageError(f"--chaos takes the mail that is installed: leave out {path}")
+    from headrace.cli.mailroom.chaos import own_servers, run_chaos
+
+    configure("ERROR")  # that servers are away is no news here
+    with own_servers() as servers:
+        return asyncio.run(run_chaos(servers))
 
 
 @contextmanager

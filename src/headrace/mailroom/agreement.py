@@ -128,6 +128,23 @@ def disagreements(count: Count, rows: Rows, jobs: Jobs, sent: Sequence[Delivery]
     return found
 
 
+def sent_too_often(jobs: Jobs, sent: Sequence[Delivery], *, lanes_lost: int) -> list[str]:
+    """A sentence if answers were sent more often than their jobs can have run.
+
+    Giving a job to another worker raises its generation; one exception is a lane that is built anew
+    after it lost its data, which gives out once more what its dead workers had. (Failures and
+    crashes may be fewer, since then nobody can tell that such a worker had begun.)
+    """
+    times = Counter(_message_id(one) for one in sent)
+    over = [
+        one for one in jobs.values() if times[acknowledgement_id(one.id)] > one.gen + lanes_lost
+    ]
+    return [f"{len(over)} answers were sent more often than their jobs can have run"] * bool(over)
+
+
 def _message_ids(sent: Iterable[Delivery]) -> set[str]:
-    parser = BytesHeaderParser()
-    return {str(parser.parsebytes(one.content)["Message-ID"]).strip() for one in sent}
+    return {_message_id(one) for one in sent}
+
+
+def _message_id(delivery: Delivery) -> str:
+    return str(BytesHeaderParser().parsebytes(delivery.content)["Message-ID"]).strip()

@@ -27,7 +27,14 @@ async def prepare(connection: Any, source: str) -> int:  # noqa: ANN401 - a conn
     return batch
 
 
-async def register(connection: Any, batch: int, message: RawMessage) -> None:  # noqa: ANN401
+async def register(
+    connection: Any,  # noqa: ANN401 - as above
+    batch: int,
+    message: RawMessage,
+    *,
+    delay: str = "0s",
+    priority: str = "normal",
+) -> None:
     """Register a message and enqueue the job that reads it: both commit, or neither."""
     digest = sha256(message.content).hexdigest()
     async with connection.transaction():
@@ -39,7 +46,8 @@ async def register(connection: Any, batch: int, message: RawMessage) -> None:  #
         number = await connection.fetchval(
             "SELECT nextval(pg_get_serial_sequence('mailroom.message', 'id'))"
         )
-        job = await read_message.options(tx=connection).enqueue(number)
+        reading = read_message.options(tx=connection, delay=delay, priority=priority)
+        job = await reading.enqueue(number)
         await connection.execute(
             """INSERT INTO mailroom.message (id, batch, key, sha256, job_id)
                OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5)""",
@@ -49,6 +57,18 @@ async def register(connection: Any, batch: int, message: RawMessage) -> None:  #
             digest,
             job.id,
         )
+
+
+async def forget_answered(connection: Any) -> None:  # noqa: ANN401 - as above
+    """Delete what nothing is to be done about any more, of batches from over an hour ago."""
+    async with connection.transaction():
+        for rows in ("attachment WHERE message", "message WHERE id"):
+            await connection.execute(
+                f"""DELETE FROM mailroom.{rows} IN (
+                        SELECT m.id FROM mailroom.message m JOIN mailroom.batch b ON b.id = m.batch
+                        WHERE b.started_at < now() - interval '1 hour' AND m.stored_at IS NOT NULL
+                          AND (m.answer_job IS NULL OR m.answered_at IS NOT NULL))"""  # noqa: S608
+            )
 
 
 @app.task(queue="reading", timeout="60s")

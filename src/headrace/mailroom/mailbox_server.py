@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from threading import Lock
@@ -13,6 +14,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 _LOOPBACK = "127.0.0.1"
 _GREYLISTED = "451 4.7.1 Greylisted, try again later"
+_UNKNOWN = "550 5.1.1 No such mailbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +37,22 @@ class MailboxServer:
 
     Args:
         greylist: of how many recipients the first attempt is answered with 451, "try again".
+        defers: one in so many attempts is answered with 451, besides; 0: none.
+        refuses: one in so many is answered with 550, "no such mailbox"; 0: none.
+        keeps: how many messages it keeps, the latest; None: all.
+        ponders: seconds from when it has a message until it says so.
     """
 
-    def __init__(self, greylist: int = 0) -> None:
-        self._clerk = _Clerk(greylist)
+    def __init__(
+        self,
+        greylist: int = 0,
+        *,
+        defers: int = 0,
+        refuses: int = 0,
+        keeps: int | None = None,
+        ponders: float = 0.0,
+    ) -> None:
+        self._clerk = _Clerk(greylist, defers, refuses, keeps, ponders)
         self._socket = socket.create_server((_LOOPBACK, 0))
         self._controller = _Controller(self._clerk, self._socket)
 
@@ -51,6 +65,11 @@ class MailboxServer:
     def port(self) -> int:
         """The port it listens on."""
         return self._controller.port
+
+    @property
+    def alive(self) -> bool:
+        """Whether it accepts mail."""
+        return self._controller.alive
 
     def start(self) -> None:
         """Begin to accept mail, in a thread of its own; returns once it does."""
@@ -74,12 +93,16 @@ class MailboxServer:
         self.stop()
 
     def deliveries(self) -> list[Delivery]:
-        """Give what was accepted so far, in order."""
+        """Give what was accepted so far, in order, as far as it is kept."""
         return self._clerk.deliveries()
 
     def count(self) -> int:
         """Give how many messages were accepted so far."""
-        return len(self._clerk.deliveries())
+        return self._clerk.count()
+
+    def pondering(self) -> int:
+        """Give how many messages it has of which it has not said so."""
+        return self._clerk.pondering
 
     def deferred(self) -> int:
         """Give how many attempts were answered with 451 so far."""
@@ -89,19 +112,32 @@ class MailboxServer:
 class _Clerk:
     """The handler that aiosmtpd calls, in the server's thread."""
 
-    def __init__(self, greylist: int) -> None:
+    def __init__(
+        self, greylist: int, defers: int, refuses: int, keeps: int | None, ponders: float
+    ) -> None:
         self._lock = Lock()
         self._to_greylist = greylist
-        self._deferred: set[str] = set()
-        self._deliveries: list[Delivery] = []
+        self._greylisted: set[str] = set()
+        self._defers = defers
+        self._refuses = refuses
+        self._ponders = ponders
+        self.pondering = 0
+        self._attempts = 0
+        self._deferred = 0
+        self._accepted = 0
+        self._deliveries: deque[Delivery] = deque(maxlen=keeps)
 
     def deliveries(self) -> list[Delivery]:
         with self._lock:
             return list(self._deliveries)
 
+    def count(self) -> int:
+        with self._lock:
+            return self._accepted
+
     def deferred(self) -> int:
         with self._lock:
-            return len(self._deferred)
+            return self._deferred
 
     async def handle_RCPT(  # noqa: N802 (the name is aiosmtpd's)
         self,
@@ -111,8 +147,9 @@ class _Clerk:
         address: str,
         rcpt_options: list[str],
     ) -> str:
-        if self._defers(address):
-            return _GREYLISTED
+        refusal = self._refusal(address)
+        if refusal is not None:
+            return refusal
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(rcpt_options)
         return "250 OK"
@@ -127,14 +164,28 @@ class _Clerk:
         delivery = Delivery(envelope.mail_from or "", tuple(envelope.rcpt_tos), content)
         with self._lock:
             self._deliveries.append(delivery)
+            self._accepted += 1
+        self.pondering += 1
+        try:
+            await asyncio.sleep(self._ponders)
+        finally:
+            self.pondering -= 1
         return "250 OK"
 
-    def _defers(self, address: str) -> bool:
+    def _refusal(self, address: str) -> str | None:
         with self._lock:
-            if address in self._deferred or len(self._deferred) >= self._to_greylist:
-                return False
-            self._deferred.add(address)
-            return True
+            self._attempts += 1
+            if self._refuses and self._attempts % self._refuses == 0:
+                return _UNKNOWN
+            if self._is_greylisted(address):
+                self._greylisted.add(address)
+            elif not self._defers or self._attempts % self._defers:
+                return None
+            self._deferred += 1
+            return _GREYLISTED
+
+    def _is_greylisted(self, address: str) -> bool:
+        return address not in self._greylisted and len(self._greylisted) < self._to_greylist
 
 
 class _Controller(Controller):
@@ -143,6 +194,11 @@ class _Controller(Controller):
     def __init__(self, handler: _Clerk, listener: socket.socket) -> None:
         super().__init__(handler, hostname=_LOOPBACK, port=listener.getsockname()[1])
         self._listener = listener
+
+    @property
+    def alive(self) -> bool:
+        running = self._thread is not None and self._thread.is_alive()
+        return running and self.server is not None and self.server.is_serving()
 
     def _create_server(self) -> Awaitable[asyncio.AbstractServer]:
         factory: Callable[[], asyncio.Protocol] = self._factory_invoker

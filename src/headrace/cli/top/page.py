@@ -1,7 +1,6 @@
 """The live page: what fits on the terminal, the most telling first."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -35,11 +34,12 @@ _NOTHING = {"", "0"}
 
 
 def page(
-    queues: Sequence[QueueCounts], fleet: Fleet, rates: Rates, size: tuple[int, int]
+    title: str, queues: Sequence[QueueCounts], fleet: Fleet, rates: Rates, size: tuple[int, int]
 ) -> RenderableType:
     """What is known, for a terminal of so many columns and lines.
 
     Args:
+        title: the first line.
         queues: by name.
         fleet: the processes at work.
         rates: of the queues.
@@ -52,7 +52,7 @@ def page(
     shown = _most_telling(queues, rates, max(room - for_workers, 2))
     rows = [queue_row(one, rates.queues.get(one.queue)) for one in shown]
     return Group(
-        _line(f"headrace at {datetime.now().astimezone():%H:%M:%S}; q ends", "bold"),
+        _line(title, "bold"),
         _line(as_sentence(fleet.lane)),
         _line(relay_sentence(fleet)),
         _speed(rates, width),

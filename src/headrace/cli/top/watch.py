@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from datetime import datetime
 
 from rich.console import Group
 from rich.live import Live
@@ -48,7 +49,8 @@ async def _show(inspector: Inspector, live: Live, words: LastWords) -> None:
         except HeadraceError as exc:
             live.update(trouble(f"{exc}; asked again each second, q ends"), refresh=True)
         else:
-            shown = page(queues, fleet, rates, live.console.size)
+            title = f"headrace at {datetime.now().astimezone():%H:%M:%S}; q ends"
+            shown = page(title, queues, fleet, rates, live.console.size)
             told = words.since(began - _REMEMBERED)
             live.update(Group(shown, trouble(told)) if told else shown, refresh=True)
         await asyncio.sleep(max(0.0, began + EVERY - time.monotonic()))

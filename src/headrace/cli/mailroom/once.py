@@ -1,19 +1,17 @@
-"""The mailroom on real mail, and whether everybody agrees on what happened."""
+"""The mailroom on real mail, once, and whether everybody agrees on what happened."""
 
 import asyncio
 import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from headrace.cli.mailroom.bars import Bars, bars
 from headrace.ledger.migrate import migrate
 from headrace.mailroom import agreement
 from headrace.mailroom.app import app, prepare, register
@@ -27,7 +25,6 @@ from headrace.worker.worker import Worker
 
 QUEUES = {"reading": 8, "answers": 8}
 _GREYLISTED = 3  # answers that the mail server puts off once, so that a retry is to be seen
-_REST = 5.0
 _PATIENCE = 1.0
 
 
@@ -55,13 +52,12 @@ def open_input(path: Path | None) -> Input:
     return Input(f"{source.kind} {path}", source.messages(), recount(path))
 
 
-async def run_demo(database_url: str, path: Path | None, *, once: bool) -> int:
-    """Run the mailroom.
+async def run_once(database_url: str, path: Path | None) -> int:
+    """Run one batch, then print the summary as a line of JSON.
 
     Args:
         database_url: of the ledger and the mailroom's tables.
         path: a Maildir, an mbox, a folder of messages or one message; None for the default.
-        once: one batch, then the summary as a line of JSON; else batch after batch.
 
     Returns:
         The exit status: 0 when input, ledger, rows and mailbox agree.
@@ -78,28 +74,24 @@ async def run_demo(database_url: str, path: Path | None, *, once: bool) -> int:
             async with running(services(app.engine)):
                 await worker.start()
                 try:
-                    while True:
-                        mail = open_input(path)
-                        agreed = await _run_batch(database_url, mail, mailbox, once=once)
-                        if once:
-                            return 0 if agreed else 1
-                        await asyncio.sleep(_REST)
+                    agreed = await _run_batch(database_url, open_input(path), mailbox)
+                    return 0 if agreed else 1
                 finally:
                     await worker.stop()
 
 
-async def _run_batch(url: str, mail: Input, mailbox: MailboxServer, *, once: bool) -> bool:
+async def _run_batch(url: str, mail: Input, mailbox: MailboxServer) -> bool:
     began = time.monotonic()
     before = mailbox.count()
     _say(f"mail from {mail.name}")
     connection = await asyncpg.connect(url)
     try:
         batch = await prepare(connection, mail.name)
-        with _progress(mail.count) as progress:
+        with bars(mail.count) as shown:
             for message in mail.messages:
                 await register(connection, batch, message)
-                progress.show(await agreement.read_progress(connection, batch))
-            rows, jobs = await _finish(connection, batch, progress)
+                shown.show(await agreement.read_progress(connection, batch))
+            rows, jobs = await _finish(connection, batch, shown)
     finally:
         await connection.close()
     sent = mailbox.deliveries()[before:]
@@ -107,50 +99,23 @@ async def _run_batch(url: str, mail: Input, mailbox: MailboxServer, *, once: boo
     summary = agreement.summarise(rows, jobs, sent, time.monotonic() - began)
     for difference in differences:
         _say(f"disagreement: {difference}")
-    if once:
-        sys.stdout.write(json.dumps(summary) + "\n")
-    else:
-        _say(", ".join(f"{name} {value}" for name, value in summary.items()))
+    sys.stdout.write(json.dumps(summary) + "\n")
     return not differences
 
 
 async def _finish(
-    connection: asyncpg.Connection, batch: int, progress: "_Bars"
+    connection: asyncpg.Connection, batch: int, shown: Bars
 ) -> tuple[agreement.Rows, agreement.Jobs]:
     """Wait until every job of the batch is over."""
     pause = 0.05
     while True:
-        progress.show(await agreement.read_progress(connection, batch))
+        shown.show(await agreement.read_progress(connection, batch))
         rows = await agreement.read_rows(connection, batch)
         jobs = await agreement.read_ledger(app, rows)
         if not agreement.unfinished(jobs):
             return rows, jobs
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, _PATIENCE)
-
-
-class _Bars:
-    """The bars of one batch; nothing where standard error is no terminal."""
-
-    def __init__(self, progress: Progress, count: Count) -> None:
-        self._progress = progress
-        self._stored = progress.add_task("messages read", total=count.messages)
-        self._answers = progress.add_task("answers sent", total=count.acknowledgements)
-
-    def show(self, state: agreement.ProgressRow) -> None:
-        """Move the bars."""
-        self._progress.update(self._stored, completed=state.stored)
-        self._progress.update(self._answers, completed=state.answered)
-
-
-@contextmanager
-def _progress(count: Count) -> Iterator[_Bars]:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal
-    ) as progress:
-        yield _Bars(progress, count)
 
 
 def _say(text: str) -> None:
