@@ -24,6 +24,8 @@ _OURS: dict[str, type[HeadraceError]] = {
     "HR003": BadPayload,
     "HR004": UsageError,
 }
+# A prepared statement is there already, or is not there any more.
+_SESSIONS_MIXED = {"42P05", "26000"}
 _SCHEMA_MISSING = {"3F000", "42P01", "42883"}
 # Connection lost, cancelled or shutting down, out of disk, memory or connections, deadlock, a
 # fault of its disk, a standby: the statement did nothing, or will be found to have been done, and
@@ -62,6 +64,11 @@ def translate(code: str, exc: Exception) -> HeadraceError:
         return _OURS[code](str(exc))
     if code in _SCHEMA_MISSING:
         return SchemaError(f"the schema of headrace is not there ({exc}); run `headrace migrate`")
+    if code in _SESSIONS_MIXED:
+        return LedgerError(
+            f"something between us and PostgreSQL pools sessions ({exc}); "
+            "set HEADRACE_PREPARED_STATEMENTS=false"
+        )
     if code == "55P03":
         return LedgerBusy(f"a lock could not be had in time ({exc}); try again")
     if code.startswith(_AWAY_CLASSES):

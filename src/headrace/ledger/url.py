@@ -20,7 +20,7 @@ def reaching(url: str) -> Iterator[None]:
     """Connect within; what the driver says then is told in our words.
 
     Raises:
-        ConfigError: the URL is none of PostgreSQL.
+        ConfigError: the URL is none of PostgreSQL, or leads to something that pools sessions.
         LedgerUnavailable: refused, wrong password, unknown host or database, or no answer.
     """
     parts = read_server_url(url, _FORM)
@@ -29,11 +29,15 @@ def reaching(url: str) -> Iterator[None]:
     try:
         yield
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as exc:
-        raise LedgerUnavailable(
-            f"PostgreSQL at {where} refused the user or password; check the URL"
-        ) from exc
+        raise _refused(where) from exc
     except asyncpg.InvalidCatalogNameError as exc:
         raise LedgerUnavailable(f"PostgreSQL at {where} {_no_database(parts)}") from exc
+    except asyncpg.ProtocolViolationError as exc:  # so PgBouncer says all
+        if "startup parameter" in str(exc):
+            raise sessions_are_pooled(where) from exc
+        if "authentication failed" in str(exc) or "no such user" in str(exc):
+            raise _refused(where) from exc
+        raise LedgerUnavailable(f"PostgreSQL at {where} refused the connection: {exc}") from exc
     except socket.gaierror as exc:
         raise LedgerUnavailable(
             f"the host of PostgreSQL at {where} is not known here ({exc.strerror}); check {hint}"
@@ -53,6 +57,18 @@ def place(url: str) -> str:
     """Where a URL leads, without user and password."""
     parts = urlsplit(url)
     return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+
+
+def _refused(where: str) -> LedgerUnavailable:
+    return LedgerUnavailable(f"PostgreSQL at {where} refused the user or password; check the URL")
+
+
+def sessions_are_pooled(where: str) -> ConfigError:
+    """The sentence about a PgBouncer that we were not told of."""
+    return ConfigError(
+        f"PostgreSQL at {where} is reached through PgBouncer or the like, where sessions keep no "
+        "settings and no prepared statements; set HEADRACE_PREPARED_STATEMENTS=false"
+    )
 
 
 def _no_database(parts: SplitResult) -> str:
