@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,9 @@ def program(name: str, package: str) -> str:
 
     Without it the test is skipped; where CI is set it fails, so that nothing goes untested there.
     """
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    places = os.pathsep.join(["/usr/sbin", *map(str, versions)])
+    found = shutil.which(name) or shutil.which(name, path=places)
     if found is not None:
         return found
     missing = f"{name} is not installed; apt-get install {package} brings it"

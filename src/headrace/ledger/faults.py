@@ -24,8 +24,19 @@ _OURS: dict[str, type[HeadraceError]] = {
     "HR003": BadPayload,
     "HR004": UsageError,
 }
-# A prepared statement is there already, or is not there any more.
-_SESSIONS_MIXED = {"42P05", "26000"}
+_SESSIONS_MIXED = (
+    "something between us and PostgreSQL pools sessions ({}); "
+    "set HEADRACE_PREPARED_STATEMENTS=false"
+)
+# What to do about what PostgreSQL says.
+_ADVICE = {
+    "42P05": _SESSIONS_MIXED,  # a prepared statement is there already
+    "26000": _SESSIONS_MIXED,  # it is not there any more
+    "42501": (
+        "PostgreSQL forbids the user of the URL something ({}); name the user that ran "
+        "`headrace migrate`, or make this one a member of its role"
+    ),
+}
 _SCHEMA_MISSING = {"3F000", "42P01", "42883"}
 # Connection lost, cancelled or shutting down, out of disk, memory or connections, deadlock, a
 # fault of its disk, a standby: the statement did nothing, or will be found to have been done, and
@@ -64,11 +75,8 @@ def translate(code: str, exc: Exception) -> HeadraceError:
         return _OURS[code](str(exc))
     if code in _SCHEMA_MISSING:
         return SchemaError(f"the schema of headrace is not there ({exc}); run `headrace migrate`")
-    if code in _SESSIONS_MIXED:
-        return LedgerError(
-            f"something between us and PostgreSQL pools sessions ({exc}); "
-            "set HEADRACE_PREPARED_STATEMENTS=false"
-        )
+    if code in _ADVICE:
+        return LedgerError(_ADVICE[code].format(exc))
     if code == "55P03":
         return LedgerBusy(f"a lock could not be had in time ({exc}); try again")
     if code.startswith(_AWAY_CLASSES):

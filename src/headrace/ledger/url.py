@@ -1,13 +1,14 @@
 """The URL of a database, and clear words where it leads nowhere."""
 
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import SplitResult, urlsplit
 
 import asyncpg
 
-from headrace.errors import ConfigError, LedgerUnavailable
+from headrace.errors import ConfigError, HeadraceError, LedgerUnavailable
 from headrace.model.server_url import Form, read_server_url
 
 _FORM = Form(
@@ -33,11 +34,9 @@ def reaching(url: str) -> Iterator[None]:
     except asyncpg.InvalidCatalogNameError as exc:
         raise LedgerUnavailable(f"PostgreSQL at {where} {_no_database(parts)}") from exc
     except asyncpg.ProtocolViolationError as exc:  # so PgBouncer says all
-        if "startup parameter" in str(exc):
-            raise sessions_are_pooled(where) from exc
-        if "authentication failed" in str(exc) or "no such user" in str(exc):
-            raise _refused(where) from exc
-        raise LedgerUnavailable(f"PostgreSQL at {where} refused the connection: {exc}") from exc
+        raise _as_pgbouncer_says(str(exc), where) from exc
+    except ssl.SSLError as exc:
+        raise _not_trusted(where, exc) from exc
     except socket.gaierror as exc:
         raise LedgerUnavailable(
             f"the host of PostgreSQL at {where} is not known here ({exc.strerror}); check {hint}"
@@ -61,6 +60,22 @@ def place(url: str) -> str:
 
 def _refused(where: str) -> LedgerUnavailable:
     return LedgerUnavailable(f"PostgreSQL at {where} refused the user or password; check the URL")
+
+
+def _as_pgbouncer_says(said: str, where: str) -> HeadraceError:
+    if "startup parameter" in said:
+        return sessions_are_pooled(where)
+    if "authentication failed" in said or "no such user" in said:
+        return _refused(where)
+    return LedgerUnavailable(f"PostgreSQL at {where} refused the connection: {said}")
+
+
+def _not_trusted(where: str, exc: ssl.SSLError) -> LedgerUnavailable:
+    why = getattr(exc, "verify_message", None) or exc.reason or str(exc)
+    return LedgerUnavailable(
+        f"PostgreSQL at {where} is not trusted over TLS ({why}); check sslrootcert and sslmode in "
+        "the URL, and the names in the server's certificate"
+    )
 
 
 def sessions_are_pooled(where: str) -> ConfigError:
