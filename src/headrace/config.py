@@ -45,6 +45,9 @@ class Settings(BaseSettings):
         lease: how long a worker may be silent before others take its jobs, "15s"; at least one
             second. Who shares a lane should have the same: whether the lane went unwatched for too
             long is told by the lease of whoever looks.
+        prepared_statements: whether connections to PostgreSQL keep prepared statements and planner
+            settings; off behind PgBouncer in transaction mode. Then no session keeps anything, each
+            statement is a transaction of a few round trips, and nobody listens.
         child_jobs: after so many jobs a process of `executor="process"` is replaced; without it
             never.
         child_memory: "512MB": one that takes more after a job is replaced; without it never.
@@ -65,6 +68,7 @@ class Settings(BaseSettings):
     pool_size: int = Field(default=8, ge=1, le=1000)
     max_payload: int = Field(default=256 * 1024, ge=1024, le=1024 * 1024)
     listen: bool = True
+    prepared_statements: bool = True
     child_jobs: int | None = Field(default=None, ge=1)
     child_memory: ByteSize | None = None
     lease: Annotated[timedelta, BeforeValidator(_read_lease)] = timedelta(seconds=15)

@@ -37,7 +37,7 @@ async def inspecting(settings: Settings) -> AsyncIterator[Inspector]:
     """
     lane = _lane(settings)
     try:
-        async with Queries(_database(settings)) as queries:
+        async with Queries(_database(settings), prepared=settings.prepared_statements) as queries:
             yield LaneInspector(LedgerInspector(queries), PostgresLaneLedger(queries), lane)
     finally:
         if lane is not None:
@@ -53,7 +53,12 @@ def _lane(settings: Settings) -> Lane | None:
 
 
 def _ledger(settings: Settings) -> Ledger:
-    return PostgresLedger(_database(settings), size=settings.pool_size, listens=settings.listen)
+    return PostgresLedger(
+        _database(settings),
+        size=settings.pool_size,
+        listens=settings.listen,
+        prepared=settings.prepared_statements,
+    )
 
 
 def _database(settings: Settings) -> str:

@@ -16,6 +16,7 @@ class SettingsArguments(TypedDict, total=False):
     pool_size: int
     max_payload: int
     listen: bool
+    prepared_statements: bool
     lease: Duration
     child_jobs: int | None
     child_memory: int | str | None

@@ -38,6 +38,7 @@ def test_arguments_beat_the_environment_beats_files(
         "redis_url": "environment",
         "pool_size": 3,
         "listen": True,
+        "prepared_statements": True,
         "max_payload": 2000,
         "lease": timedelta(seconds=15),
         "child_jobs": None,

@@ -56,9 +56,10 @@ async def _examine(url: str) -> "list[Finding]":
     from headrace.ledger.doctor import examine, lane_as_told
     from headrace.model.finding import Level
 
-    findings = await examine(url)
-    view, ahead = await lane_as_told(url)
-    redis_url = read_settings({}).redis_url
+    settings = read_settings({})
+    findings = await examine(url, prepared=settings.prepared_statements)
+    view, ahead = await lane_as_told(url, prepared=settings.prepared_statements)
+    redis_url = settings.redis_url
     if redis_url is None:
         # Whoever asks is configured as the workers are: such workers run nothing.
         return findings + [replace(one, level=Level.FAIL) for one in lane_doctor.unconfigured(view)]
@@ -92,11 +93,12 @@ def verify(
 
     from headrace.cli.output import print_json
     from headrace.cli.session import database
+    from headrace.config import read_settings
     from headrace.ledger.queries import Queries
     from headrace.ledger.verify import verify as check
 
     async def work(url: str) -> "list[Verdict]":
-        async with Queries(url) as queries:
+        async with Queries(url, prepared=read_settings({}).prepared_statements) as queries:
             verdicts = await check(queries, quiesced=quiesced, repair=repair)
             return verdicts + await _audit(queries, repair=repair)
 

@@ -84,7 +84,7 @@ async def _work(step: Step, database_url: str, redis_url: str | None) -> "LaneVi
     lane = None
     if settings.redis_url is not None:
         lane = RedisLane(settings.redis_url, lease=settings.lease.total_seconds())
-    async with Queries(database_url) as queries:
+    async with Queries(database_url, prepared=settings.prepared_statements) as queries:
         ledger = PostgresLaneLedger(queries)
         try:
             if step is Step.OFF:

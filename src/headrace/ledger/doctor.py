@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
-from headrace.errors import LedgerError, SchemaError
+from headrace.errors import ConfigError, LedgerError, SchemaError
 from headrace.ledger import migrate
 from headrace.ledger.lane_ledger import as_view
 from headrace.ledger.queries import Queries
@@ -18,31 +18,31 @@ _LONG = 600.0
 _CLOCK = 2.0
 
 
-async def examine(url: str) -> list[Finding]:
-    """Look at everything that can be looked at."""
+async def examine(url: str, *, prepared: bool = True) -> list[Finding]:
+    """Look at everything that can be looked at; `prepared` as in `Queries`."""
     try:
-        async with Queries(url, check_schema=False) as queries:
+        async with Queries(url, prepared=prepared, check_schema=False) as queries:
             server = await _server(queries)
             schema = await _schema(queries)
             if schema.level is Level.FAIL:
                 return [*server, schema]
             return [*server, schema, *await _partitions(queries), *await _workers(queries)]
-    except LedgerError as exc:
+    except (ConfigError, LedgerError) as exc:
         return [Finding(Level.FAIL, "connection", str(exc))]
 
 
-async def lane_as_told(url: str) -> tuple[LaneView | None, float]:
+async def lane_as_told(url: str, *, prepared: bool = True) -> tuple[LaneView | None, float]:
     """How the lane is, and the seconds of the ledger's clock before this host's.
 
     None for the first where the ledger cannot be read.
     """
     try:
-        async with Queries(url) as queries:
+        async with Queries(url, prepared=prepared) as queries:
             (row,) = await queries.fetch("clock")
             ahead = row["now"] - time.time()
             (row,) = await queries.fetch("lane_view")
             return as_view(row), ahead
-    except LedgerError:
+    except (ConfigError, LedgerError):
         return None, 0.0
 
 

@@ -25,10 +25,24 @@ _OURS: dict[str, type[HeadraceError]] = {
     "HR003": BadPayload,
     "HR004": UsageError,
 }
+_SESSIONS_MIXED = (
+    "something between us and PostgreSQL pools sessions ({}); "
+    "set HEADRACE_PREPARED_STATEMENTS=false"
+)
+# What to do about what PostgreSQL says.
+_ADVICE = {
+    "42P05": _SESSIONS_MIXED,  # a prepared statement is there already
+    "26000": _SESSIONS_MIXED,  # it is not there any more
+    "42501": (
+        "PostgreSQL forbids the user of the URL something ({}); name the user that ran "
+        "`headrace migrate`, or make this one a member of its role"
+    ),
+}
 _SCHEMA_MISSING = {"3F000", "42P01", "42883"}
 # Connection lost, cancelled or shutting down, out of memory or connections, deadlock, a fault of
 # its disk, a standby: the statement did nothing, or will be found to have been done, and may be
 # repeated.
+_BUSY, _FULL = "55P03", "53100"
 _AWAY_CLASSES = ("08", "25006", "40", "53", "57", "58")
 
 
@@ -58,19 +72,25 @@ def translated() -> Iterator[None]:
         raise LedgerUnavailable(f"PostgreSQL does not answer: {str(exc) or 'timeout'}") from exc
 
 
+def _unavailable(code: str, exc: Exception) -> LedgerUnavailable:
+    if code == _BUSY:
+        return LedgerBusy(f"a lock could not be had in time ({exc}); try again")
+    if code == _FULL:
+        said = str(exc).partition("\n")[0]  # its hint is ours
+        return LedgerFull(
+            f"PostgreSQL has no room left ({said}); free some on its disk, then retry"
+        )
+    return LedgerUnavailable(f"PostgreSQL is away: {exc}")
+
+
 def translate(code: str, exc: Exception) -> HeadraceError:
     """Our error for a SQLSTATE and what the driver said."""
     if code in _OURS:
         return _OURS[code](str(exc))
     if code in _SCHEMA_MISSING:
         return SchemaError(f"the schema of headrace is not there ({exc}); run `headrace migrate`")
-    if code == "55P03":
-        return LedgerBusy(f"a lock could not be had in time ({exc}); try again")
-    if code == "53100":
-        said = str(exc).partition("\n")[0]  # its hint is ours
-        return LedgerFull(
-            f"PostgreSQL has no room left ({said}); free some on its disk, then retry"
-        )
-    if code.startswith(_AWAY_CLASSES):
-        return LedgerUnavailable(f"PostgreSQL is away: {exc}")
+    if code in _ADVICE:
+        return LedgerError(_ADVICE[code].format(exc))
+    if code.startswith((_BUSY, *_AWAY_CLASSES)):
+        return _unavailable(code, exc)
     return LedgerError(f"PostgreSQL refused a statement ({code}): {exc}")

@@ -92,7 +92,8 @@ async def migrate(url: str) -> list[Migration]:
             while migration := await _next(connection):
                 await _apply(connection, migration)
                 done.append(migration)
-            await check(connection)
+            async with connection.transaction():
+                await check(connection)
             return done
     finally:
         await connection.close()
@@ -108,20 +109,23 @@ async def version(url: str) -> int:
     connection = await connect(url)
     try:
         with translated():
-            return await applied(connection)
+            async with connection.transaction():
+                return await applied(connection)
     finally:
         await connection.close()
 
 
 async def connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """A connection whose statements may take their time.
+    """A connection whose statements may take their time, and prepare nothing.
+
+    Whether PgBouncer stands in between is no question then, as long as all is in transactions.
 
     Raises:
         ConfigError: the URL is none of PostgreSQL.
         LedgerUnavailable: refused, wrong password, unknown database, or no answer.
     """
     with reaching(url):
-        return await asyncpg.connect(url, timeout=10)
+        return await asyncpg.connect(url, timeout=10, statement_cache_size=0)
 
 
 def script() -> str:
@@ -136,7 +140,8 @@ def _entry(one: Migration) -> str:
 
 
 async def _next(connection: asyncpg.Connection) -> Migration | None:
-    have = await applied(connection)
+    async with connection.transaction():
+        have = await applied(connection)
     return next((one for one in migrations() if one.version > have), None)
 
 

@@ -50,15 +50,18 @@ class PostgresLedger:
         url: postgresql://user:password@host:port/database
         size: connections at most, besides those that hold the transactions of handlers.
         listens: keep one more for idle workers, to hear of new jobs.
+        prepared: keep statements and settings in sessions, which is what hearing takes, too.
     """
 
-    def __init__(self, url: str, *, size: int = 8, listens: bool = True) -> None:
-        self._queries = Queries(url, size=size)
+    def __init__(
+        self, url: str, *, size: int = 8, listens: bool = True, prepared: bool = True
+    ) -> None:
+        self._queries = Queries(url, size=size, prepared=prepared)
         self._keeper = LedgerKeeper(self._queries)
         self._lanes = PostgresLaneLedger(self._queries)
         self._inspector = LedgerInspector(self._queries)
-        self._bell = PostgresBell(url, self._queries, listens=listens)
-        self._handlers = HandlerConnections(url)
+        self._bell = PostgresBell(url, self._queries, listens=listens and prepared)
+        self._handlers = HandlerConnections(url, prepared=prepared)
         self._queues = KnownQueues(self._queries)
         self._cursors: dict[str, Cursor] = {}
         self._ids = ids.Ids()

@@ -10,7 +10,7 @@ import asyncpg
 from headrace.errors import UsageError
 from headrace.ledger import migrate
 from headrace.ledger.faults import translated
-from headrace.ledger.pool import close_pool, open_pool
+from headrace.ledger.pool import LOCAL_PLANS, close_pool, open_pool
 from headrace.ledger.rows import Row
 from headrace.ledger.statements import statement
 
@@ -23,12 +23,17 @@ class Queries:
     Args:
         url: postgresql://user:password@host:port/database
         size: connections at most.
+        prepared: keep statements and settings in sessions. Without, each borrowed connection is one
+            transaction with settings of its own, and PgBouncer may give each another session.
         check_schema: refuse a schema that is not this code's; only a doctor looks at any.
     """
 
-    def __init__(self, url: str, *, size: int = 2, check_schema: bool = True) -> None:
+    def __init__(
+        self, url: str, *, size: int = 2, prepared: bool = True, check_schema: bool = True
+    ) -> None:
         self._url = url
         self._size = size
+        self._prepared = prepared
         self._check_schema = check_schema
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
@@ -39,7 +44,7 @@ class Queries:
             LedgerUnavailable: PostgreSQL cannot be reached.
             SchemaError: the schema is missing, older or newer than the code.
         """
-        self._pool = await open_pool(self._url, size=self._size)
+        self._pool = await open_pool(self._url, size=self._size, prepared=self._prepared)
         if self._check_schema:
             try:
                 async with self.connection() as connection:
@@ -85,7 +90,12 @@ class Queries:
             raise UsageError("the application is not started; use `async with app:` around it")
         with translated():
             async with self._pool.acquire() as connection:
-                yield connection
+                if self._prepared:
+                    yield connection
+                    return
+                async with connection.transaction():
+                    await connection.execute(LOCAL_PLANS)
+                    yield connection
 
     @asynccontextmanager
     async def transaction(self, **settings: str) -> AsyncIterator["Connection[asyncpg.Record]"]:

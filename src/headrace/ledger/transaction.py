@@ -12,7 +12,13 @@ import asyncpg.transaction
 
 from headrace.errors import HeadraceError, LedgerError, UsageError
 from headrace.ledger.faults import translated
-from headrace.ledger.pool import PATIENCE, PLANS, close_pool, open_pool_for_handlers
+from headrace.ledger.pool import (
+    LOCAL_PLANS,
+    PATIENCE,
+    PLANS,
+    close_pool,
+    open_pool_for_handlers,
+)
 from headrace.ledger.rows import completion_columns
 from headrace.ledger.statements import statement
 from headrace.model.job import Settlement
@@ -20,7 +26,6 @@ from headrace.model.job import Settlement
 _log = logging.getLogger("headrace.ledger")
 _MOST = 50
 _Connection = asyncpg.pool.PoolConnectionProxy
-_OUR_PLANS = "; ".join(f"SET LOCAL {name} = {value}" for name, value in PLANS.items())
 _SERVER_PLANS = "; ".join(f"SET LOCAL {name} TO DEFAULT" for name in PLANS)
 _CAUGHT_INSIDE = (
     "a statement in a block of ctx.transaction() failed and its error was caught inside, so that "
@@ -116,7 +121,7 @@ class LedgerTransaction:
 
     async def _keep(self, savepoint: str) -> None:
         try:
-            await self._run(f"RELEASE SAVEPOINT {savepoint}", _OUR_PLANS)
+            await self._run(f"RELEASE SAVEPOINT {savepoint}", LOCAL_PLANS)
         except HeadraceError:
             await self._undo(savepoint)
             raise
@@ -126,7 +131,7 @@ class LedgerTransaction:
         if _lost(self.handle):
             return
         try:
-            await self._run(f"ROLLBACK TO SAVEPOINT {savepoint}", _OUR_PLANS)
+            await self._run(f"ROLLBACK TO SAVEPOINT {savepoint}", LOCAL_PLANS)
         except HeadraceError as exc:
             _log.warning("a block of a handler's transaction cannot be undone alone: %s", exc)
 
@@ -147,13 +152,14 @@ class HandlerConnections:
     claims, settles and their own enqueues would wait for them for ever.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, prepared: bool = True) -> None:
         self._url = url
+        self._prepared = prepared
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def open(self) -> None:
         """Be ready to connect."""
-        self._pool = await open_pool_for_handlers(self._url, size=_MOST)
+        self._pool = await open_pool_for_handlers(self._url, size=_MOST, prepared=self._prepared)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -1,13 +1,14 @@
 """The URL of a database, and clear words where it leads nowhere."""
 
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import SplitResult, urlsplit
 
 import asyncpg
 
-from headrace.errors import ConfigError, LedgerUnavailable
+from headrace.errors import ConfigError, HeadraceError, LedgerUnavailable
 from headrace.model.server_url import Form, read_server_url
 
 _FORM = Form(
@@ -20,7 +21,7 @@ def reaching(url: str) -> Iterator[None]:
     """Connect within; what the driver says then is told in our words.
 
     Raises:
-        ConfigError: the URL is none of PostgreSQL.
+        ConfigError: the URL is none of PostgreSQL, or leads to something that pools sessions.
         LedgerUnavailable: refused, wrong password, unknown host or database, or no answer.
     """
     parts = read_server_url(url, _FORM)
@@ -29,11 +30,13 @@ def reaching(url: str) -> Iterator[None]:
     try:
         yield
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as exc:
-        raise LedgerUnavailable(
-            f"PostgreSQL at {where} refused the user or password; check the URL"
-        ) from exc
+        raise _refused(where) from exc
     except asyncpg.InvalidCatalogNameError as exc:
         raise LedgerUnavailable(f"PostgreSQL at {where} {_no_database(parts)}") from exc
+    except asyncpg.ProtocolViolationError as exc:  # so PgBouncer says all
+        raise _as_pgbouncer_says(str(exc), where) from exc
+    except ssl.SSLError as exc:
+        raise _not_trusted(where, exc) from exc
     except socket.gaierror as exc:
         raise LedgerUnavailable(
             f"the host of PostgreSQL at {where} is not known here ({exc.strerror}); check {hint}"
@@ -53,6 +56,34 @@ def place(url: str) -> str:
     """Where a URL leads, without user and password."""
     parts = urlsplit(url)
     return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+
+
+def _refused(where: str) -> LedgerUnavailable:
+    return LedgerUnavailable(f"PostgreSQL at {where} refused the user or password; check the URL")
+
+
+def _as_pgbouncer_says(said: str, where: str) -> HeadraceError:
+    if "startup parameter" in said:
+        return sessions_are_pooled(where)
+    if "authentication failed" in said or "no such user" in said:
+        return _refused(where)
+    return LedgerUnavailable(f"PostgreSQL at {where} refused the connection: {said}")
+
+
+def _not_trusted(where: str, exc: ssl.SSLError) -> LedgerUnavailable:
+    why = getattr(exc, "verify_message", None) or exc.reason or str(exc)
+    return LedgerUnavailable(
+        f"PostgreSQL at {where} is not trusted over TLS ({why}); check sslrootcert and sslmode in "
+        "the URL, and the names in the server's certificate"
+    )
+
+
+def sessions_are_pooled(where: str) -> ConfigError:
+    """The sentence about a PgBouncer that we were not told of."""
+    return ConfigError(
+        f"PostgreSQL at {where} is reached through PgBouncer or the like, where sessions keep no "
+        "settings and no prepared statements; set HEADRACE_PREPARED_STATEMENTS=false"
+    )
 
 
 def _no_database(parts: SplitResult) -> str:

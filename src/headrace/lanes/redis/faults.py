@@ -12,7 +12,7 @@ _WRONG_EPOCH = "WRONGEPOCH "
 # The first that fits counts: some of these are kinds of ConnectionError.
 _AWAY: dict[type[redis.RedisError], str] = {
     redis.AuthenticationError: "refused user or password; correct them in HEADRACE_REDIS_URL",
-    redis.NoPermissionError: "forbids its user a command; grant ~{headrace:* and +@all",
+    redis.NoPermissionError: "forbids its user a call; grant what docs/servers.md lists",
     redis.BusyLoadingError: "is still loading its data; try again",
     redis.TimeoutError: "did not answer in time",
     redis.ReadOnlyError: "is a replica; name its primary in HEADRACE_REDIS_URL",
@@ -54,6 +54,11 @@ def _translate(exc: redis.RedisError, server: str) -> HeadraceError:
         return WrongEpoch(
             f"the lane on {server} is at epoch {said.removeprefix(_WRONG_EPOCH)}, not at the one "
             "asked for; read the ledger's again"
+        )
+    if "CERTIFICATE" in said or "certificate" in said:
+        return LaneUnavailable(
+            f"the lane's server {server} is not trusted over TLS; check ssl_ca_certs in "
+            f"HEADRACE_REDIS_URL, and the names in the server's certificate: {said}"
         )
     for kind, sentence in _AWAY.items():
         if isinstance(exc, kind):

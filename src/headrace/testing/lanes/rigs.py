@@ -24,12 +24,12 @@ def memory_rig() -> Rig:
 
 
 @asynccontextmanager
-async def redis_rig(url: str) -> AsyncIterator[Rig]:
-    """A rig of a lane of its own on a server."""
+async def redis_rig(url: str, *, operator: str | None = None) -> AsyncIterator[Rig]:
+    """A rig of a lane of its own on a server; `operator` is the URL of who moves its clock."""
     ledger = uuid4()
     lane = RedisLane(url, caps=CAPS, lease=LEASE)
     lane.belong_to(ledger)
-    client = Redis.from_url(url)
+    client = Redis.from_url(operator or url)
 
     async def pass_time(seconds: float) -> None:
         await client.hincrby(Keys(ledger).meta.decode(), "offset", round(seconds * 1000))

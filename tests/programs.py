@@ -1,0 +1,23 @@
+"""Programs of the system that some tests need and no wheel brings."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+def program(name: str, package: str) -> str:
+    """The path of a program of a Debian package.
+
+    Without it the test is skipped; where CI is set it fails, so that nothing goes untested there.
+    """
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    places = os.pathsep.join(["/usr/sbin", *map(str, versions)])
+    found = shutil.which(name) or shutil.which(name, path=places)
+    if found is not None:
+        return found
+    missing = f"{name} is not installed; apt-get install {package} brings it"
+    if os.environ.get("CI"):
+        pytest.fail(missing)
+    pytest.skip(missing)
