@@ -35,7 +35,8 @@ class Settings(BaseSettings):
 
     Attributes:
         database_url: postgresql://user:password@host:port/database
-        redis_url: redis://host:port, of a Redis or Valkey server; optional.
+        redis_url: redis://host:port, of a Redis or Valkey server; optional. Behind Sentinels
+            redis+sentinel://host:port,host:port/service, of a cluster redis+cluster://host:port.
         pool_size: connections to PostgreSQL, at most, that each process keeps for its jobs, 8. A
             worker has as many for its heartbeat, which uses one, one to listen on, and one for
             each handler inside `ctx.transaction()`, 50 at most.

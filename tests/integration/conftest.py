@@ -9,6 +9,7 @@ import redis.asyncio
 from headrace import Headrace
 from headrace.ledger.postgres import PostgresLedger
 from headrace.ledger.queries import Queries
+from integration.crew import Crew
 from jobsmith import Jobsmith, smith_at
 
 
@@ -58,3 +59,10 @@ async def queries(smith: Jobsmith) -> AsyncIterator[Queries]:
     """The statements by name, on the jobsmith's ledger."""
     async with Queries(smith.url) as queries:
         yield queries
+
+
+@pytest.fixture
+async def crew(migrated_url: str, sql: asyncpg.Connection) -> AsyncIterator[Crew]:
+    crew = Crew(migrated_url, sql)
+    yield crew
+    await crew.dismiss()

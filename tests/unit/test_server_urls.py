@@ -7,7 +7,7 @@ import pytest
 
 from headrace.errors import ConfigError, LedgerUnavailable
 from headrace.lanes.redis.connection import Links
-from headrace.lanes.redis.url import place as place_of_lane
+from headrace.lanes.redis.url import read_places
 from headrace.ledger.url import place, reaching
 
 _PASSWORD = "percent-encode / ? # @ [ and ] in its password, as %2F %3F %23 %40 %5B and %5D"
@@ -30,13 +30,23 @@ OF_DATABASES = [
 ]
 OF_LANES = [
     ("127.0.0.1:6379", "names no scheme"),
-    ("valkey://h", "begins with 'valkey', not with redis://, rediss:// or unix://"),
+    ("valkey://h", "begins with 'valkey', not with redis://, rediss://, unix://"),
     ("redis://:hunt/2@h", _PASSWORD),
     ("redis://:hunt@h:63x", "names the port '63x'"),
     ("redis://:hunt@h/x", "names the database 'x', which is no number"),
     ("redis://:hunt@h/?database=1", "has an option that its driver refuses: .*'database'"),
     ("redis://:hunt@h/?db=one", "has an option that its driver refuses: "),
     ("unix://:hunt@", "names no path of a socket"),
+]
+OF_MANY = [
+    ("redis+sentinel://:hunt@h:1,h:2", "names no service"),
+    ("redis+sentinel://:hunt@h:1,/service", "names no host, or an empty one in its list"),
+    ("redis+sentinel://:hunt@h:1,h:2x/service", "names the port '2x'"),
+    ("redis+sentinel://:hu,nt/2@h:1,h:2/service", _PASSWORD),
+    ("redis+sentinel://:hunt@h:1/service/x", "names the database 'x', which is no number"),
+    ("rediss+cluster://:hunt@", "names no host"),
+    ("redis+cluster://:hunt@h:1,h:2/1", "names a database, and a cluster has none but 0"),
+    ("redis+cluster://:hunt@h:1?database=1", "has an option that its driver refuses"),
 ]
 
 
@@ -53,6 +63,14 @@ def test_of_a_lane(url: str, words: str) -> None:
         Links(url)
     assert refused.value.__cause__ is None
     _check(str(refused.value), "the lane's URL ", words, "redis://user:password@host:6379/0")
+
+
+@pytest.mark.parametrize(("url", "words"), OF_MANY)
+def test_of_sentinels_and_of_a_cluster(url: str, words: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Links(url)
+    assert refused.value.__cause__ is None
+    _check(str(refused.value), "the lane's URL ", words, "redis")
 
 
 def _check(told: str, begin: str, words: str, example: str) -> None:
@@ -84,10 +102,22 @@ def test_what_is_well_is_taken(url: str, where: str) -> None:
         ("rediss://u:p@h:1/3", "h:1"),
         ("redis://h/?db=2", "h:6379"),
         ("unix:///run/valkey.sock?db=1", "/run/valkey.sock"),
+        ("redis+sentinel://u:p@h,[::1]:2/s/3", "s of the Sentinels at h:26379,[::1]:2"),
+        ("rediss+cluster://u:p@h:1,h", "the cluster at h:1,h:6379"),
     ],
 )
 def test_what_is_well_is_taken_of_a_lane(url: str, where: str) -> None:
-    assert Links(url).name == place_of_lane(url) == where
+    assert Links(url).name == read_places(url).name == where
+
+
+def test_who_asks_sentinels_has_names_and_passwords_for_both() -> None:
+    url = "rediss+sentinel://u:p@h1:1,h2/s/3?ssl_ca_certs=ca&sentinel_username=a&sentinel_password=b%40"
+    places = read_places(url)
+    assert places.urls == (
+        "rediss://h1:1?ssl_ca_certs=ca&username=a&password=b%40",
+        "rediss://h2:26379?ssl_ca_certs=ca&username=a&password=b%40",
+    )
+    assert places.at("::2", 7) == "rediss://u:p@[::2]:7/3?ssl_ca_certs=ca"
 
 
 @pytest.mark.parametrize(

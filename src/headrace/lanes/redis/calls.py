@@ -24,6 +24,7 @@ class Caller:
         self._links = Links(url, timeout=timeout)
         self._ledger = NOBODY
         self._keys = Keys(NOBODY)
+        self._links.lead_to(self._keys.meta)
         self._lease = round(lease * 1000)
         self._clock: tuple[int, float] | None = None
 
@@ -31,6 +32,7 @@ class Caller:
         """Carry for this ledger from now on."""
         if ledger != self._ledger:
             self._ledger, self._keys = ledger, Keys(ledger)
+            self._links.lead_to(self._keys.meta)
 
     def stamp(self) -> int | None:
         """The lane's clock now, in milliseconds; never ahead of it."""

@@ -12,10 +12,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, ResponseError
 
-from headrace.errors import LaneUnavailable, LaneUnsafe
+from headrace.errors import LaneUnavailable, LaneUnsafe, WrongEpoch
 from headrace.lanes.redis.faults import translated
+from headrace.lanes.redis.route import Route
 from headrace.lanes.redis.scripts import Script
-from headrace.lanes.redis.url import place, pool_of
 
 _AT_ONCE = 8
 Argument = bytes | str | float
@@ -27,10 +27,12 @@ class Server:
 
     Attributes:
         run_id: new at every start, and another one on every replica.
+        role: master, or slave where it follows another.
         policy: what it does when its memory is full.
     """
 
     run_id: str
+    role: str
     version: str
     policy: str
 
@@ -38,10 +40,13 @@ class Server:
 class Link:
     """One connection. It is never re-opened: a server's next life is another link's."""
 
-    def __init__(self, connection: AbstractConnection, server: Server, timeout: float) -> None:
+    def __init__(
+        self, connection: AbstractConnection, server: Server, slot: int, timeout: float
+    ) -> None:
         self._connection = connection
         self._timeout = timeout
         self.server = server
+        self.slot = slot
 
     async def call(self, *command: Argument, within: float | None = None) -> Any:  # noqa: ANN401 - whatever the server replies
         """Send a command and read the reply, `within` seconds or the stock's timeout."""
@@ -62,17 +67,17 @@ class Link:
 
 
 class Links:
-    """A stock of links to one server.
+    """A stock of links to the server that has the lane.
 
     Args:
-        url: redis://, rediss:// or unix://, as the redis package reads it.
+        url: of a server, of Sentinels or of a cluster, as `url.py` reads it.
         timeout: seconds for connecting and for each reply.
     """
 
     def __init__(self, url: str, *, timeout: float = 2.0) -> None:
         # Retries are ours alone: a call repeated by the driver would go out unflagged. So are
         # timeouts: the driver's own, on Python 3.11, swallow a cancellation.
-        self._pool = pool_of(
+        self._route = Route(
             url,
             protocol=2,
             socket_timeout=None,
@@ -80,10 +85,15 @@ class Links:
             retry=Retry(NoBackoff(), 0),
             health_check_interval=0,
         )
-        self.name: str = place(url)
+        self.name: str = self._route.name
+        self._slot = 0
         self._timeout = timeout
         self._idle: list[Link] = []
         self._places = asyncio.Semaphore(_AT_ONCE)
+
+    def lead_to(self, key: bytes) -> None:
+        """From now on to the server that has this key."""
+        self._slot = self._route.slot(key)
 
     @asynccontextmanager
     async def link(self) -> AsyncIterator[Link]:
@@ -94,7 +104,7 @@ class Links:
             LaneUnsafe: the server evicts.
         """
         async with self._places:
-            link = self._idle.pop() if self._idle else await self.connect()
+            link = await self._idle_one() or await self.connect()
             try:
                 with translated(self.name):
                     yield link
@@ -103,24 +113,46 @@ class Links:
                     self._idle.append(link)
                 else:
                     await link.close()
-                if isinstance(exc, LaneUnavailable):
-                    # Its server went away, and the idle links lead to the same one.
+                if isinstance(exc, LaneUnavailable) or self._may_have_moved(exc):
+                    # The idle links lead to the same server.
                     await self.close()
                 raise
             self._idle.append(link)
 
+    async def _idle_one(self) -> Link | None:
+        while self._idle:
+            link = self._idle.pop()
+            if link.slot == self._slot:
+                return link
+            await link.close()
+        return None
+
+    def _may_have_moved(self, exc: BaseException) -> bool:
+        """Whoever is at another epoch than the ledger may be a primary that was replaced."""
+        return self._route.moves and isinstance(exc, WrongEpoch)
+
     async def connect(self) -> Link:
         """Open a link of one's own."""
-        connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # redis leaves it so
+        slot = self._slot
+        with translated(self.name):
+            async with asyncio.timeout(self._timeout):
+                pool = await self._route.find(slot)
+        connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]  # redis leaves it so
         try:
             with translated(self.name):
                 async with asyncio.timeout(self._timeout):
                     await connection.connect()  # type: ignore[no-untyped-call]  # redis leaves it so
-                info = await _call(connection, ("INFO", "server", "memory"), self._timeout)
+                sections = ("server", "memory", "replication")
+                info = await _call(connection, ("INFO", *sections), self._timeout)
         except BaseException:
             await connection.disconnect()
             raise
-        link = Link(connection, _server(info), self._timeout)
+        link = Link(connection, _server(info), slot, self._timeout)
+        if self._route.moves and link.server.role != "master":
+            await link.close()
+            raise LaneUnavailable(
+                f"the lane's server {self.name} is a replica still; the failover is under way"
+            )
         if link.server.policy not in {"", "noeviction"}:
             await link.close()
             raise LaneUnsafe(
@@ -154,6 +186,7 @@ def _server(info: bytes) -> Server:
         raise LaneUnavailable("the lane's server does not tell its run_id in INFO; it must")
     return Server(
         run_id=fields["run_id"],
+        role=fields.get("role", "master"),
         version=fields.get("valkey_version", fields.get("redis_version", "")),
         policy=fields.get("maxmemory_policy", ""),
     )

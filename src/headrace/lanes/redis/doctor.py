@@ -1,5 +1,6 @@
 """Looks at the lane's server, beside what the ledger tells of the lane, and says what to mend."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from redis.backoff import NoBackoff
 from headrace.errors import ConfigError, LaneError
 from headrace.lanes.redis.faults import translated
 from headrace.lanes.redis.keys import LANES, Keys, ledger_of
+from headrace.lanes.redis.route import Route
 from headrace.lanes.redis.upkeep import read_mark
-from headrace.lanes.redis.url import place, pool_of
 from headrace.model.finding import Finding, Level
 from headrace.model.lane_view import NOBODY, LaneView, Mark, Mode, Sighting, short
 
@@ -91,16 +92,18 @@ def unconfigured(view: LaneView | None) -> list[Finding]:
 
 
 async def _look(url: str, ledger: UUID) -> _Seen:
-    pool = pool_of(
+    route = Route(
         url,
         socket_timeout=_TIMEOUT,
         socket_connect_timeout=_TIMEOUT,
         retry=Retry(NoBackoff(), 0),
     )
-    name = place(url)
-    async with Redis.from_pool(pool) as client:
-        with translated(name):
-            return await _ask(client, name, Keys(ledger))
+    keys = Keys(ledger)
+    with translated(route.name):
+        async with asyncio.timeout(_TIMEOUT):
+            pool = await route.find(route.slot(keys.meta))
+        async with Redis.from_pool(pool) as client:
+            return await _ask(client, route.name, keys)
 
 
 async def _ask(client: "Redis", name: str, keys: Keys) -> _Seen:

@@ -16,6 +16,10 @@ _AWAY: dict[type[redis.RedisError], str] = {
     redis.BusyLoadingError: "is still loading its data; try again",
     redis.TimeoutError: "did not answer in time",
     redis.ReadOnlyError: "is a replica; name its primary in HEADRACE_REDIS_URL",
+    redis.MovedError: "has not the lane's slot; name it as redis+cluster:// in HEADRACE_REDIS_URL",
+    redis.AskError: "gives the lane's slot to another node; try again",
+    redis.TryAgainError: "gives the lane's slot to another node; try again",
+    redis.ClusterDownError: "is of a cluster that is down; see `cluster info`",
     redis.OutOfMemoryError: "is out of memory; raise its maxmemory",
     redis.ConnectionError: "cannot be reached; check that it runs and HEADRACE_REDIS_URL",
 }

@@ -21,7 +21,7 @@ class RedisLane(Upkeep):
     """A lane on a server of Redis 7 or Valkey 8 and later.
 
     Args:
-        url: redis://, rediss:// or unix://.
+        url: of a server, of Sentinels or of a cluster.
         caps: how many entries it holds where `limit` sets nothing else.
         lease: seconds a worker may be silent; the same for all who use the lane.
         timeout: seconds for connecting and for each reply.
