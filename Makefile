@@ -6,7 +6,7 @@ export UV_PYTHON_DOWNLOADS
 export PYTHONDONTWRITEBYTECODE :=
 BIN := .venv/bin
 
-.PHONY: setup demo test test-postgres check format lint types imports chaos bench bench-budget bench-growth bench-peers lock
+.PHONY: setup demo docs test test-postgres check format lint types imports chaos bench bench-budget bench-growth bench-peers lock
 
 setup: .venv/.ready
 
@@ -33,7 +33,7 @@ test-postgres: setup
 	$(BIN)/python tests/each_postgres.py $(EACH_POSTGRES) -- \
 		-n $(TEST_PROCESSES) --dist worksteal --ignore-glob '*embedded*' tests/integration
 
-check: setup format lint types imports test
+check: setup format lint types imports docs test
 
 format: setup
 	$(BIN)/ruff format --check .
@@ -41,11 +41,23 @@ format: setup
 lint: setup
 	$(BIN)/ruff check .
 
+# basedpyright finds the package to verify through the interpreter on the PATH.
 types: setup
 	$(BIN)/mypy
+	$(BIN)/basedpyright
+	PATH="$(CURDIR)/$(BIN):$$PATH" basedpyright --verifytypes headrace --ignoreexternal
 
 imports: setup
 	$(BIN)/lint-imports
+
+# build/site, from docs/ and docstrings; a broken link ends it (but not with --quiet).
+docs: .venv-docs/.ready
+	NO_MKDOCS_2_WARNING=true .venv-docs/bin/mkdocs build --strict
+
+.venv-docs/.ready: requirements-docs.lock | setup
+	@test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	$(BIN)/uv pip sync --quiet --python .venv-docs/bin/python requirements-docs.lock
+	@touch $@
 
 chaos: setup
 	$(BIN)/pytest tests/chaos --chaos-long -n 2 --dist worksteal -o faulthandler_timeout=0
@@ -70,3 +82,5 @@ bench-growth: setup
 lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --all-extras --group dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --group docs -o requirements-docs.lock

@@ -15,6 +15,7 @@ from headrace.handle import JobHandle
 from headrace.intake import as_id, as_ids, first_state, new_jobs
 from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
+from headrace.model.promise import Promise, read_promise
 from headrace.options import TaskOptions
 from headrace.ports.engine import Engine
 from headrace.results import Results
@@ -44,10 +45,11 @@ class Headrace:
 
     def __init__(self, name: str, **settings: Unpack[SettingsArguments]) -> None:
         check_names(settings)
-        self.name = check_name("application", name)
+        self.name: str = check_name("application", name)
         self._arguments = settings
         self._tasks: dict[str, Task[..., Any]] = {}
         self._queues: set[str] = set()
+        self._promises: dict[str, Promise] = {}
         self._lifespans: list[Callable[[], AbstractAsyncContextManager[None]]] = []
         self._starts = Starts(self.name, self._connect, self._declare)
 
@@ -80,6 +82,13 @@ class Headrace:
     def task(self, *misplaced: Never, **options: Unpack[TaskOptions]) -> TaskDecorator:
         """Register a function as a task: `@app.task(queue="emails")`.
 
+        The function's first parameter may be a `Context`, by its annotation; the others are the
+        job's arguments, stored as JSON and checked against their annotations.
+
+        Args:
+            misplaced: nothing; what `@app.task` without its parentheses would give.
+            options: as in `TaskOptions`.
+
         Raises:
             UsageError: an option, the name or the signature was refused.
         """
@@ -90,13 +99,23 @@ class Headrace:
             )
         return TaskDecorator(self, options, self._register)
 
-    def queue(self, name: str) -> None:
-        """Declare a queue that is no task's own, for `options(queue=...)`.
+    def queue(self, name: str, *, promise: str | None = None) -> None:
+        """Declare a queue that is no task's own, for `options(queue=...)`, or what one promises.
+
+        Args:
+            name: of the queue.
+            promise: "standard", "strict" or "loss-tolerant" (docs/promises.md). What the database
+                says of the queue must be the same, if it says anything.
 
         Raises:
-            UsageError: the name is not allowed.
+            UsageError: the name is not allowed, or the promise unknown or another one than before.
         """
         self._queues.add(check_name("queue", name))
+        if promise is not None:
+            said = read_promise(name, promise)
+            before = self._promises.setdefault(name, said)
+            if before is not said:
+                raise UsageError(f'queue "{name}" is declared {before} and {said}; say one of them')
 
     def lifespan(self, hook: Lifespan) -> Lifespan:
         """Register what each worker process opens before its first job and closes after its last.
@@ -132,7 +151,10 @@ class Headrace:
         await self._starts.start()
 
     async def stop(self) -> None:
-        """Disconnect; a nested start is only counted down."""
+        """Disconnect; a nested start is only counted down.
+
+        Who still waits for a result is told so by a UsageError.
+        """
         await self._starts.stop()
 
     async def __aenter__(self) -> Self:
@@ -184,13 +206,15 @@ class Headrace:
 
         Args:
             jobs: made by `task.job(...)`.
-            tx: the transaction to insert in: an asyncpg connection or a session of SQLAlchemy.
+            tx: the transaction to insert in, an open one: a connection of asyncpg or psycopg, or an
+                AsyncSession, Session or connection of SQLAlchemy.
 
         Returns:
             One handle a job, in order.
 
         Raises:
             UsageError: the call was refused; nothing was inserted.
+            UnknownQueue: a queue that nothing declares, among the reasons to refuse it.
             LedgerUnavailable: the ledger is away; nothing was inserted.
             OutcomeUnknown: the ledger went away meanwhile; the jobs may be there.
         """
@@ -215,11 +239,12 @@ class Headrace:
         return self.call_sync(lambda: self.enqueue_many(jobs, tx=tx), "await app.enqueue_many(...)")
 
     async def get(self, job_id: UUID | str) -> JobHandle[Any]:
-        """A job by its id.
+        """A job by its id, refreshed: `handle.job` is all that is known of it.
 
         Raises:
-            UsageError: the id is none.
+            UsageError: the id is none, or the application is not started here.
             JobNotFound: there is no such job.
+            LedgerUnavailable: PostgreSQL cannot be reached.
         """
         handle = JobHandle[Any](self, as_id(job_id))
         await handle.refresh()
@@ -233,7 +258,8 @@ class Headrace:
         """Jobs as they are now, in no order; unknown ids are left out.
 
         Raises:
-            UsageError: one of them is no id.
+            UsageError: one of them is no id, or the application is not started here.
+            LedgerUnavailable: PostgreSQL cannot be reached.
         """
         return await self.engine.get(as_ids(ids))
 
@@ -265,7 +291,7 @@ class Headrace:
 
     @property
     def _declarable(self) -> int:
-        return len(self._tasks) + len(self._queues)
+        return len(self._tasks) + len(self._queues) + len(self._promises)
 
     def _connect(self) -> Engine:
         from headrace.connect import connect  # noqa: PLC0415 - drivers, when they are needed
@@ -275,7 +301,7 @@ class Headrace:
     async def _declare(self, engine: Engine) -> int:
         declared = self._declarable
         tasks = [self._tasks[name].declaration() for name in sorted(self._tasks)]
-        await engine.declare(tasks, sorted(self._queues))
+        await engine.declare(tasks, sorted(self._queues), self._promises)
         return declared
 
     def _register(self, task: Task[..., Any]) -> None:

@@ -4,7 +4,7 @@ import os
 from datetime import timedelta
 from difflib import get_close_matches
 from tomllib import TOMLDecodeError
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, ByteSize, Field, ValidationError
 from pydantic_settings import (
@@ -36,10 +36,10 @@ class Settings(BaseSettings):
     Attributes:
         database_url: postgresql://user:password@host:port/database
         redis_url: redis://host:port, of a Redis or Valkey server; optional.
-        pool_size: connections to PostgreSQL, at most, that each process keeps for its jobs. A
+        pool_size: connections to PostgreSQL, at most, that each process keeps for its jobs, 8. A
             worker has as many for its heartbeat, which uses one, one to listen on, and one for
             each handler inside `ctx.transaction()`, 50 at most.
-        max_payload: bytes that the arguments of a job may take, at most 1 MiB.
+        max_payload: bytes that the arguments of a job may take, 256 KiB; at most 1 MiB.
         listen: whether an idle worker keeps a connection on which it hears of new jobs at once,
             where no Redis tells it; without one it looks once a second.
         lease: how long a worker may be silent before others take its jobs, "15s"; at least one
@@ -50,7 +50,7 @@ class Settings(BaseSettings):
         child_memory: "512MB": one that takes more after a job is replaced; without it never.
     """
 
-    model_config = SettingsConfigDict(
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_prefix=_PREFIX,
         env_ignore_empty=True,
         extra="forbid",

@@ -47,17 +47,38 @@ class Context(Protocol):
     def cancellation(self) -> Cancellation | None: ...  # noqa: D102
 
     async def progress(self, fraction: float, message: str = "") -> None:
-        """Tell how far the job is, 0 to 1."""
+        """Tell how far the job is; it is written to the worker's log.
+
+        Args:
+            fraction: 0 to 1.
+            message: a few words.
+
+        Raises:
+            UsageError: the fraction is no such number.
+        """
 
     async def extend(self, duration: Duration) -> None:
-        """Ask for more time: the attempt's deadline moves to `duration` from now."""
+        """Ask for more time: the attempt's deadline moves to `duration` from now.
+
+        Raises:
+            StaleAttempt: another attempt owns the job.
+            UsageError: the duration cannot be, or the handler runs in a thread.
+        """
 
     def transaction(self, session: object = None) -> AbstractAsyncContextManager[Any]:
         """A connection whose writes commit with the job's completion, or not at all.
 
+        They commit when the handler has returned and this attempt still owns the job. If it raises,
+        returns `Retry`, `Snooze`, `Cancel` or `Dead`, or is stale, they are undone. A block that
+        raises is undone by itself; several blocks share one commit.
+
         Args:
             session: an AsyncSession of SQLAlchemy to use instead of an asyncpg connection; it is
                 closed at the end.
+
+        Raises:
+            UsageError: another session than before, or none of SQLAlchemy, or the handler runs in a
+                thread.
         """
 
 
@@ -77,7 +98,7 @@ class LocalContext:
     """The context of a plain call: no job stands behind it."""
 
     def __init__(self, task: str, queue: str, max_attempts: int) -> None:
-        self.job_id = uuid4()
+        self.job_id: UUID = uuid4()
         self.task = task
         self.queue = queue
         self.attempt = 1

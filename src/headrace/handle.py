@@ -66,10 +66,11 @@ class JobHandle(Generic[R_co]):
         return f"<job {self.id} {self.state or 'duplicate'}>"
 
     async def refresh(self) -> Job:
-        """Ask the ledger.
+        """Ask the ledger how the job is now; `state` and `job` are that from then on.
 
         Raises:
             JobNotFound: there is no such job (yet).
+            LedgerUnavailable: PostgreSQL cannot be reached.
         """
         found = await self._source.engine.get([self.id])
         if not found:
@@ -87,7 +88,7 @@ class JobHandle(Generic[R_co]):
         """Wait for the result.
 
         Args:
-            timeout: how long at most; the job goes on in any case.
+            timeout: how long at most, such as "2m"; the job goes on in any case.
 
         Returns:
             What the task returned, read by its return annotation where it fits.

@@ -31,8 +31,8 @@ class TaskOptions(TypedDict, total=False):
         max_attempts: runs in all; 3, or what the retry preset suggests.
         timeout: of one run; "300s".
         retry: when a failed job runs again: a `RetryPolicy` or a preset; "exponential".
-        rerun_on_crash: a run cut short by its worker's death does not count as an attempt; the
-            third one ends the job all the same.
+        rerun_on_crash: with one attempt, too, a job starts again after its worker died, twice at
+            most.
         executor: "process" runs each job in a process of its own, which is killed at the timeout,
             and whose crash fails that job alone; else in the worker.
     """
@@ -51,7 +51,7 @@ class JobOptions(TypedDict, total=False):
     """The options of single jobs.
 
     Attributes:
-        delay: from now.
+        delay: from now, at most ten years.
         run_at: not before, an aware datetime; a past one runs now.
         priority: as for the task.
         queue: another queue than the task's.
@@ -60,7 +60,7 @@ class JobOptions(TypedDict, total=False):
             becomes of it; deleting the job frees the key.
         idempotency_for: how long a while is; "24h".
         tenant: whose job it is.
-        tx: the transaction to insert in: an asyncpg connection or a session of SQLAlchemy.
+        tx: the transaction to insert in, as for `Task.enqueue`.
     """
 
     delay: Duration

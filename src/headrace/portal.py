@@ -30,7 +30,7 @@ class Portal:
     """
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
         self._closers: list[_Closer] = []
         self._thread = threading.Thread(target=self._run, name="headrace-portal", daemon=True)
         self._thread.start()

@@ -25,10 +25,10 @@ class Started:
 
     def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
         self.engine = engine
-        self.loop = ref(loop)
-        self.results = Results(engine.outcomes)
-        self.pid = os.getpid()
-        self.lock = asyncio.Lock()
+        self.loop: ref[asyncio.AbstractEventLoop] = ref(loop)
+        self.results: Results = Results(engine.outcomes)
+        self.pid: int = os.getpid()
+        self.lock: asyncio.Lock = asyncio.Lock()
         self.users = 0
         self.declared = 0
 

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import (
     Any,
@@ -20,6 +21,7 @@ import msgspec
 from headrace.context import Context, LocalContext
 from headrace.errors import BadPayload, UsageError
 from headrace.handle import JobHandle
+from headrace.model.retry import RetryPolicy
 from headrace.model.task import Declaration
 from headrace.options import (
     JobOptions,
@@ -37,7 +39,13 @@ T = TypeVar("T")
 
 
 class JobSpec(msgspec.Struct, Generic[R], frozen=True):
-    """A job that `Headrace.enqueue_many` takes; made by `Task.job`."""
+    """A job that `Headrace.enqueue_many` takes; made by `Task.job`.
+
+    Attributes:
+        task: of which it is.
+        payload: its arguments, as a JSON object.
+        settings: what is decided of it besides.
+    """
 
     task: "Task[..., R]"
     payload: bytes
@@ -74,6 +82,7 @@ class Task(Generic[P, R]):
         timeout: of one run; `timeout_seconds` is the same.
         retry: when a failed job runs again.
         in_process: its jobs run in processes of their own.
+        importable: another process can find it.
     """
 
     def __init__(self, app: Enqueuer, fn: Callable[..., Any], options: TaskOptions) -> None:
@@ -81,23 +90,25 @@ class Task(Generic[P, R]):
         self._app = app
         self._settings = settings.job
         self._signature = read_signature(fn, settings.name)
-        self.name = settings.name
+        self.name: str = settings.name
         self.fn = fn
-        self.is_async = inspect.iscoroutinefunction(fn)
-        self.wants_context = self._signature.wants_context
-        self.queue = settings.job.queue
-        self.priority = settings.job.priority
-        self.max_attempts = settings.job.max_attempts
-        self.timeout = settings.timeout
-        self.timeout_seconds = settings.timeout.total_seconds()
-        self.retry = settings.retry
-        self.in_process = settings.in_process
-        if self.in_process and "<locals>" in fn.__qualname__:
+        self.is_async: bool = inspect.iscoroutinefunction(fn)
+        self.wants_context: bool = self._signature.wants_context
+        self.queue: str = settings.job.queue
+        self.priority: int = settings.job.priority
+        self.max_attempts: int = settings.job.max_attempts
+        self.timeout: timedelta = settings.timeout
+        self.timeout_seconds: float = settings.timeout.total_seconds()
+        self.retry: RetryPolicy = settings.retry
+        self.in_process: bool = settings.in_process
+        self.importable: bool = "<locals>" not in fn.__qualname__ and fn.__module__ != "__main__"
+        if self.in_process and not self.importable:
             raise UsageError(
-                f'task "{self.name}" is defined inside of a function, where another process '
-                "cannot find it; define it at the top level of a module, or leave out executor="
+                f'task "{self.name}" is defined inside of a function or in a script, where another '
+                "process cannot find it; define it at the top level of a module, or leave out "
+                "executor="
             )
-        self.__name__ = fn.__name__
+        self.__name__: str = fn.__name__
         self.__doc__ = fn.__doc__
 
     def __repr__(self) -> str:
@@ -115,11 +126,13 @@ class Task(Generic[P, R]):
 
         Args:
             args: the task's arguments.
-            tx: an asyncpg connection or a session of SQLAlchemy with an open transaction.
+            tx: the transaction to insert in, an open one: a connection of asyncpg or psycopg, or an
+                AsyncSession, Session or connection of SQLAlchemy.
             kwargs: the task's arguments by name.
 
         Raises:
-            UsageError: the call was refused; nothing was inserted.
+            UsageError: the call was refused; nothing was inserted. BadArguments, BadPayload and
+                UnknownQueue say why.
             LedgerUnavailable: the ledger is away; nothing was inserted.
             OutcomeUnknown: the ledger went away meanwhile; the job may be there.
         """
@@ -133,8 +146,12 @@ class Task(Generic[P, R]):
     def enqueue_sync(self, *args: object, tx: object = None, **kwargs: object) -> JobHandle[R]:
         """As `enqueue`, where no event loop runs; see `Headrace.enqueue_many_sync`.
 
+        As `tx` it takes what is not async: a connection of psycopg, Django or SQLAlchemy, or a
+        Session.
+
         Raises:
             UsageError: an event loop runs in this thread, or the call was refused.
+            LedgerUnavailable, OutcomeUnknown: as `enqueue`.
         """
         return self._insert_sync(self._job(self._settings, args, kwargs), tx)
 
@@ -143,15 +160,19 @@ class Task(Generic[P, R]):
         return self._app.call_sync(insert, f"await {self.__name__}.enqueue(...)")[0]
 
     def job(self, *args: P.args, **kwargs: P.kwargs) -> JobSpec[R]:
-        """A job for `Headrace.enqueue_many`.
+        """A job for `Headrace.enqueue_many`; nothing is inserted yet.
 
         Raises:
-            UsageError: the arguments were refused.
+            BadArguments: they do not fit the signature.
+            BadPayload: they cannot be stored.
         """
         return self._job(self._settings, args, kwargs)
 
     def options(self, **options: Unpack[JobOptions]) -> "BoundTask[P, R]":
-        """This task with options for single jobs.
+        """This task with options for single jobs; may be kept and used for many.
+
+        Args:
+            options: as in `JobOptions`.
 
         Raises:
             UsageError: an option is unknown or has a value that cannot be.

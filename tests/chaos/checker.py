@@ -46,7 +46,7 @@ class Rule(StrEnum):
     COMPLETED_BY_NOBODY = "completed by nobody: no worker sent the completion the ledger holds"
     STALE_ACCEPTED = "stale accepted: a settle sent after a later generation had started"
     STARTED_AFTER_SETTLE = "started after settle: its fence check began after the settle was in"
-    TOO_MANY_STARTS = "too many starts: more than max_attempts"
+    TOO_MANY_STARTS = "too many starts: more outcomes than max_attempts, or too many deaths"
     OVERLAP = "overlap: one token ran twice at once and the lane lost no data between"
     EFFECTS = "effects: those of ctx.transaction() are not exactly one per completed job"
 
@@ -252,15 +252,24 @@ def _explains(sent: SettleSent, row: LedgerJob) -> bool:
 
 
 def _too_many_starts(told: _Job, row: LedgerJob, losses: Sequence[LeaseLost]) -> Iterator[Finding]:
+    limit = row.max_attempts + most_crashes(row.max_attempts) - 1
     counted = len(told.runs) - sum(_excused(told.runs, row, losses)) - len(_snoozed_gens(told))
-    if counted > row.max_attempts:
+    if counted > limit:
         yield Rule.TOO_MANY_STARTS, f"{counted} starts, max_attempts {row.max_attempts}"
     for run in told.runs:
-        if run.start.attempt > row.max_attempts:
+        if run.start.attempt > limit:
             yield (
                 Rule.TOO_MANY_STARTS,
                 f"{_named(run.start)} is attempt {run.start.attempt} of {row.max_attempts}",
             )
+    ended = {one.gen for one in told.accepted if one.outcome is not Outcome.SNOOZE}
+    if len(ended) > row.max_attempts:
+        yield Rule.TOO_MANY_STARTS, f"{len(ended)} outcomes, max_attempts {row.max_attempts}"
+
+
+def most_crashes(max_attempts: int) -> int:
+    """How many deaths of its workers end a job."""
+    return 1 if max_attempts == 1 else max(3, max_attempts)
 
 
 def _snoozed_gens(told: _Job) -> set[int]:
@@ -278,9 +287,7 @@ def _excused(runs: Sequence[Run], row: LedgerJob, losses: Sequence[LeaseLost]) -
         before = latest.get(run.start.gen)
         latest[run.start.gen] = run
         yield (
-            before is not None
-            and run.start.attempt < row.max_attempts
-            and data_lost_between(losses, before, run)
+            before is not None and row.max_attempts > 1 and data_lost_between(losses, before, run)
         )
 
 

@@ -82,9 +82,11 @@ async def _believe(
     call: int,
     deliveries: list[Delivery],
     ahead: Ahead | None,
+    *,
+    strict: bool,
 ) -> list[Delivery]:
     believed = [msgspec.structs.replace(one, flagged=False) for one in deliveries]
-    return await _admit(self, worker, call, believed, ahead)
+    return await _admit(self, worker, call, believed, ahead, strict=strict)
 
 
 async def _claim_none(
@@ -93,10 +95,12 @@ async def _claim_none(
     call: int,
     deliveries: list[Delivery],
     ahead: Ahead | None,
+    *,
+    strict: bool,
 ) -> list[Delivery]:
     limits = {one.token: one.max_attempts for one in deliveries}
     endless = [msgspec.structs.replace(one, max_attempts=99) for one in deliveries]
-    admitted = await _admit(self, worker, call, endless, ahead)
+    admitted = await _admit(self, worker, call, endless, ahead, strict=strict)
     return [msgspec.structs.replace(one, max_attempts=limits[one.token]) for one in admitted]
 
 

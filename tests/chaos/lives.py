@@ -7,7 +7,7 @@ from itertools import count
 import msgspec
 from hypothesis import strategies as st
 
-from chaos.checker import STATE_AFTER, LedgerJob
+from chaos.checker import STATE_AFTER, LedgerJob, most_crashes
 from chaos.events import (
     KILL,
     AnyEvent,
@@ -57,7 +57,8 @@ class Life:
     main: list[Step] = field(default_factory=list)
     zombies: list[tuple[int, list[Step]]] = field(default_factory=list)
     gen: int = 1
-    attempt: int = 1
+    failures: int = 0
+    crashes: int = 0
     end: Outcome | None = None
 
     def live(self) -> LedgerJob:
@@ -77,12 +78,17 @@ class Life:
     def _attempt(self, fate: str, outcome: Outcome) -> None:
         run = next(self.runs)
         worker = f"w{run}"
-        last = self.attempt == self.max_attempts
-        if outcome is Outcome.RETRY and last:
+        last = self.crashes + 1 == most_crashes(self.max_attempts)
+        if outcome is Outcome.RETRY and self.failures + 1 == self.max_attempts:
             outcome = Outcome.DEAD
         ask = Ask(run)
         start = StartChecked(
-            pid=run, job=self.job, gen=self.gen, worker=worker, attempt=self.attempt, asked_at=run
+            pid=run,
+            job=self.job,
+            gen=self.gen,
+            worker=worker,
+            attempt=self.failures + self.crashes + 1,
+            asked_at=run,
         )
         ended = RunEnded(pid=run, job=self.job, gen=self.gen, worker=worker)
         sent = SettleSent(job=self.job, gen=self.gen, worker=worker, outcome=outcome)
@@ -124,11 +130,11 @@ class Life:
             self.end = outcome
         else:
             self.gen += 1
-            self.attempt += outcome is Outcome.RETRY
+            self.failures += outcome is Outcome.RETRY
 
     def _crash(self, *, last: bool) -> None:
         self.gen += 1
-        self.attempt += 1
+        self.crashes += 1
         if last:
             self.end = Outcome.DEAD
 

@@ -170,17 +170,28 @@ def test_the_ledgers_own_order_shows_a_start_after_the_commit(xmin: int, rules: 
     assert broken([*HAPPY, *zombie, ended(33, 2, "w2")], row) == rules
 
 
-def test_max_attempts_bounds_the_starts() -> None:
+def test_a_job_bears_as_many_deaths_of_workers_as_it_has_attempts() -> None:
     starts: list[AnyEvent] = []
-    for gen in range(1, 4):
+    for gen in range(1, 7):
         starts += [started(gen * 10, gen=gen, attempt=gen), ended(gen * 10 + 5, gen=gen)]
-    done = settled(40, gen=3)
-    row = replace(COMPLETED, settled_gen=3)
-    assert broken([*starts, *done], row) == []
-    assert broken([*starts, *done], replace(row, max_attempts=2)) == [
+    done = settled(70, gen=6)
+    row = replace(COMPLETED, settled_gen=6)
+    assert broken([*starts, *done], replace(row, max_attempts=4)) == []
+    assert broken([*starts, *done], replace(row, max_attempts=3)) == [
         Rule.TOO_MANY_STARTS,
         Rule.TOO_MANY_STARTS,
     ], "one for the number, one for the attempt that says so itself"
+
+
+def test_max_attempts_bounds_the_outcomes() -> None:
+    history: list[AnyEvent] = []
+    for gen in range(1, 4):
+        outcome = Outcome.RETRY if gen < 3 else Outcome.COMPLETE
+        history += [started(gen * 10, gen=gen, attempt=gen), ended(gen * 10 + 5, gen=gen)]
+        history += settled(gen * 10 + 7, gen=gen, outcome=outcome)
+    row = replace(COMPLETED, settled_gen=3)
+    assert broken(history, row) == []
+    assert broken(history, replace(row, max_attempts=2)) == [Rule.TOO_MANY_STARTS]
 
 
 def test_a_snooze_is_no_attempt() -> None:
@@ -230,9 +241,11 @@ def test_a_token_may_start_again_only_where_its_lease_was_lost_between() -> None
     done = settled(30, worker="w2")
     row = replace(COMPLETED, max_attempts=2)
     thrice = [started(25, worker="w3"), ended(26, worker="w3")]
-    assert broken([*twice, lost, *done], row) == []
-    assert broken([*twice, lost, *thrice, *done], row) == []
-    assert broken([*twice, *thrice, *done], row) == [Rule.TOO_MANY_STARTS]
+    more = [started(27, worker="w4"), ended(28, worker="w4"), *thrice]
+    last = [started(28, worker="w5"), ended(29, worker="w5")]
+    assert broken([*twice, lost, *more, *done], row) == []
+    assert broken([*twice, lost, *more, *last, *done], row) == []
+    assert broken([*twice, *more, *last, *done], row) == [Rule.TOO_MANY_STARTS]
 
 
 def test_the_last_attempt_never_starts_again_though_its_lease_was_lost() -> None:

@@ -5,9 +5,10 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
-from headrace import Complete, Context, Headrace
+from headrace import Complete, Context, Headrace, RetryPolicy
 
 app = Headrace("apart")
 opened: list[int] = []
@@ -105,3 +106,35 @@ def is_deaf(begun: str) -> None:
 def takes_memory(megabytes: int) -> int:
     kept.append(bytearray(os.urandom(1 << 10) * (megabytes << 10)))
     return os.getpid()
+
+
+@app.task(retry=RetryPolicy(steps=(timedelta(seconds=0.1),)))
+async def kills_its_process(begun: str) -> None:
+    """Poison: whoever runs it dies."""
+    if Path(begun).exists():  # the neighbour is there
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise RuntimeError("too early")
+
+
+@app.task(max_attempts=2)
+async def innocent(ctx: Context, begun: str) -> list[int]:
+    if ctx.attempt == 1:
+        Path(begun).touch()
+        await asyncio.Event().wait()
+    return [ctx.attempt, os.getpid()]
+
+
+async def _effect(ctx: Context, n: int) -> None:
+    async with ctx.transaction() as tx:
+        await tx.execute("INSERT INTO effect VALUES ($1, $2)", n, os.getpid())
+        await asyncio.sleep(0.05)
+
+
+@app.task(max_attempts=50, retry=RetryPolicy(steps=(timedelta(seconds=0.1),)))
+async def effect_in_worker(ctx: Context, n: int) -> None:
+    await _effect(ctx, n)
+
+
+@app.task(max_attempts=50, executor="process")
+async def effect_in_process(ctx: Context, n: int) -> None:
+    await _effect(ctx, n)

@@ -57,10 +57,11 @@ class Row:
 
     def crash(self) -> None:
         self.crashes += 1
+        most = self.job.max_attempts
         spent = (
-            self.crashes >= _CRASHES or self.failures >= self.job.max_attempts
-            if self.job.rerun_on_crash
-            else self.failures + self.crashes >= self.job.max_attempts
+            self.failures >= most or self.crashes >= max(_CRASHES, most)
+            if self.job.rerun_on_crash or most > 1
+            else self.failures + self.crashes >= 1
         )
         self.end_gen("dead" if spent else "crash")
         if spent:

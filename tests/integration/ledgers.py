@@ -46,11 +46,13 @@ async def stored(sql: asyncpg.Connection) -> int:
 
 
 async def wipe(sql: asyncpg.Connection) -> None:
-    """Forget all jobs and workers; queues stay, unpaused, and nobody uses a lane."""
+    """Forget all jobs and workers; queues stay, as if new, and nobody uses a lane."""
     await sql.execute(
         "DELETE FROM headrace.job; DELETE FROM headrace.job_event; "
         "DELETE FROM headrace.idempotency; DELETE FROM headrace.worker; "
         "DELETE FROM headrace.counter; DELETE FROM headrace.counter_delta; "
-        "UPDATE headrace.queue SET paused = false WHERE paused; DELETE FROM headrace.leader; "
+        "UPDATE headrace.queue SET paused = false, promise = NULL "
+        "WHERE paused OR promise IS NOT NULL; "
+        "DELETE FROM headrace.leader; "
         "UPDATE headrace.lane SET mode = 'direct', held = false, calm = true, fence = NULL"
     )

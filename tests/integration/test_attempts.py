@@ -31,15 +31,20 @@ HISTORY = (
         ((0, 0, 1, False), False),
         ((1, 0, 1, False), True),
         ((0, 1, 1, False), True),
-        ((1, 1, 3, False), False),
-        ((2, 1, 3, False), True),
+        ((1, 1, 2, False), False),
+        ((2, 1, 3, False), False),
+        ((3, 0, 3, False), True),
+        ((0, 2, 2, False), False),
+        ((0, 3, 2, False), True),
+        ((0, 3, 9, False), False),
+        ((0, 9, 9, False), True),
         ((0, 2, 1, True), False),
-        ((0, 3, 9, True), True),
+        ((0, 3, 1, True), True),
         ((1, 2, 2, True), False),
         ((2, 0, 2, True), True),
     ],
 )
-def test_each_failure_and_each_crash_is_an_attempt_unless_the_task_runs_again_after_a_crash(
+def test_failures_are_attempts_and_too_many_crashes_are_too_many(
     counts: tuple[int, int, int, bool], over: bool
 ) -> None:
     assert spent(*counts[:3], rerun_on_crash=counts[3]) == over

@@ -360,6 +360,14 @@ async def test_queues(smith: Jobsmith, cli: Cli) -> None:
     assert shown[1].endswith("paused")
     assert (await cli("queues", "resume", "main")).out == "queue main is on\n"
     assert (await cli("queues", "pause", "no")).status == 2
+    said = await cli("queues", "promise", "main", "strict")
+    assert said.out == "queue main is strict: all that starts later than 15 s from now\n"
+    assert (await cli("queues", "promise", "main", "strict")).out == "queue main was strict\n"
+    assert (await cli("queues", "list")).out.splitlines()[1].split()[-1] == "strict"
+    told = (await cli("queues", "promise", "main", "loss-tolerant", "--json")).json
+    assert told == {"queue": "main", "changed": True, "seconds": 0.0}
+    assert (await cli("queues", "promise", "no", "strict")).status == 2
+    assert (await cli("queues", "promise", "main", "firm")).status == 2
     kept = await cli("queues", "clean", "main", "--state", "completed", "--yes")
     assert kept.out == "0 jobs done\n"
     cleaned = await cli(

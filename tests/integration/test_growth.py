@@ -107,7 +107,7 @@ def attempts(ledger: Ledger) -> tuple[list[UUID], list[int]]:
 
 def completions(ledger: Ledger) -> tuple[Any, ...]:
     n = len(ledger.jobs)
-    return (ledger.worker, *attempts(ledger), [0.1] * n, [None] * n)
+    return (ledger.worker, *attempts(ledger), [0.1] * n, [None] * n, False)
 
 
 STATEMENTS: dict[str, Parameters] = {
@@ -118,6 +118,7 @@ STATEMENTS: dict[str, Parameters] = {
         *settle_columns(
             [Settlement(id=one, gen=1, state=Stored.LIVE, failed=True) for one in ledger.jobs]
         ),
+        False,
     ),
     "settled_before": lambda ledger: (ledger.worker, *attempts(ledger)),
     "forfeit": lambda ledger: (ledger.worker, *attempts(ledger), "{}"),
@@ -139,9 +140,10 @@ STATEMENTS: dict[str, Parameters] = {
         min(ledger.jobs),
         max(ledger.jobs),
     ),
-    "claim_known": lambda ledger: (ledger.worker, 2, *attempts(ledger)),
+    "claim_known": lambda ledger: (ledger.worker, 2, *attempts(ledger), "q"),
     "beat": lambda ledger: (ledger.worker, [], [], 0, None, 0),
-    "reap": lambda _: (100, "{}"),
+    "reap": lambda _: (100, "{}", "{}"),
+    "cancellations": lambda _: (100,),
     "due": lambda ledger: ([ledger.queue], True),
     "waiting_levels": lambda _: (30.0,),
     "sweep": lambda ledger: (ledger.snapshot, 30.0, 2000),
@@ -209,5 +211,5 @@ async def test_a_reaper_does_not_look_into_each_worker_that_is_gone(ledger: Ledg
     await ledger.fill(50, owned=True)
     for gone in (10, 1_000):
         await ledger.bury(gone)
-        rows.append(await ledger.rows("reap", (100, "{}")))
+        rows.append(await ledger.rows("reap", (100, "{}", "{}")))
     assert rows[1] <= rows[0] * 1.5

@@ -80,7 +80,7 @@ async def test_a_crash_fails_its_own_job_alone(
         neighbour = await apart.waits.enqueue(str(begun))
         await until(begun.exists)
         crashing = await apart.crash.enqueue(how)
-        with pytest.raises(JobDead, match=f"ProcessDied: the process of the handler {told}"):
+        with pytest.raises(JobDead, match=f"Poison: the process of the handler {told}, alone"):
             await crashing.result(SECONDS)
         assert (await neighbour.refresh()).state is State.RUNNING
         assert await neighbour.cancel()

@@ -122,7 +122,7 @@ def _tidied_row(row: Row, *, accepted: bool, blame: bool) -> Row:
     if not blame:
         row = row._replace(blamed=0, started=False)
     if row.state in (COMPLETE, DEAD):
-        row = row._replace(failures=0, crashes=0, call=0)
+        row = row._replace(failures=0, crashes=0, starts=0, call=0)
     return row
 
 

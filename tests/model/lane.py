@@ -8,11 +8,13 @@ from model.explorer import Step
 from model.lane_faults import Faults
 from model.lane_operator import ANSWERED_DONE, LaneOperator
 from model.lane_process import Process
+from model.lane_promise import Promise, broken_by_start
 from model.lane_reaper import LaneReaper
 from model.lane_state import (
     AGAIN,
     DONE,
     FRESH,
+    KEPT,
     NEW,
     RUNNING,
     UNSTARTED,
@@ -36,7 +38,8 @@ class Lane(Setting):
     def initial(self) -> State:
         """Return idle workers, an empty lane and no job."""
         workers = tuple(Worker(number + 1) for number in range(self.workers))
-        return State(Row(), RedisLane(), workers, self.budget, registered=self.workers)
+        state = State(Row(), RedisLane(), workers, self.budget, registered=self.workers)
+        return state._replace(promise=KEPT if self.strict else "")
 
     def finished(self, state: State) -> bool:
         """Return whether the job has ended."""
@@ -50,6 +53,7 @@ class Lane(Setting):
             yield properties.UNCHARGED
         if step.action == "start":
             yield from self._broken_by_start(before, step.state)
+            yield from broken_by_start(self, step)
         if step.state.operator.answer == ANSWERED_DONE:
             yield from self._broken_by_cancel(before, step)
 
@@ -124,6 +128,7 @@ class Lane(Setting):
         yield from self._late(state)
         yield from Faults(self, state).steps()
         yield from Switch(self, state).steps()
+        yield from Promise(self, state).steps()
         for number in range(len(state.workers)):
             yield from Process(self, state, number).steps()
 

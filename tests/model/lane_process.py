@@ -92,7 +92,8 @@ class Process(Value, frozen=True):
             lane = self.state.lane.pop(entry)
         else:
             lane = self.state.lane.lease(entry, me.id, called.calls)
-        reply = Delivery(entry.gen, entry.gen, called.calls, self._must_verify(entry), phase)
+        verify, strict = self._must_verify(entry), self._knows_strict
+        reply = Delivery(entry.gen, entry.gen, called.calls, verify, phase, strict)
         yield self._step("take", self._become(called._replace(reply=reply), lane=lane))
         late = Statement("take", me.id, call=called.calls, epoch=self.state.served)
         yield from self._lose(called, late)
@@ -137,7 +138,7 @@ class Process(Value, frozen=True):
 
     def voided(self) -> Worker:
         """After a beat that came too late nothing starts that was taken before it."""
-        me, twin = self.me._replace(silent=False), self.setting.twin
+        me, twin = self.me._replace(silent=False, unaware=False), self.setting.twin
         if me.hand and me.hand.phase in UNSTARTED and not twin.late_beat_voids_nothing:
             me = me._replace(hand=None)
         return me if twin.late_beat_keeps_the_reply else me._replace(reply=None, forgone=False)
@@ -188,12 +189,15 @@ class Process(Value, frozen=True):
         else:
             yield from self._start(hand)
 
+    @property
+    def _knows_strict(self) -> bool:
+        return bool(self.state.promise) and not self.me.unaware
+
     def _is_claimed(self, hand: Delivery) -> bool:
         setting = self.setting
         after_loss = hand.verify and self.state.verify_all and setting.claim_after_loss
-        return after_loss or (
-            setting.claims_last and not hand.verify and hand.gen == hand.entry_gen
-        )
+        last = setting.claims(hand) and not hand.verify and hand.gen == hand.entry_gen
+        return after_loss or last
 
     def _is_current(self, hand: Delivery) -> bool:
         row = self.state.row
@@ -237,7 +241,11 @@ class Process(Value, frozen=True):
 
     def _start(self, hand: Delivery) -> Iterator[Step[State]]:
         fenced = self.me.silent or self.me.id in self.state.judged
-        if not fenced or self.setting.twin.no_self_fence:
+        refused = self._knows_strict and hand.gen == hand.entry_gen
+        twin = self.setting.twin
+        if refused and not (twin.strict_not_claimed or twin.unclaimed_start_though_strict):
+            yield self._step("forget", self._become(self._with_hand(None)), "unclaimed")
+        elif not fenced or self.setting.twin.no_self_fence:
             row = self.state.row._replace(starts=self.state.row.starts + 1)
             running = self._with_hand(hand._replace(phase=RUNNING))
             yield self._step("start", self._become(running, row=row), f"gen {hand.gen}")
@@ -287,4 +295,4 @@ class Process(Value, frozen=True):
 
 
 def _is_fresh(worker: Worker) -> bool:
-    return worker == Worker(worker.id)
+    return worker == Worker(worker.id, unaware=worker.unaware)

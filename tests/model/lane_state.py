@@ -11,6 +11,7 @@ from model.values import Value
 FOUND, AHEAD = "found", "ahead"  # taken ahead of free slots: before the ledger knows, and after
 HELD, RUNNING, ACKING = "held", "running", "acking"
 UNSTARTED = (FOUND, AHEAD, HELD)
+SAID, KEPT = "said", "kept"  # the queue is to be strict; all who live know it
 NEW, FRESH, AGAIN, DONE = "new", "fresh", "again", "done"
 
 
@@ -22,6 +23,7 @@ class Delivery(Value, frozen=True):
     call: int  # number of the take that gave it
     verify: bool
     phase: str = HELD
+    strict: bool = False  # admitted as of a strict queue: claimed in the ledger before it starts
 
 
 class Worker(Value, frozen=True):
@@ -36,6 +38,7 @@ class Worker(Value, frozen=True):
     heeds: bool = True  # it knows the present mode: it books nothing of the epoch before
     said: bool = True  # and the ledger knows that, and all that it holds
     named: tuple[int, int] | None = None  # what a beat under way read in its hand: gen and call
+    unaware: bool = False  # it has not heard that the queue is strict
 
 
 class Producer(Value, frozen=True):
@@ -94,6 +97,7 @@ class Budget(Value, frozen=True):
     changes: int = 0  # by operators, of what runs again
     restores: int = 0  # of the ledger, to a dump
     switches: int = 0  # to direct mode, by a vote: the lane cannot be told
+    promises: int = 0  # queues that become strict
 
     @property
     def losses_of_lane(self) -> tuple[int, ...]:
@@ -115,6 +119,7 @@ class State(Value, frozen=True):
     epoch: int = 1  # of the lane, in the ledger
     direct: bool = False  # the ledger gives out jobs, and the lane does not know
     closed: bool = False  # that lane was in its grace; when it ends, all have heard of the switch
+    promise: str = ""  # of the queue
     lost: bool = False  # the lane has lost data and nobody has begun to rebuild it
     grace: bool = False
     verify_all: bool = False
@@ -165,6 +170,9 @@ class LaneTwin:
     late_beat_voids_nothing: bool = False
     late_beat_keeps_the_reply: bool = False
     last_attempt_not_claimed: bool = False
+    strict_not_claimed: bool = False
+    unclaimed_start_though_strict: bool = False
+    promise_kept_at_once: bool = False
     start_uncharged: bool = False
     start_though_the_charge_is_lost: bool = False
     # reaper
@@ -213,6 +221,7 @@ class Setting:
     entry_epochs: bool = False  # a take flags what was put under an older epoch
     workers: int = 2
     max_attempts: int = 9  # beyond what the budget reaches: the lane alone dispatches
+    strict: bool = False  # the queue, from the beginning
     wire: int = 1
     ledger: Ledger = field(init=False)
 
@@ -221,10 +230,11 @@ class Setting:
         twin = LedgerTwin(bump_blames_the_unclaimed=self.twin.bump_blames_the_unclaimed)
         object.__setattr__(self, "ledger", Ledger(self.max_attempts, twin))
 
-    @property
-    def claims_last(self) -> bool:
-        """Whether the attempts are last ones, to be claimed in the ledger before they start."""
-        return self.max_attempts == 1 and not self.twin.last_attempt_not_claimed
+    def claims(self, hand: Delivery) -> bool:
+        """Whether an attempt is to be claimed in the ledger before it starts."""
+        if self.max_attempts == 1 and not self.twin.last_attempt_not_claimed:
+            return True
+        return hand.strict and not self.twin.strict_not_claimed
 
     def mark(self, state: State) -> int:
         """Return the epoch that an entry remembers."""

@@ -9,6 +9,7 @@ ABSENT, LIVE, COMPLETE, DEAD, CANCELLED = "absent", "live", "complete", "dead", 
 OVER = (COMPLETE, DEAD, CANCELLED)
 RETRY, SNOOZE = "retry", "snooze"
 NOBODY = 0
+MOST_CRASHES = 3
 
 
 class Row(Value, frozen=True):
@@ -156,7 +157,7 @@ class Ledger:
         """
         if row.state != LIVE or row.gen != gen or row.owner != NOBODY:
             return row
-        last = row.failures + row.crashes + 1 >= self.max_attempts
+        last = self._spent(row.failures, row.crashes + 1)
         ran = started and (not last or self.twin.bump_blames_the_unclaimed)
         bumped = row._replace(gen=gen + 1, crashes=row.crashes + ran)
         return self._dead_if_exhausted(bumped._replace(wronged=row.wronged + (ran and last)))
@@ -170,5 +171,9 @@ class Ledger:
         return row._replace(gen=gen, owner=NOBODY, open=row.open - 1)
 
     def _dead_if_exhausted(self, row: Row) -> Row:
-        exhausted = row.failures + row.crashes >= self.max_attempts
-        return row._replace(state=DEAD) if exhausted else row
+        return row._replace(state=DEAD) if self._spent(row.failures, row.crashes) else row
+
+    def _spent(self, failures: int, crashes: int) -> bool:
+        if self.max_attempts == 1:
+            return failures + crashes >= 1
+        return failures >= self.max_attempts or crashes >= max(MOST_CRASHES, self.max_attempts)

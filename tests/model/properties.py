@@ -9,7 +9,9 @@ ONE_COMPLETION = "at most one accepted completion"
 NO_LATE_START = "no start whose fence check came after the job ended"
 ONE_RUN_PER_TOKEN = "no (id, gen) token runs twice at once"
 NO_OVERLAP = "two runs overlap only after a live worker was judged dead, left or gave one up"
-ATTEMPTS = "starts, without the snoozed, <= max_attempts"
+ATTEMPTS = "starts, without the snoozed and the crashed, <= max_attempts; of one attempt: one start"
+CLAIMED = "no start of a strict queue's job that the ledger does not know"
+OVERTAKEN = "a strict queue's runs overlap only after the ledger took the first from its worker"
 CHARGED = "a run is charged as a failure or crash before the job starts again"
 ACCOUNTED = "each claim ends in one failure, crash, snooze, release or completion"
 NO_START_AFTER_CANCEL = "no start after a cancel that was answered done"
@@ -29,7 +31,7 @@ def of_the_row(row: Row, max_attempts: int) -> Iterator[str]:
         yield ONE_JOB
     if row.completions > 1:
         yield ONE_COMPLETION
-    if row.starts > max_attempts:
+    if row.starts > max_attempts + (row.crashes if max_attempts > 1 else 0):
         yield ATTEMPTS
     if row.wronged:
         yield UNCHARGED

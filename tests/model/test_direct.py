@@ -41,7 +41,7 @@ SOUND = {
 
 @pytest.mark.parametrize("model", SOUND.values(), ids=SOUND)
 def test_no_interleaving_breaks_a_property(model: Direct) -> None:
-    found = explore(model, limit=150_000)
+    found = explore(model, limit=400_000)
 
     assert found.broken == {}
     assert found.states > 1_000

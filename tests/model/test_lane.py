@@ -19,6 +19,7 @@ FLUSH_AND_CRASH = Budget(flushes=1, crashes=1)
 FLUSH_AND_EXPIRY = Budget(flushes=1, expiries=1)
 CANCEL = Budget(cancels=1)
 SWITCH = Budget(switches=1)
+PROMISE = Budget(promises=1)
 
 SOUND = {
     "crash, expiry": Lane(Budget(crashes=1, expiries=1)),
@@ -71,6 +72,15 @@ SOUND = {
     "restore, failure, crash": Lane(
         Budget(restores=1, failures=1, crashes=1), pushes=False, workers=1
     ),
+    "strict, expiry": Lane(EXPIRY, strict=True),
+    "strict, flush, worker cut off": Lane(FLUSH_AND_EXPIRY, pushes=False, strict=True),
+    "strict, failover": Lane(FAILOVER, strict=True),
+    "strict, flush, crash": Lane(FLUSH_AND_CRASH, pushes=False, strict=True),
+    "strict, switch, crash": Lane(Budget(switches=1, crashes=1), pushes=False, strict=True),
+    "strict, taken ahead, loss": Lane(Budget(aheads=1, losses=1), pushes=False, strict=True),
+    "becomes strict, expiry": Lane(Budget(promises=1, expiries=1), pushes=False),
+    "becomes strict, flush, crash": Lane(Budget(promises=1, flushes=1, crashes=1), pushes=False),
+    "becomes strict, switch": Lane(Budget(promises=1, switches=1), pushes=False),
 }
 
 
@@ -90,6 +100,7 @@ class Case(NamedTuple):
     budget: Budget = QUIET
     max_attempts: int = 9
     workers: int = 2
+    strict: bool = False
 
     @property
     def model(self) -> Lane:
@@ -101,6 +112,7 @@ class Case(NamedTuple):
             max_attempts=self.max_attempts,
             workers=self.workers,
             pushes=pushes,
+            strict=self.strict,
         )
 
 
@@ -162,6 +174,10 @@ TWINS = [
     Case("calm_by_majority", properties.NO_LATE_START, SWITCH),
     Case("claim_before_calm", properties.NO_LATE_START, SWITCH),
     Case("late_beat_heeds_nothing", properties.NO_LATE_START, SWITCH._replace(expiries=1)),
+    Case("strict_not_claimed", properties.CLAIMED, strict=True),
+    Case("strict_not_claimed", properties.OVERTAKEN, FLUSH_AND_EXPIRY, strict=True),
+    Case("unclaimed_start_though_strict", properties.CLAIMED, PROMISE),
+    Case("promise_kept_at_once", properties.CLAIMED, PROMISE),
     # Belt and braces: each alone may be missing after a flush (see below), never both.
     Case("no_verify_all + put_without_epoch", properties.NO_LATE_START, FLUSH),
 ]

@@ -1,7 +1,10 @@
 from uuid import UUID, uuid4
 
+import msgspec
+
 from headrace.model.job import Beat, Delivery
 from headrace.model.lane_view import LaneView, Mode
+from headrace.model.promise import Promises
 from headrace.worker.hand import Hand
 
 
@@ -170,3 +173,17 @@ def test_what_a_lane_gave_under_another_epoch_is_not_booked() -> None:
     newer = delivery()  # the loop may hear of a new epoch before the next beat
     assert hand.book(hand.open_call(), [newer], 3)
     assert hand.start(newer)
+
+
+def test_of_a_queue_that_became_strict_only_what_the_ledger_knows_of_starts() -> None:
+    hand, clock = make()
+    before, untold, owned = delivery(), delivery(), delivery()
+    untold = msgspec.structs.replace(untold, owned=False)
+    before = msgspec.structs.replace(before, owned=False)
+    hand.book(hand.open_call(), [before, untold, owned], 1)
+    assert hand.start(before)
+    strict = Promises(strict=frozenset({untold.queue}))
+    hand.beaten(Beat(alive=True, view=LaneView(1, Mode.HYBRID, promises=strict)), sent=clock.now)
+    assert not hand.start(untold)
+    assert hand.start(owned)
+    assert hand.names()[0] == [before, owned]  # the next beat gives the other one back

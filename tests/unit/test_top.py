@@ -13,6 +13,7 @@ from headrace.cli.top.tables import queue_row, relay_sentence, waiting, worker_r
 from headrace.model.fleet import Fleet, Leader, WorkerSeen
 from headrace.model.inspection import BOUND, QueueCounts
 from headrace.model.lane_view import LaneView, Mode
+from headrace.model.promise import Promise
 
 NOW = datetime.now(UTC)
 
@@ -21,7 +22,8 @@ def counts(queue: str = "q", **numbers: int) -> QueueCounts:
     names = ("live", "available", "scheduled", "retryable", "running", "blocked")
     over = ("completed", "dead", "cancelled")
     zeros = dict.fromkeys((*names, *over), 0)
-    return QueueCounts(queue=queue, paused=False, oldest=None, **(zeros | numbers))
+    known = {"queue": queue, "paused": False, "oldest": None, "promise": Promise.STANDARD}
+    return QueueCounts(**(known | zeros | numbers))  # type: ignore[arg-type]  # fields by name
 
 
 def worker(**fields: object) -> WorkerSeen:

@@ -1,8 +1,15 @@
-"""What a type checker accepts and refuses: this file is read by mypy and run by pytest."""
+"""What type checkers accept and refuse: mypy and pyright read this file, and pytest runs it.
 
-from typing import assert_type
+Where a line is refused, both must refuse it: they complain of a `type: ignore` without a reason.
+"""
 
-from headrace import Context, Headrace, JobHandle
+# pyright: reportUnnecessaryTypeIgnoreComment=true
+
+from datetime import timedelta
+from typing import Any, assert_type
+from uuid import UUID
+
+from headrace import Context, Headrace, Job, JobHandle, JobSpec, State, Task
 
 app = Headrace("typing")
 
@@ -43,11 +50,50 @@ async def what_is_accepted(session: object) -> None:
     assert_type(await (await plain.enqueue(1)).result(), float)
 
 
+async def what_options_keep(session: object) -> None:
+    later = with_context.options(delay=timedelta(seconds=1), priority="high", queue="emails")
+    assert_type(await later.enqueue("a", subject="b"), JobHandle[int])
+    assert_type(later.job("a"), JobSpec[int])
+    assert_type(later.enqueue_sync("a"), JobHandle[int])
+    assert_type(later.enqueue_sync("a", tx=session), JobHandle[int])
+    assert_type(await (await later.enqueue("a")).result(timeout="2m"), int)
+
+
+def what_is_accepted_without_a_loop(session: object) -> None:
+    assert_type(with_context.enqueue_sync("a", "b"), JobHandle[int])
+    assert_type(without_context.enqueue_sync("a", copies=2), JobHandle[str])
+    assert_type(plain.enqueue_sync(1, tx=session), JobHandle[float])
+    assert_type(app.enqueue_many_sync([plain.job(1)], tx=session), list[JobHandle[float]])
+    job = plain.enqueue_sync(1)
+    assert_type(job.result_sync(timedelta(seconds=1)), float)
+    assert_type(job.refresh_sync(), Job)
+    assert_type(job.state, State | None)
+    assert_type(job.id, UUID)
+    assert_type(app.get_sync(job.id), JobHandle[Any])
+    assert_type(app.get_many_sync([job.id, str(job.id)]), list[Job])
+
+
+def what_a_task_tells() -> None:
+    assert_type(with_context.name, str)
+    assert_type(with_context.max_attempts, int)
+    assert_type(with_context.timeout, timedelta)
+    any_task: Task[..., Any] = plain
+    assert_type(app.tasks["plain"], Task[..., Any])
+    assert_type(any_task.queue, str)
+
+
 async def what_is_refused(session: object) -> None:
     await with_context.enqueue(1, 2)  # type: ignore[call-overload]
     await with_context.enqueue()  # type: ignore[call-overload]
     await with_context.options(tx=session).enqueue(1)  # type: ignore[call-overload]
     with_context.job("a", wrong=1)  # type: ignore[call-arg]
+    with_context.options(delay="1s").job(1)  # type: ignore[arg-type]
+    with_context.options(delay="1s").enqueue_sync()  # type: ignore[call-overload]
+    with_context.enqueue_sync("a", copies=2)  # type: ignore[call-overload]
+    without_context.enqueue_sync(1)  # type: ignore[call-overload]
+    with_context.enqueue_sync("a").result_sync(timeout=5)  # type: ignore[arg-type]
+    (await plain.enqueue(1)).result_sync().upper()  # type: ignore[attr-defined]
+    app.enqueue_many_sync([plain(1)])  # type: ignore[arg-type]
     with_context.options(dealy="1s")  # type: ignore[call-arg]
     with_context.options(delay=5)  # type: ignore[arg-type]
     app.task(quue="x")  # type: ignore[call-arg]

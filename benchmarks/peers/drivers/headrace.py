@@ -25,7 +25,7 @@ from line import BULK, DATABASE_URL, REDIS_URL, VARIANT, Driver, Facts
 QUEUE = "bench"
 HYBRID = VARIANT == "hybrid"
 FACTS = Facts(
-    docs="../../README.md#use-it",
+    docs="../start/first-job.md",
     settings="defaults, extra `speed`"
     + (", a lane in Valkey that is past its first minute" if HYBRID else ", no lane"),
     durability="durable at COMMIT, at least once; history kept",

@@ -76,8 +76,10 @@ class Mode:
     def __init__(self, name: str, database: Database, redis_url: str, options: Options) -> None:
         carried = redis_url if name == HYBRID else None
         self.name = name
-        self.bench = BenchApp(database.url, carried)
-        self.database = LanedDatabase(database, self.bench, redis_url) if carried else database
+        self.bench: BenchApp = BenchApp(database.url, carried)
+        self.database: LanedDatabase | Database = (
+            LanedDatabase(database, self.bench, redis_url) if carried else database
+        )
         self._options = options
         self._order = Order(
             database_url=database.url, redis_url=carried, concurrency=options.concurrency

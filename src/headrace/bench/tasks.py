@@ -21,7 +21,7 @@ class BenchApp:
     """
 
     def __init__(self, database_url: str, redis_url: str | None, lease: float = 15.0) -> None:
-        self.app = Headrace(
+        self.app: Headrace = Headrace(
             "bench", database_url=database_url, redis_url=redis_url, lease=f"{lease}s"
         )
         register = self.app.task(queue=QUEUE)

@@ -19,7 +19,7 @@ from headrace.cli.options import (
 )
 from headrace.model.state import State
 
-app = typer.Typer(help="Look at dead jobs and replay them.", no_args_is_help=True)
+app: typer.Typer = typer.Typer(help="Look at dead jobs and replay them.", no_args_is_help=True)
 
 
 @app.command("list", short_help="List dead jobs, newest first.")

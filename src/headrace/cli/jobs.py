@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from headrace.model.job import Job
     from headrace.ports.inspector import Inspector
 
-app = typer.Typer(help="Look at jobs and change them.", no_args_is_help=True)
+app: typer.Typer = typer.Typer(help="Look at jobs and change them.", no_args_is_help=True)
 
 _PAGES = 100  # a listing that matches little gives up after a million rows and says how to go on
 

@@ -1,4 +1,4 @@
-"""headrace queues: counts, pausing, draining and cleaning."""
+"""headrace queues: counts, promises, pausing, draining and cleaning."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -8,13 +8,16 @@ from uuid import UUID
 import typer
 
 from headrace.cli.options import AsJson, AtMost, DatabaseUrl, DryRun, Embedded, Yes
+from headrace.model.promise import Promise
 from headrace.model.state import FINAL, State
 
 if TYPE_CHECKING:
-    from headrace.model.inspection import QueueCounts
+    from headrace.model.inspection import Promised, QueueCounts
     from headrace.ports.inspector import Answers, Inspector
 
-app = typer.Typer(help="Look at queues, pause, drain and clean them.", no_args_is_help=True)
+app: typer.Typer = typer.Typer(
+    help="Look at queues, say what they promise, pause, drain and clean them.", no_args_is_help=True
+)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The queue.")]
 _POLL = 0.25
@@ -49,12 +52,13 @@ def list_queues(
         "cancelled",
     )
     print_table(
-        ("queue", *numbers, "waits", ""),
+        ("queue", *numbers, "waits", "promise", ""),
         [
             (
                 one.queue,
                 *(_number(getattr(one, name)) for name in numbers),
                 ago(one.oldest),
+                one.promise,
                 "paused" if one.paused else "",
             )
             for one in counts
@@ -81,6 +85,36 @@ def create(
 
     new = inspect(database_url, embedded=embedded, work=work)
     _tell(name, new, ("is new", "was there"), as_json=as_json)
+
+
+@app.command(short_help="Let a queue promise more or less of its jobs.")
+def promise(
+    name: Name,
+    promise: Annotated[Promise, typer.Argument(help="What it promises from now on.")],
+    database_url: DatabaseUrl = None,
+    embedded: Embedded = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let a queue promise more or less of its jobs: docs/promises.md says what.
+
+    Applications that declare another promise of it are refused when they start. With --json:
+    {"queue", "changed", "seconds"}: after so many seconds every job that starts is under the new
+    promise.
+    """
+    from headrace.cli.output import print_json, say
+    from headrace.cli.session import inspect
+
+    async def work(inspector: "Inspector") -> "Promised":
+        return await inspector.promise(name, promise)
+
+    answer = inspect(database_url, embedded=embedded, work=work)
+    seconds = answer.lease if promise is Promise.STRICT else 0.0
+    if as_json:
+        print_json({"queue": name, "changed": answer.changed, "seconds": seconds})
+    elif seconds and answer.changed:
+        say(f"queue {name} is {promise}: all that starts later than {seconds:g} s from now")
+    else:
+        say(f"queue {name} {'is' if answer.changed else 'was'} {promise}")
 
 
 @app.command(short_help="Hand out no more jobs of a queue.")

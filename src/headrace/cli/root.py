@@ -49,7 +49,7 @@ module:attribute, such as shop.jobs:app.
 The exit status is 0, 1 when it could not be done, 2 when the command line is wrong.
 """
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="headrace",
     help=_HELP,
     no_args_is_help=True,

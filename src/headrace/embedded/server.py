@@ -32,7 +32,7 @@ class EmbeddedServer(ABC):
     def __init__(
         self, data_dir: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None
     ) -> None:
-        self.settings = dict(settings or {})
+        self.settings: dict[str, str] = dict(settings or {})
         self._directory = DataDirectory(Path(data_dir).resolve())
         self._port = port
         self._password: str | None = None

@@ -22,8 +22,8 @@ class Stack:
 
     def __init__(self, directory: Path = Path(".headrace")) -> None:
         self._directory = Path(directory).absolute()
-        self.postgres = EmbeddedPostgres(self._directory / "postgres")
-        self.valkey = EmbeddedValkey(self._directory / "valkey")
+        self.postgres: EmbeddedPostgres = EmbeddedPostgres(self._directory / "postgres")
+        self.valkey: EmbeddedValkey = EmbeddedValkey(self._directory / "valkey")
 
     @property
     def database_url(self) -> str:

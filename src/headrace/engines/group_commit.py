@@ -3,9 +3,11 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from headrace.errors import HeadraceError, LedgerUnavailable, OutcomeUnknown
 from headrace.model.job import Inserted, NewJob
+from headrace.model.promise import Promises
 
 _BATCH = 1000
 _FLIGHTS = 2  # while one commit waits for the disk, the next batch is on its way
@@ -104,6 +106,28 @@ class GroupCommit:
                     ) from exc
             await asyncio.sleep(pause)
             pause = min(pause * 2, 1.0)
+
+
+class GroupCommits:
+    """Two group commits: what need not be on disk shall not wait for it with the rest.
+
+    Args:
+        insert: inserts and commits jobs, `durable` or not.
+    """
+
+    def __init__(self, insert: Callable[..., Awaitable[list[Inserted]]]) -> None:
+        self._durable = GroupCommit(partial(insert, durable=True))
+        self._late = GroupCommit(partial(insert, durable=False))
+
+    async def insert(self, jobs: Sequence[NewJob], promises: Promises) -> list[Inserted]:
+        """Insert jobs, all or none, as `GroupCommit.insert`; some durable, all durable."""
+        waits = promises.wait_for_the_disk(job.queue for job in jobs)
+        return await (self._durable if waits else self._late).insert(jobs)
+
+    async def close(self) -> None:
+        """Wait for the batches under way."""
+        await self._durable.close()
+        await self._late.close()
 
 
 def _hand_out(batch: list[_Waiter], inserted: list[Inserted]) -> None:

@@ -1,4 +1,4 @@
-"""Takes from the lane: verified where flagged, claimed in the ledger where it may not crash."""
+"""Takes from the lane: verified where flagged, claimed in the ledger where it must know first."""
 
 import logging
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ import msgspec
 from headrace.errors import LaneError
 from headrace.model.entry import Taken
 from headrace.model.job import Delivery
+from headrace.model.lane_view import LaneView
 from headrace.ports.lane import Lane
 from headrace.ports.lane_ledger import Ahead, LaneLedger
 
@@ -28,9 +29,10 @@ class LaneDispatch:
         self._acks: dict[UUID, list[Delivery]] = {}
 
     async def take(
-        self, epoch: int, worker: UUID, queue: str, call: int, n: int, *, ahead: bool
+        self, view: LaneView, worker: UUID, queue: str, call: int, n: int, *, ahead: bool
     ) -> Taken:
         """Up to `n` due jobs that may run now."""
+        epoch = view.epoch
         acks = self._acks.pop(worker, [])
         try:
             taken = await self._lane.take(epoch, worker, queue, call, n, acks=acks)
@@ -38,7 +40,8 @@ class LaneDispatch:
             self.acknowledge(worker, acks)
             raise
         held = Ahead(worker, queue, call) if ahead and taken.deliveries else None
-        admitted = await self._admit(worker, call, taken.deliveries, held)
+        strict = queue in view.promises.strict
+        admitted = await self._admit(worker, call, taken.deliveries, held, strict=strict)
         if len(admitted) < len(taken.deliveries):
             await self._remove(epoch, worker)
         return taken._replace(deliveries=admitted)
@@ -66,26 +69,44 @@ class LaneDispatch:
         await self._lane.ack(epoch, worker, self._acks.pop(worker, []))
 
     async def _admit(
-        self, worker: UUID, call: int, deliveries: list[Delivery], ahead: Ahead | None
+        self,
+        worker: UUID,
+        call: int,
+        deliveries: list[Delivery],
+        ahead: Ahead | None,
+        *,
+        strict: bool,
     ) -> list[Delivery]:
-        last = [one for one in deliveries if one.last_to_crash]
+        to_claim = [one for one in deliveries if strict or one.last_to_crash]
+        if len(to_claim) == len(deliveries):
+            return await self._claim(worker, call, to_claim, ahead and ahead.queue)
         flagged = [one.token for one in deliveries if one.flagged and not one.last_to_crash]
         stale = await self._ledger.stale(flagged, ahead) if flagged or ahead else set()
-        if not last and not stale:
+        if not to_claim and not stale:
             return deliveries
-        claimed = (
-            await self._ledger.claim_known(worker, call, [one.token for one in last])
-            if last
-            else {}
-        )
+        claimed = {one.id: one for one in await self._claim(worker, call, to_claim)}
         admitted = []
         for one in deliveries:
-            if last and one.last_to_crash:
-                self.acknowledge(worker, [one])  # from now on the ledger has it, or it is stale
+            if to_claim and one.last_to_crash:
                 if one.id in claimed:
-                    admitted.append(msgspec.structs.replace(one, gen=claimed[one.id], owned=True))
+                    admitted.append(claimed[one.id])
             elif one.flagged and one.token in stale:
                 self.acknowledge(worker, [one])
             else:
                 admitted.append(one)
         return admitted
+
+    async def _claim(
+        self, worker: UUID, call: int, deliveries: list[Delivery], ahead: str | None = None
+    ) -> list[Delivery]:
+        """Those that could be had: from now on the ledger has them, and the rest is stale."""
+        if not deliveries:
+            return []
+        tokens = [one.token for one in deliveries]
+        claimed = await self._ledger.claim_known(worker, call, tokens, ahead)
+        self.acknowledge(worker, deliveries)
+        return [
+            msgspec.structs.replace(one, gen=claimed[one.id], owned=True)
+            for one in deliveries
+            if one.id in claimed
+        ]

@@ -24,7 +24,7 @@ from headrace.engines.lane_sight import LaneSight
 from headrace.engines.reconcile import reconcile
 from headrace.errors import LaneError, LaneUnavailable
 from headrace.model.cancellation import Cancellation
-from headrace.model.inspection import Answer, JobEvent
+from headrace.model.inspection import Answer, JobEvent, Promised
 from headrace.model.job import Token
 from headrace.model.lane_view import LaneView, Mode
 from headrace.ports.clock import boottime
@@ -98,6 +98,10 @@ class LaneInspector(LaneSight):
     async def create_queue(self, name: str) -> bool:
         """Make a queue known; False if it was."""
         return await self._inspector.create_queue(name)
+
+    async def promise(self, name: str, promise: str) -> Promised:
+        """Let a queue promise something else of its jobs."""
+        return await self._inspector.promise(name, promise)
 
     async def pause(self, name: str) -> bool:
         """Hand out no more jobs of a queue; False if it was paused."""

@@ -4,12 +4,13 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from itertools import count
 from uuid import UUID
 
 import msgspec
 
 from headrace.engines.adoption import Adoption
-from headrace.engines.group_commit import GroupCommit
+from headrace.engines.group_commit import GroupCommits
 from headrace.engines.lane_dispatch import LaneDispatch
 from headrace.engines.lane_inspector import LaneInspector
 from headrace.engines.lane_lease import LaneLease
@@ -22,6 +23,7 @@ from headrace.model.entry import Lease, Taken
 from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob
 from headrace.model.lane_view import LaneView, Mode
 from headrace.model.priority import STRIDES, Shares
+from headrace.model.promise import NOTHING_SAID, Promise
 from headrace.model.task import Declaration
 from headrace.model.verdict import BLOCKED
 from headrace.ports.engine import Transaction
@@ -45,12 +47,13 @@ class LedgeredEngine:
     def __init__(self, ledger: Ledger, lane: Lane | None = None) -> None:
         self.ledger = ledger
         self.lane = lane
-        self.view = LaneView(0, Mode.DIRECT)
-        self._commits = GroupCommit(self._commit)
+        self.view: LaneView = LaneView(0, Mode.DIRECT)
+        self._commits = GroupCommits(self._commit)
         self._shares: dict[tuple[UUID, str], Shares] = {}
         self._looking: asyncio.Task[None] | None = None
+        self._looks, self._answered = count(1), 0
         self._doubt = Doubt()
-        self.reach = Reach()
+        self.reach: Reach = Reach()
         self._adoption = Adoption(ledger.lanes)
         if lane is not None:
             self._dispatch = LaneDispatch(ledger.lanes, lane)
@@ -92,9 +95,16 @@ class LedgeredEngine:
             if self.lane is not None:
                 self.lane.belong_to(view.ledger)
 
-    async def declare(self, tasks: Sequence[Declaration], queues: Sequence[str] = ()) -> None:
-        """Make tasks and queues known."""
-        await self.ledger.declare(tasks, queues)
+    async def declare(
+        self,
+        tasks: Sequence[Declaration],
+        queues: Sequence[str] = (),
+        promises: Mapping[str, Promise] = NOTHING_SAID,
+    ) -> None:
+        """Make tasks, queues and what these promise known."""
+        await self.ledger.declare(tasks, queues, promises)
+        if promises:
+            await self._look()
 
     def new_id(self) -> UUID:
         """An id for a job, on the ledger's clock."""
@@ -104,17 +114,18 @@ class LedgeredEngine:
         """Insert jobs: committed when it returns, or in the caller's transaction."""
         if tx is not None:
             return await self.ledger.insert_in(tx, jobs)
+        promises = self.view.promises
         if self.lane is None:
-            return await self._commits.insert(jobs)
+            return await self._commits.insert(jobs, promises)
         stamp = self._through.stamp()
-        inserted = await self._commits.insert(jobs)
+        inserted = await self._commits.insert(jobs, promises)
         new = zip(jobs, inserted, strict=True)
         self._through.push([job for job, one in new if not one.duplicate], stamp)
         return inserted
 
-    async def _commit(self, jobs: Sequence[NewJob]) -> list[Inserted]:
+    async def _commit(self, jobs: Sequence[NewJob], *, durable: bool) -> list[Inserted]:
         pushed = self.lane is not None and self._through.ready
-        inserted = await self.ledger.insert(jobs, pushed=pushed)
+        inserted = await self.ledger.insert(jobs, pushed=pushed, durable=durable)
         if self.view.mode is Mode.DIRECT:
             self.ledger.bell.ring({job.queue for job in jobs if not job.delay and not job.run_at})
         return inserted
@@ -141,15 +152,15 @@ class LedgeredEngine:
             await self._look()
             return Taken([])
         await self._lane_in_use()
-        epoch = self.view.epoch
+        view = self.view
         try:
             with self.reach.seen():
-                await self._lease.begin(epoch, worker)
-                taken = await self._dispatch.take(epoch, worker, queue, call, n, ahead=ahead)
+                await self._lease.begin(view.epoch, worker)
+                taken = await self._dispatch.take(view, worker, queue, call, n, ahead=ahead)
         except WrongEpoch:
             await self._look()
             return Taken([])
-        return taken._replace(epoch=epoch)
+        return taken._replace(epoch=view.epoch)
 
     async def _lane_in_use(self) -> Lane:
         if self.lane is None:
@@ -212,7 +223,9 @@ class LedgeredEngine:
 
     async def settle(self, worker: UUID, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
         """Write outcomes to the ledger, fenced; then remove them from the lane."""
-        accepted = await self.ledger.settle(worker, [one.settlement for one in endings])
+        durable = self.view.promises.wait_for_the_disk(one.delivery.queue for one in endings)
+        settlements = [one.settlement for one in endings]
+        accepted = await self.ledger.settle(worker, settlements, durable=durable)
         if self.lane is not None:
             self._dispatch.acknowledge(worker, [one.delivery for one in endings])
         return accepted
@@ -297,8 +310,11 @@ class LedgeredEngine:
         return await as_they_run(self.lane, self.view, jobs, self._doubt)
 
     async def _look(self) -> None:
-        before = self.view
+        before, asked = self.view, next(self._looks)
         view = await self.ledger.lanes.view()
+        if asked < self._answered:
+            return  # a later look was answered before: it knows more of what queues promise
+        self._answered = asked
         if view.epoch < before.epoch and view.ledger == before.ledger and self.view is before:
             self.view = view  # restored; what was heeded meanwhile is later than this
         self.heed(view)

@@ -18,7 +18,7 @@ class Reach:
 
     def __init__(self) -> None:
         self.lost_at: float | None = None
-        self.reached_at = boottime()
+        self.reached_at: float = boottime()
 
     @contextmanager
     def seen(self) -> Iterator[None]:

@@ -24,7 +24,7 @@ _FRESH = 2_000
 class MemoryLane(MemoryUpkeep):
     """A lane in memory: the verbs of producers and workers."""
 
-    capabilities = Capabilities()
+    capabilities: Capabilities = Capabilities()
 
     async def open(self) -> None:
         """Nothing to connect to."""

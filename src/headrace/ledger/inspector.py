@@ -19,10 +19,12 @@ from headrace.model.inspection import (
     JobEvent,
     JobFilter,
     Page,
+    Promised,
     QueueCounts,
 )
 from headrace.model.job import Job
 from headrace.model.names import check_name, unknown
+from headrace.model.promise import read_promise
 from headrace.model.state import State, Stored
 from headrace.model.verdict import cancelled_error
 from headrace.ports.inspector import Answers
@@ -172,6 +174,18 @@ class LedgerInspector:
             UsageError: the name is not allowed.
         """
         return bool(await self._queries.fetch("create_queue", check_name("queue", name)))
+
+    async def promise(self, name: str, promise: str) -> Promised:
+        """Let a queue promise something else of its jobs.
+
+        Raises:
+            UnknownQueue: there is none of this name.
+            UsageError: there is no such promise.
+        """
+        rows = await self._queries.fetch("promise", name, read_promise(name, promise))
+        if not rows:
+            raise await self._unknown_queue(name)
+        return Promised(changed=rows[0]["changed"], lease=rows[0]["lease"])
 
     async def pause(self, name: str) -> bool:
         """Hand out no more jobs of a queue; False if it was paused."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from headrace.ledger.queries import Queries
-from headrace.ledger.rows import Row
+from headrace.ledger.rows import Row, as_promises
 from headrace.model.entry import Body, Cursor, LaneEntry, Lease, pack_body
 from headrace.model.job import Delivery
 from headrace.model.lane_view import LaneView, Mark, Mode
@@ -63,10 +63,10 @@ class PostgresLaneLedger:
         return Votes(row["away"], row["living"])
 
     async def claim_known(
-        self, worker: UUID, call: int, tokens: Sequence[Token]
+        self, worker: UUID, call: int, tokens: Sequence[Token], ahead: str | None = None
     ) -> Mapping[UUID, int]:
         """Claim jobs that a lane gave."""
-        rows = await self._queries.fetch("claim_known", worker, call, *_columns(tokens))
+        rows = await self._queries.fetch("claim_known", worker, call, *_columns(tokens), ahead)
         return {row["id"]: row["gen"] for row in rows}
 
     async def stale(self, tokens: Sequence[Token], ahead: Ahead | None = None) -> set[Token]:
@@ -169,6 +169,7 @@ def as_view(row: Row) -> LaneView:
         ledger=row["ledger"],
         mark=Mark(row["tide"], row["mark"]),
         voted=row["voted"],
+        promises=as_promises(row["promises"]),
     )
 
 

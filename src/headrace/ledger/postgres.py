@@ -1,19 +1,20 @@
 """The ledger on PostgreSQL: one method a statement of sql/."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from operator import attrgetter
 from uuid import UUID
 
 import asyncpg
 
-from headrace.errors import LedgerError, UnknownQueue, UsageError
+from headrace.errors import LedgerError, UsageError
 from headrace.ledger import foreign, ids
 from headrace.ledger.bell import PostgresBell
 from headrace.ledger.cursor import Cursor
 from headrace.ledger.faults import translated
 from headrace.ledger.inspector import LedgerInspector
+from headrace.ledger.known_queues import KnownQueues
 from headrace.ledger.lane_ledger import PostgresLaneLedger
 from headrace.ledger.queries import Queries
 from headrace.ledger.retention import LedgerKeeper
@@ -31,11 +32,11 @@ from headrace.ledger.rows import (
 from headrace.ledger.session import join_session
 from headrace.ledger.transaction import HandlerConnections
 from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement, Token
-from headrace.model.names import unknown as unknown_name
 from headrace.model.priority import LEVELS
+from headrace.model.promise import NOTHING_SAID, Promise
 from headrace.model.state import Stored
 from headrace.model.task import Declaration
-from headrace.model.verdict import WORKER_LOST
+from headrace.model.verdict import POISON, WORKER_LOST
 from headrace.ports.bell import Bell
 from headrace.ports.engine import Transaction
 from headrace.ports.lane_ledger import LaneLedger
@@ -58,7 +59,7 @@ class PostgresLedger:
         self._inspector = LedgerInspector(self._queries)
         self._bell = PostgresBell(url, self._queries, listens=listens)
         self._handlers = HandlerConnections(url)
-        self._queue_ids: dict[str, int] = {}
+        self._queues = KnownQueues(self._queries)
         self._cursors: dict[str, Cursor] = {}
         self._ids = ids.Ids()
 
@@ -107,47 +108,49 @@ class PostgresLedger:
         """A UUIDv7 on the ledger's clock."""
         return self._ids.new()
 
-    async def declare(self, tasks: Sequence[Declaration], queues: Sequence[str]) -> None:
-        """Make queues and tasks known, and learn the ids of all queues."""
-        names = {*queues, *(task.queue for task in tasks)}
-        await self._learn_queues(names)
-        if not names <= self._queue_ids.keys():
-            # Somebody added one while we waited for it: our statement is older than that.
-            await self._learn_queues(names)
+    async def declare(
+        self,
+        tasks: Sequence[Declaration],
+        queues: Sequence[str],
+        promises: Mapping[str, Promise] = NOTHING_SAID,
+    ) -> None:
+        """Make queues, what they promise, and tasks known, and learn the ids of all queues."""
+        await self._queues.declare({*queues, *promises, *(task.queue for task in tasks)})
+        if promises:
+            await self._queues.promise(promises)
         if tasks:
-            await self._fetch("declare_tasks", *task_columns(tasks, self._queue_ids))
+            await self._fetch("declare_tasks", *task_columns(tasks, self._queues.ids))
 
-    async def _learn_queues(self, names: Iterable[str]) -> None:
-        rows = await self._fetch("declare_queues", sorted(names))
-        self._queue_ids = {row["name"]: row["id"] for row in rows}
-
-    async def insert(self, jobs: Sequence[NewJob], *, pushed: bool = False) -> list[Inserted]:
+    async def insert(
+        self, jobs: Sequence[NewJob], *, pushed: bool = False, durable: bool = True
+    ) -> list[Inserted]:
         """Insert and commit, all or none. Repeating a call changes nothing.
 
         Args:
             jobs: what to insert.
             pushed: the caller will put them into the lane, those without run_at.
+            durable: the commit waits for the disk, in any case where a queue is not loss-tolerant.
 
         Raises:
             UnknownQueue: a queue is unknown.
             UsageError: an id is over one hour off the ledger's clock.
         """
-        await self._know_queues(job.queue for job in jobs)
+        await self._queues.require(job.queue for job in jobs)
         if any(job.idempotency_key is not None for job in jobs):
             rows = await self._fetch("insert_docs", insert_document(jobs))
             return foreign.in_order(rows)
         try:
-            await self._insert(jobs, pushed=pushed)
+            await self._insert(jobs, pushed=pushed, durable=durable)
         except LedgerError as exc:
             if not isinstance(exc.__cause__, asyncpg.UniqueViolationError):
                 raise
-            await self._insert(await self._missing(jobs), pushed=pushed)
+            await self._insert(await self._missing(jobs), pushed=pushed, durable=durable)
         return [Inserted(job.id) for job in jobs]
 
     async def insert_in(self, tx: object, jobs: Sequence[NewJob]) -> list[Inserted]:
         """Insert in a transaction of the caller's: asyncpg, or a session of SQLAlchemy."""
         # A refusal by PostgreSQL itself would spoil the transaction.
-        await self._know_queues(job.queue for job in jobs)
+        await self._queues.require(job.queue for job in jobs)
         with translated():
             return await foreign.insert_in(tx, insert_document(jobs))
 
@@ -162,10 +165,10 @@ class PostgresLedger:
         ahead: bool = False,
     ) -> list[Delivery]:
         """Claim up to `n` due jobs of a queue, shared among the levels by stride scheduling."""
-        await self._know_queues([queue])
+        await self._queues.require([queue])
         cursor = self._cursors.setdefault(queue, Cursor())
         moved = cursor.moved
-        told = (self._queue_ids[queue], n, worker, call, list(LEVELS), *shares)
+        told = (self._queues.ids[queue], n, worker, call, list(LEVELS), *shares)
         rows = await self._fetch("claim", *told, *cursor.positions(), ahead)
         cursor.took(rows, n)
         if not rows and moved:
@@ -179,32 +182,41 @@ class PostgresLedger:
 
     async def due(self, queues: Sequence[str], *, paused: bool = True) -> set[str]:
         """Those of these queues that have a job to run now, or one on its way by a lane."""
-        await self._know_queues(queues)
-        ids = sorted(self._queue_ids[queue] for queue in queues)
+        await self._queues.require(queues)
+        ids = sorted(self._queues.ids[queue] for queue in queues)
         return {row["name"] for row in await self._fetch("due", ids, paused)}
 
-    async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[Token]:
-        """Write outcomes, fenced; what this worker settled by an earlier sending counts too."""
+    async def settle(
+        self, worker: UUID, settlements: Sequence[Settlement], *, durable: bool = True
+    ) -> set[Token]:
+        """Write outcomes, fenced; what this worker settled by an earlier sending counts too.
+
+        Where it need not be `durable`, and all queues are loss-tolerant, the commit does not wait.
+        """
         ordered = sorted(settlements, key=_by_id)
         completed = [one for one in ordered if one.state is Stored.COMPLETED]
         accepted: set[Token] = set()
         if completed:
-            accepted |= await self._settle_completed(worker, completed)
+            accepted |= await self._settle_completed(worker, completed, durable=durable)
         if len(completed) < len(ordered):
             others = [one for one in ordered if one.state is not Stored.COMPLETED]
-            accepted |= await self._settle_others(worker, others)
+            accepted |= await self._settle_others(worker, others, durable=durable)
         if len(accepted) < len(ordered):
             doubtful = [one for one in ordered if (one.id, one.gen) not in accepted]
             accepted |= await self._settled_before(worker, doubtful)
         return accepted
 
-    async def _settle_completed(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
+    async def _settle_completed(
+        self, worker: UUID, batch: Sequence[Settlement], *, durable: bool
+    ) -> set[Token]:
         """All of them, mostly; else none, since only how many were written is told."""
-        rows = await self._fetch("settle_completed", worker, *completion_columns(batch))
+        rows = await self._fetch("settle_completed", worker, *completion_columns(batch), durable)
         return {(one.id, one.gen) for one in batch} if rows[0]["count"] == len(batch) else set()
 
-    async def _settle_others(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
-        rows = await self._fetch("settle", worker, *settle_columns(batch))
+    async def _settle_others(
+        self, worker: UUID, batch: Sequence[Settlement], *, durable: bool
+    ) -> set[Token]:
+        rows = await self._fetch("settle", worker, *settle_columns(batch), durable)
         return _accepted(rows)
 
     async def _settled_before(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
@@ -271,24 +283,15 @@ class PostgresLedger:
 
     async def reap(self, n: int) -> int:
         """Take up to `n` jobs from voided workers; returns how many were taken."""
-        return len(await self._fetch("reap", n, WORKER_LOST))
+        return len(await self._fetch("reap", n, WORKER_LOST, POISON))
 
     async def maintain(self) -> None:
         """One round of upkeep: partitions, retention, counters, expired keys."""
         await self._keeper.maintain()
 
-    async def _know_queues(self, queues: Iterable[str]) -> None:
-        unknown = set(queues) - self._queue_ids.keys()
-        if unknown:
-            await self.declare((), ())  # another process may have made it known since
-            unknown -= self._queue_ids.keys()
-        if unknown:
-            name = min(unknown)
-            refusal = unknown_name("queue", name, sorted(self._queue_ids))
-            raise UnknownQueue(f'{refusal}; declare a new one with app.queue("{name}")')
-
-    async def _insert(self, jobs: Sequence[NewJob], *, pushed: bool) -> None:
-        rows = await self._fetch("insert", *insert_columns(jobs, self._queue_ids), pushed)
+    async def _insert(self, jobs: Sequence[NewJob], *, pushed: bool, durable: bool) -> None:
+        columns = insert_columns(jobs, self._queues.ids)
+        rows = await self._fetch("insert", *columns, pushed, durable)
         if rows[0]["count"] < len(jobs):
             refused = await self._missing(jobs)
             raise UsageError(

@@ -11,11 +11,13 @@ import msgspec
 from headrace.model.cancellation import Cancellation
 from headrace.model.job import Beat, Delivery, Job, NewJob, Settlement
 from headrace.model.lane_view import LaneView, Mode
+from headrace.model.promise import Promises, promises_of
 from headrace.model.state import Stored, derive_state
 from headrace.model.task import Declaration
 
 # What the driver makes of infinity, which raw SQL can write, has no time zone.
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+_ALL_STANDARD = Promises()
 
 
 class Row(Protocol):
@@ -151,10 +153,16 @@ def as_beat(rows: Sequence[Row]) -> Beat:
         calm=first["calm"],
         voted=first["voted"],
         ledger=first["ledger"],
+        promises=as_promises(first["promises"]),
     )
     asked = first["cancellations"]
     wanted = msgspec.json.decode(asked, type=tuple[Cancellation, ...]) if asked else ()
     return Beat(alive=True, lost=frozenset(lost), view=view, cancellations=wanted)
+
+
+def as_promises(said: str | None) -> Promises:
+    """What headrace.promises() returned."""
+    return _ALL_STANDARD if said is None else promises_of(json.loads(said))
 
 
 def as_job(row: Row) -> Job:

@@ -69,7 +69,7 @@ class SessionTransaction:
                 "`async with ctx.transaction(session=Session()) as session:`"
             )
         sql = _PARAMETER.sub(_as_named, statement("settle_completed"))
-        values = (worker, *completion_columns([settlement]))
+        values = (worker, *completion_columns([settlement]), True)
         parameters = {f"p{place}": value for place, value in enumerate(values, 1)}
         async with in_time():
             await self.handle.execute(text(_PLANS), PLANS)

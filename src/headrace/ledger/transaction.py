@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 import asyncpg
+import asyncpg.transaction
 
 from headrace.errors import HeadraceError, LedgerError, UsageError
 from headrace.ledger.faults import translated
@@ -87,7 +88,7 @@ class LedgerTransaction:
             raise UsageError(_ENDED_INSIDE)
         async with in_time():
             written = await self.handle.fetchval(
-                statement("settle_completed"), worker, *completion_columns([settlement])
+                statement("settle_completed"), worker, *completion_columns([settlement]), True
             )
             self._open = False
             if not written:

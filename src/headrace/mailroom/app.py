@@ -15,7 +15,7 @@ from headrace.mailroom.message import ParsedMessage
 from headrace.mailroom.parsing import parse
 from headrace.mailroom.sources import RawMessage
 
-app = Headrace("mailroom")
+app: Headrace = Headrace("mailroom")
 
 
 async def prepare(connection: Any, source: str) -> int:  # noqa: ANN401 - a connection of asyncpg

@@ -23,9 +23,11 @@ def check_attempts(value: object) -> int:
 def spent(failures: int, crashes: int, max_attempts: int, *, rerun_on_crash: bool) -> bool:
     """Whether a job has used up its attempts.
 
-    Each failure and each run that was cut short is one. With `rerun_on_crash` only failures count,
-    and three crashes are too many all the same. The same in SQL: headrace.spent.
+    Each failure is one. A run cut short by its worker's death is none, since nobody knows whose
+    fault that was: the job runs again, alone, where a death is its own. Three such, or as many as
+    there are attempts, are too many all the same. A job of one attempt never starts twice, unless
+    it says `rerun_on_crash`. The same in SQL: headrace.spent.
     """
-    if rerun_on_crash:
-        return failures >= max_attempts or crashes >= MOST_CRASHES
-    return failures + crashes >= max_attempts
+    if max_attempts == 1 and not rerun_on_crash:
+        return failures + crashes >= 1
+    return failures >= max_attempts or crashes >= max(MOST_CRASHES, max_attempts)

@@ -1,5 +1,6 @@
 """What a lane carries: entries, the replies about them, and how a delivery's fields are packed."""
 
+from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 from uuid import UUID
@@ -24,7 +25,7 @@ class Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
     rerun_on_crash: bool = False
 
 
-pack_body = msgspec.msgpack.Encoder().encode
+pack_body: Callable[[object], bytes] = msgspec.msgpack.Encoder().encode
 _unpack_body = msgspec.msgpack.Decoder(Body).decode
 
 

@@ -112,6 +112,18 @@ class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
     data: msgspec.Raw | None
 
 
+class Promised(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an operator's word on what a queue promises.
+
+    Attributes:
+        changed: it is new.
+        lease: seconds after which all workers know it, or start nothing.
+    """
+
+    changed: bool
+    lease: float
+
+
 class QueueCounts(msgspec.Struct, frozen=True, kw_only=True):
     """The jobs of a queue that are in the ledger now.
 
@@ -124,6 +136,7 @@ class QueueCounts(msgspec.Struct, frozen=True, kw_only=True):
 
     queue: str
     paused: bool
+    promise: str
     live: int
     available: int
     scheduled: int

@@ -22,7 +22,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         id: UUIDv7 on the ledger's clock, made by the client so that a lost reply can be repeated.
         delay: from the ledger's now; excludes `run_at`.
         run_at: not before; a past time runs now.
-        rerun_on_crash: a run cut short by its worker's death does not count as an attempt.
+        rerun_on_crash: with one attempt, too, a run cut short by its worker's death is repeated.
     """
 
     id: UUID
@@ -149,7 +149,25 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as the ledger shows it."""
+    """A job as the ledger shows it.
+
+    Attributes:
+        priority: 1 (runs first) to 10.
+        gen: how often it was given out or changed; the fence of its attempts.
+        attempt: the number of the run that is on, or of the last one; 0 before the first.
+        failures: runs that failed.
+        crashes: runs that were cut short by the death of their worker.
+        snoozes: runs that ended in `Snooze`.
+        created_at: by PostgreSQL's clock, as are all times here.
+        run_at: when it is due, or was.
+        started_at: when its last run began; of one that a lane gave out this is known at its end.
+        settled_at: when its last run ended.
+        tenant: whose it is; "" where none was given.
+        payload: its arguments: a JSON object.
+        result: what its task returned, as JSON; None before, and where nothing was.
+        error: why its last run failed, or why it was given up: `type` and `message`, and a `stack`
+            where there was one.
+    """
 
     id: UUID
     task: str

@@ -4,6 +4,8 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
+from headrace.model.promise import Promises
+
 NOBODY = UUID(int=0)
 
 
@@ -59,6 +61,7 @@ class LaneView(NamedTuple):
             it is not known.
         ledger: whose lane it is.
         mark: the latest of this ledger.
+        promises: of the queues, which all must know who know how the lane is.
     """
 
     epoch: int
@@ -69,6 +72,7 @@ class LaneView(NamedTuple):
     ledger: UUID = NOBODY
     mark: Mark = Mark(0, NOBODY)
     voted: bool = False
+    promises: Promises = Promises()
 
     def clears(self, xid: int) -> bool:
         """Whether a row of this transaction is surely in nobody's hands."""

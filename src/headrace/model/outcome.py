@@ -11,7 +11,11 @@ class Outcome(Exception):
 
 
 class Complete(Outcome):
-    """The job is done; its result is kept with it."""
+    """The job is done; its result is kept with it.
+
+    Args:
+        result: what JSON can hold, 256 KiB at most. To return it alone is the same.
+    """
 
     def __init__(self, result: object = None) -> None:
         super().__init__(result)
@@ -19,19 +23,31 @@ class Complete(Outcome):
 
 
 class Retry(Outcome):
-    """Run again: counts as a failure. `after` overrides the retry policy's delay.
+    """Run again: counts as a failure; the last attempt's makes the job dead.
 
-    What went wrong is a text or an exception, and so is the reason of `Cancel` and `Dead`.
+    Args:
+        error: what went wrong, a text or an exception; kept with the job.
+        after: the delay; without it that of the task's retry policy.
+
+    Raises:
+        UsageError: the duration cannot be.
     """
 
     def __init__(self, error: object = "", *, after: Duration | None = None) -> None:
         super().__init__(error)
-        self.error = words(error)
-        self.after = None if after is None else parse_duration(after, "after")
+        self.error: str = words(error)
+        self.after: timedelta | None = None if after is None else parse_duration(after, "after")
 
 
 class Snooze(Outcome):
-    """Run again later: not a failure, uses no attempt."""
+    """Run again later: not a failure, uses no attempt.
+
+    Args:
+        delay: from now.
+
+    Raises:
+        UsageError: the duration cannot be.
+    """
 
     def __init__(self, delay: Duration) -> None:
         super().__init__(delay)
@@ -39,16 +55,24 @@ class Snooze(Outcome):
 
 
 class Cancel(Outcome):
-    """Give the job up as no longer wanted."""
+    """Give the job up as no longer wanted.
+
+    Args:
+        reason: a text or an exception; kept with the job.
+    """
 
     def __init__(self, reason: object = "") -> None:
         super().__init__(reason)
-        self.reason = words(reason)
+        self.reason: str = words(reason)
 
 
 class Dead(Outcome):
-    """Give the job up as failed: a dead letter, to be replayed by an operator."""
+    """Give the job up as failed: a dead letter, to be replayed by an operator.
+
+    Args:
+        reason: a text or an exception; kept with the job.
+    """
 
     def __init__(self, reason: object = "") -> None:
         super().__init__(reason)
-        self.reason = words(reason)
+        self.reason: str = words(reason)

@@ -38,10 +38,7 @@ class RetryPolicy:
         """Check each value."""
         for name, delay in (("base", self.base), ("cap", self.cap)):
             _check_delay(name, delay)
-        if not isinstance(self.steps, tuple | list):
-            raise UsageError(f"steps={shown(self.steps)} must be a tuple of timedeltas")
-        for place, step in enumerate(self.steps):
-            _check_delay(f"steps[{place}]", step)
+        _check_steps(self.steps)
         _check_number("factor", self.factor, 1, _STEEPEST)
         _check_number("jitter", self.jitter, 0, 1)
         if self.max_attempts is not None:
@@ -63,6 +60,13 @@ def _check_delay(name: str, value: object) -> None:
     if not isinstance(value, timedelta):
         raise UsageError(f"{name}={shown(value)} must be a timedelta, such as timedelta(seconds=5)")
     parse_duration(value, name)
+
+
+def _check_steps(value: object) -> None:
+    if not isinstance(value, tuple | list):
+        raise UsageError(f"steps={shown(value)} must be a tuple of timedeltas")
+    for place, step in enumerate(value):
+        _check_delay(f"steps[{place}]", step)
 
 
 def _check_number(name: str, value: object, least: float, most: float) -> None:

@@ -15,7 +15,18 @@ class Stored(IntEnum):
 
 
 class State(StrEnum):
-    """The states that people see."""
+    """The states that people see.
+
+    Attributes:
+        SCHEDULED: its time is ahead, and it has not failed yet.
+        RETRYABLE: the same after a failure.
+        AVAILABLE: it is due.
+        RUNNING: a worker has it and has begun.
+        BLOCKED: reserved; nothing leads to it yet.
+        COMPLETED: done.
+        CANCELLED: not wanted any more.
+        DEAD: used up its attempts, or was given up; until somebody replays it.
+    """
 
     SCHEDULED = "scheduled"
     RETRYABLE = "retryable"

@@ -28,6 +28,7 @@ def _storable(text: str) -> str:
 
 
 WORKER_LOST = describe("WorkerLost", "the worker died during the attempt")
+POISON = describe("Poison", "each worker that ran it died: too many of them")
 BLOCKED = describe("Blocked", "the handler blocked its worker's event loop past its timeout")
 
 

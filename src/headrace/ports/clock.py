@@ -7,4 +7,4 @@ BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 # Seconds since boot, suspended time included where the system tells (protocol rule R5).
-boottime = partial(time.clock_gettime, BOOTTIME)
+boottime: partial[float] = partial(time.clock_gettime, BOOTTIME)

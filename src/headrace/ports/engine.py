@@ -8,6 +8,7 @@ from uuid import UUID
 from headrace.model.entry import Taken
 from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob, Settlement
 from headrace.model.lane_view import LaneView
+from headrace.model.promise import NOTHING_SAID, Promise
 from headrace.model.task import Declaration
 from headrace.ports.inspector import Inspector
 
@@ -30,8 +31,17 @@ class Engine(Protocol):
     async def stop(self) -> None:
         """Disconnect; nothing may be in flight."""
 
-    async def declare(self, tasks: Sequence[Declaration], queues: Sequence[str] = ()) -> None:
-        """Make tasks and queues known."""
+    async def declare(
+        self,
+        tasks: Sequence[Declaration],
+        queues: Sequence[str] = (),
+        promises: Mapping[str, Promise] = NOTHING_SAID,
+    ) -> None:
+        """Make tasks, queues and what these promise known.
+
+        Raises:
+            ConfigError: a queue promises something else.
+        """
 
     def new_id(self) -> UUID:
         """An id for a job, ordered by time on the ledger's clock."""

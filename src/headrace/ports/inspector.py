@@ -6,7 +6,15 @@ from uuid import UUID
 
 from headrace.model.cancellation import Cancellation
 from headrace.model.fleet import Fleet
-from headrace.model.inspection import Answer, Found, JobEvent, JobFilter, Page, QueueCounts
+from headrace.model.inspection import (
+    Answer,
+    Found,
+    JobEvent,
+    JobFilter,
+    Page,
+    Promised,
+    QueueCounts,
+)
 from headrace.model.job import Job
 
 Answers = Mapping[UUID, Answer]
@@ -91,6 +99,14 @@ class Inspector(Protocol):
 
         Raises:
             UsageError: the name is not allowed.
+        """
+
+    async def promise(self, name: str, promise: str) -> Promised:
+        """Let a queue promise something else of its jobs.
+
+        Raises:
+            UnknownQueue: there is none of this name.
+            UsageError: there is no such promise.
         """
 
     async def pause(self, name: str) -> bool:

@@ -94,9 +94,12 @@ class LaneLedger(Protocol):
         """Say that a worker cannot reach the lane; it counts for five seconds."""
 
     async def claim_known(
-        self, worker: UUID, call: int, tokens: Sequence[Token]
+        self, worker: UUID, call: int, tokens: Sequence[Token], ahead: str | None = None
     ) -> Mapping[UUID, int]:
-        """Claim jobs that a lane gave; returns the new generation of each that could be had."""
+        """Claim jobs that a lane gave; returns the new generation of each that could be had.
+
+        What the call took `ahead` from this queue has not started, until it is charged.
+        """
 
     async def stale(self, tokens: Sequence[Token], ahead: Ahead | None = None) -> set[Token]:
         """Those that may not run: over, of another generation, in somebody's hands.

@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement, Token
+from headrace.model.promise import NOTHING_SAID, Promise
 from headrace.model.task import Declaration
 from headrace.ports.bell import Bell
 from headrace.ports.engine import Transaction
@@ -49,11 +50,18 @@ class Ledger(Protocol):
     def new_id(self) -> UUID:
         """A UUIDv7 on the ledger's clock."""
 
-    async def declare(self, tasks: Sequence[Declaration], queues: Sequence[str]) -> None:
-        """Make tasks and queues known."""
+    async def declare(
+        self,
+        tasks: Sequence[Declaration],
+        queues: Sequence[str],
+        promises: Mapping[str, Promise] = NOTHING_SAID,
+    ) -> None:
+        """Make tasks, queues and what these promise known."""
 
-    async def insert(self, jobs: Sequence[NewJob], *, pushed: bool = False) -> list[Inserted]:
-        """Insert and commit."""
+    async def insert(
+        self, jobs: Sequence[NewJob], *, pushed: bool = False, durable: bool = True
+    ) -> list[Inserted]:
+        """Insert and commit; where it need not be `durable`, the commit may not wait."""
 
     async def insert_in(self, tx: object, jobs: Sequence[NewJob]) -> list[Inserted]:
         """Insert in a transaction of the caller's."""
@@ -76,8 +84,10 @@ class Ledger(Protocol):
     async def due(self, queues: Sequence[str], *, paused: bool = True) -> set[str]:
         """Those of these queues that have a job to run now; `paused` ones, too, or not."""
 
-    async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[Token]:
-        """Write outcomes; returns the accepted tokens."""
+    async def settle(
+        self, worker: UUID, settlements: Sequence[Settlement], *, durable: bool = True
+    ) -> set[Token]:
+        """Write outcomes; returns the accepted tokens. `durable` as in `insert`."""
 
     async def release(self, worker: UUID, attempts: Sequence[Delivery]) -> None:
         """Give back what was claimed and has not started."""

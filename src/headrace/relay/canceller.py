@@ -31,7 +31,7 @@ class Canceller:
     ) -> None:
         self._inspector = engine.inspector
         self._interval = interval
-        self.loop = Loop("canceller", self.poll, failed=failed, severable=True)
+        self.loop: Loop = Loop("canceller", self.poll, failed=failed, severable=True)
 
     async def poll(self) -> float:
         """One round."""

@@ -17,7 +17,7 @@ class Keeper:
     ) -> None:
         self._ledger = ledger
         self._leadership = Leadership(ledger.lanes, "keeper", _POLL)
-        self.loop = Loop(
+        self.loop: Loop = Loop(
             "keeper", self.poll, ended=self._leadership.resign, failed=failed, severable=True
         )
 

@@ -30,7 +30,7 @@ class Leadership:
         *,
         clock: Callable[[], float] = boottime,
     ) -> None:
-        self.holder = uuid.uuid4()
+        self.holder: uuid.UUID = uuid.uuid4()
         self._ledger = ledger
         self._role = role
         self._seconds = seconds

@@ -53,7 +53,7 @@ class Reaper:
         self._sights: dict[UUID, _Sight] = {}
         self._polled = -_LONGEST_GAP
         self._leadership = Leadership(ledger.lanes, "reaper", min(lease, LEASE) / 3, clock=clock)
-        self.loop = Loop("reaper", self.poll, ended=self._leadership.resign, failed=failed)
+        self.loop: Loop = Loop("reaper", self.poll, ended=self._leadership.resign, failed=failed)
 
     async def poll(self) -> float:
         """Watch; who leads judges and reaps."""

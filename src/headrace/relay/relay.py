@@ -72,7 +72,7 @@ class Relay:
             self._steadiness = Steadiness(lease)
             self._stranger = Stranger(ledger, lease=lease)
             self._untold = Untold(ledger, lane)
-        self.loop = Loop("relay", self.poll, ended=self._leadership.resign, failed=failed)
+        self.loop: Loop = Loop("relay", self.poll, ended=self._leadership.resign, failed=failed)
 
     async def poll(self) -> float:
         """One round; who cannot reach the lane lets another lead."""

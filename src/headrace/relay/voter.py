@@ -54,7 +54,7 @@ class Voter:
         self._patience = min(_PATIENCE, lease / 5)
         self._lost_at: float | None = None
         self._pause = _SOON
-        self.loop = Loop("voter", self.poll, failed=failed)
+        self.loop: Loop = Loop("voter", self.poll, failed=failed)
 
     async def poll(self) -> float:
         """One look."""

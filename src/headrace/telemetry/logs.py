@@ -21,7 +21,7 @@ def configure(level: int | str = logging.INFO, stream: TextIO | None = None) -> 
     stream = sys.stderr if stream is None else stream
     handler = logging.StreamHandler(stream)
     readable = ReadableFormatter(colours=_wants_colours())
-    handler.setFormatter(readable if stream.isatty() else JsonFormatter())
+    handler.setFormatter(readable if stream and stream.isatty() else JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
 
 

@@ -73,7 +73,7 @@ class Executor:
         self.attempts: dict[asyncio.Task[Any], Attempt] = {}
         self._deadlines = Deadlines(self.attempts.values)
         self._busy_seconds = 0.0
-        self.finished = 0
+        self.finished: int = 0
         self.low = 0
 
     def start(self) -> None:
@@ -233,8 +233,9 @@ class Executor:
             error = describe("UnknownTask", message)
             self._settle(hand, delivery, given_up(delivery, Stored.DEAD, error, 0.0))
             return
-        if task.in_process:
-            await self._run_in_process(here, hand, delivery, task)
+        # Who ran when its worker died is a suspect: alone it can blame no other (test_poison.py).
+        apart = task.in_process or (delivery.crashes and task.importable)
+        if apart and await self._run_apart(here, hand, delivery, task):
             return
         attempt = Attempt(delivery, task, self._stuck, self._bystander)
         context = AttemptContext(self._engine, delivery, here.get_loop(), attempt)
@@ -262,9 +263,10 @@ class Executor:
         else:
             self._close(hand, delivery, ended)
 
-    async def _run_in_process(
+    async def _run_apart(
         self, here: "asyncio.Task[None]", hand: Hand, delivery: Delivery, task: Task[Any, Any]
-    ) -> None:
+    ) -> bool:
+        """Run it in a process of its own; False where there is none for a suspect."""
         attempt = ProcessAttempt(delivery, task, self._stuck, self._bystander)
         self.attempts[here] = attempt
         self._deadlines.watch()
@@ -276,8 +278,9 @@ class Executor:
             self.finished += 1
         if isinstance(ended, Settlement):
             self._settle(hand, delivery, attempt.as_wished(ended))
-        else:
+        elif ended is not None:
             self._close(hand, delivery, ended)
+        return ended is not None
 
     def _close(self, hand: Hand, delivery: Delivery, ended: Conclusion) -> None:
         if ended is Conclusion.COMMITTED:

@@ -69,8 +69,8 @@ class Fetcher:
         self._ahead: Batch | None = None
         self._plenty = False
         self._pause = _SHORTEST
-        self.resting = False
-        self.loop = Loop(f"fetcher:{queue}", self.poll, failed=failed)
+        self.resting: bool = False
+        self.loop: Loop = Loop(f"fetcher:{queue}", self.poll, failed=failed)
 
     async def poll(self) -> float:
         """Do what is needed most; returns the seconds until more is, unless the slots ask."""

@@ -81,6 +81,8 @@ class Hand:
         models' twin `no_self_fence` runs a completed job without this). Nor if this very token
         runs already: a lane that lost its data may give it again to whoever has it. Nor if it was
         given back and has come again by a later call: that one is charged by itself (test_hand.py).
+        Nor if it was not claimed in the ledger and its queue has become strict since it was taken
+        (the lane model's twin `unclaimed_start_though_strict`).
         """
         token = (delivery.id, delivery.gen)
         with self._lock:
@@ -89,7 +91,12 @@ class Hand:
             held = self._held.get(token)
             if held is not None and held.call != delivery.call:
                 return False
-            if held is None or self._silent_at(self._clock()):
+            unclaimed = (
+                not delivery.owned
+                and self._view is not None
+                and delivery.queue in self._view.promises.strict
+            )
+            if held is None or unclaimed or self._silent_at(self._clock()):
                 # It is tried once: what is no longer named is given back by the next beat.
                 self._drop([token])
                 return False

@@ -35,7 +35,7 @@ class Identity:
         self._queues = dict(sorted(queues.items()))
         self._lease = lease
         self._rebirth: asyncio.Task[None] | None = None
-        self.hand = Hand(uuid4(), boottime(), lease=lease)
+        self.hand: Hand = Hand(uuid4(), boottime(), lease=lease)
 
     async def register(self) -> None:
         """Begin under a new identity."""

@@ -38,7 +38,7 @@ class Listener:
         self._worker = worker
         self._free = free
         self._wake = wake
-        self.loop = Loop("listener", self._listen, failed=failed)
+        self.loop: Loop = Loop("listener", self._listen, failed=failed)
 
     async def stop(self) -> None:
         """Wait no more, and end the wait under way: in this order, or another one begins."""

@@ -31,7 +31,7 @@ class Lookout:
         self._engine = engine
         self._fetchers = fetchers
         self._emptied = emptied
-        self.loop = Loop("lookout", self.poll, failed=failed)
+        self.loop: Loop = Loop("lookout", self.poll, failed=failed)
 
     async def poll(self) -> float:
         """Look once."""

@@ -150,14 +150,18 @@ class RecordedLedger(PostgresLedger):
 
     witness: Witness
 
-    async def insert(self, jobs: Sequence[NewJob], *, pushed: bool = False) -> list[Inserted]:
+    async def insert(
+        self, jobs: Sequence[NewJob], *, pushed: bool = False, durable: bool = True
+    ) -> list[Inserted]:
         for job in jobs:
             self.witness.history.append(EnqueueCalled(job=str(job.id)))
-        return await super().insert(jobs, pushed=pushed)
+        return await super().insert(jobs, pushed=pushed, durable=durable)
 
-    async def settle(self, worker: UUID, settlements: Sequence[Settlement]) -> set[Token]:
+    async def settle(
+        self, worker: UUID, settlements: Sequence[Settlement], *, durable: bool = True
+    ) -> set[Token]:
         self.witness.asked(worker, settlements)
-        accepted = await super().settle(worker, settlements)
+        accepted = await super().settle(worker, settlements, durable=durable)
         for one in settlements:
             self.witness.answered(worker, one, accepted=(one.id, one.gen) in accepted)
         return accepted

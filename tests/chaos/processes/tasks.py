@@ -14,6 +14,7 @@ from random import random
 from headrace import Cancel, Context, Dead, Headrace, Retry, RetryPolicy, Snooze
 
 QUEUE = "work"
+STRICT = "careful-work"
 ATTEMPTS = 20  # enough that faults alone use up nobody's
 NOW = timedelta(milliseconds=20)
 SOON = timedelta(milliseconds=200)
@@ -36,6 +37,7 @@ def build(
 ) -> Headrace:
     """Return the application, not yet started."""
     app = Headrace("chaos", database_url=database_url, redis_url=redis_url)
+    app.queue(STRICT, promise="strict")
     for queue in queues:
         app.queue(queue)
     _tasks_that_complete(app, middle)

@@ -80,7 +80,7 @@ class Links:
             retry=Retry(NoBackoff(), 0),
             health_check_interval=0,
         )
-        self.name = place(url)
+        self.name: str = place(url)
         self._timeout = timeout
         self._idle: list[Link] = []
         self._places = asyncio.Semaphore(_AT_ONCE)

@@ -28,12 +28,12 @@ class Keys:
 
     def __init__(self, ledger: UUID) -> None:
         self._tag = tag = f"{{headrace:{short(ledger)}}}:".encode()
-        self.meta = tag + b"meta"
-        self.jobs = tag + b"jobs"
-        self.tombs = tag + b"tombs"
-        self.workers = tag + b"workers"
-        self.queues = tag + b"queues"
-        self.cursors = tag + b"cursors"
+        self.meta: bytes = tag + b"meta"
+        self.jobs: bytes = tag + b"jobs"
+        self.tombs: bytes = tag + b"tombs"
+        self.workers: bytes = tag + b"workers"
+        self.queues: bytes = tag + b"queues"
+        self.cursors: bytes = tag + b"cursors"
         self._ready: dict[str, list[bytes]] = {}
 
     def ready(self, queue: str) -> list[bytes]:

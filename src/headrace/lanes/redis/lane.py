@@ -27,7 +27,7 @@ class RedisLane(Upkeep):
         timeout: seconds for connecting and for each reply.
     """
 
-    capabilities = Capabilities()
+    capabilities: Capabilities = Capabilities()
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class RedisLane(Upkeep):
         k = self._keys
         found: set[str] = set()
         for first in range(0, len(queues), _ASKED):
-            some = queues[first : first + _ASKED]
+            some: list[str] = [*queues[first : first + _ASKED]]
             keys = [k.meta]
             for queue in some:
                 keys += [k.delayed(queue), *k.ready(queue)]

@@ -27,5 +27,6 @@ WITH hand AS (
 SELECT alive.id AS worker, gone.id AS lost_id, gone.gen AS lost_gen, lane.epoch, lane.mode, lane.voted,
        lane.calm, lane.ledger,
        (SELECT jsonb_agg(jsonb_build_object('job_id', job_id, 'actor', actor, 'reason', reason))
-        FROM headrace.cancellation WHERE job_id = ANY ($2::uuid[]))::text AS cancellations
+        FROM headrace.cancellation WHERE job_id = ANY ($2::uuid[]))::text AS cancellations,
+       (SELECT headrace.promises()) AS promises
 FROM alive JOIN headrace.lane ON lane.name = 'main' LEFT JOIN gone ON true

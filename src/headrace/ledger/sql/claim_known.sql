@@ -1,9 +1,15 @@
--- claim_known: claim jobs that a lane gave, whose last attempt this is: their start is kept here,
--- since a lane that loses its data loses its marks (A5).
--- The owner is compared as in stale.sql.
--- $1 worker, $2 the worker's call number, $3 ids, $4 gens. Returns id, the new gen.
+-- claim_known: claim jobs that a lane gave, before they start: those of a strict queue, and last
+-- attempts. That they started is kept here, since a lane that loses its data loses its marks (A5).
+-- In the order of all batches (postgres.py). The owner is compared as in stale.sql.
+-- $1 worker, $2 the worker's call number, $3 ids, $4 gens, $5 the queue from which the call took ahead
+-- of free slots, or null: that travels with it as in stale.sql. Returns id, the new gen.
+WITH ahead AS (
+    INSERT INTO headrace.prefetch (worker, queue_id, claim_no)
+    SELECT $1, q.id, $2 FROM headrace.queue q WHERE q.name = $5
+    ON CONFLICT (worker, queue_id) DO UPDATE SET claim_no = excluded.claim_no
+)
 UPDATE headrace.job j
 SET gen = j.gen + 1, owner = $1, claim_no = $2, started_at = now()
-FROM unnest($3::uuid[], $4::int[]) AS v (id, gen)
+FROM (SELECT * FROM unnest($3::uuid[], $4::int[]) AS known (id, gen) ORDER BY id) AS v
 WHERE j.id = v.id AND j.gen = v.gen AND j.state = 0 AND num_nulls(j.owner) = 1
 RETURNING j.id, j.gen

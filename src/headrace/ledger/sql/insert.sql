@@ -4,7 +4,9 @@
 -- All or none: ids over one hour off the clock would land outside the partitions, so nothing then.
 -- $1 ids, $2 queue ids, $3 tasks, $4 priorities, $5 max_attempts, $6 delays in seconds or null,
 -- $7 run_at or null, $8 payloads (JSON), $9 tenants, $10 rerun_on_crash, $11 whether the
--- producer puts those into the lane that name no run_at. Returns how many were inserted.
+-- producer puts those into the lane that name no run_at, $12 whether the commit waits for the disk:
+-- it does in any case, where not all of the queues are loss-tolerant now. Returns how many were
+-- inserted.
 -- A column of one value comes as that alone ($2 to $5, $9, $10), one of nulls as null ($6, $7).
 WITH spec AS (
     SELECT id, coalesce(queue_id, ($2::int[])[1]) AS queue_id, coalesce(task, ($3::text[])[1]) AS task,
@@ -31,4 +33,8 @@ WITH spec AS (
     INSERT INTO headrace.counter_delta (queue_id, state, n)
     SELECT queue_id, 0, count(*) FROM fresh GROUP BY queue_id
 )
-SELECT count(*) FROM fresh
+SELECT count(*),
+       CASE WHEN NOT $12::boolean AND headrace.may_lose($2) THEN
+           set_config('synchronous_commit', 'off', true)
+       END AS late
+FROM fresh

@@ -4,4 +4,5 @@ UPDATE headrace.lane
 SET ledger = gen_random_uuid(), epoch = epoch + 1, calm = false, fence = NULL, since = now(),
     tide = tide + 1, mark = gen_random_uuid()
 WHERE name = 'main' AND epoch = $1 AND ledger = $2 AND mode = 'rebuild'
-RETURNING epoch, mode, held, voted, calm, fence::text AS fence, ledger, tide, mark
+RETURNING epoch, mode, held, voted, calm, fence::text AS fence, ledger, tide, mark,
+          headrace.promises() AS promises

@@ -8,4 +8,5 @@ SET epoch = greatest(epoch, $5) + 1, mode = $2, held = $3, voted = $4,
     calm = calm AND mode = 'direct',
     fence = NULL, since = now(), tide = tide + 1, mark = gen_random_uuid()
 WHERE name = 'main' AND epoch = $1
-RETURNING epoch, mode, held, voted, calm, fence::text AS fence, ledger, tide, mark
+RETURNING epoch, mode, held, voted, calm, fence::text AS fence, ledger, tide, mark,
+          headrace.promises() AS promises

@@ -1,10 +1,11 @@
--- reap: take jobs from workers that were voided; each run cut short counts as an attempt (R1, A5).
+-- reap: take jobs from workers that were voided; each run cut short is a crash (R1, A5).
 -- What cannot have started goes back without blame.
 -- Repeated at every poll, since a claim that was in flight at the judgement may commit after it.
 -- Locked rows are left for the next poll: a handler that holds its row must block nobody (A7).
 -- A jump through the index of owners finds those who own something: of workers that are gone there
 -- may be thousands a day.
--- $1 how many at most, $2 the error of a run cut short (JSON).
+-- $1 how many at most, $2 the error of a run cut short, $3 that of a job which saw too many workers
+-- die (JSON).
 WITH RECURSIVE owning (id) AS (
     (SELECT j.owner FROM headrace.job j WHERE j.state = 0 AND j.owner IS NOT NULL
      ORDER BY j.owner LIMIT 1)
@@ -34,7 +35,9 @@ WITH RECURSIVE owning (id) AS (
                      THEN 3 ELSE 0 END,
         started_at = CASE WHEN cut.ran THEN j.started_at END,
         settled_at = CASE WHEN cut.ran THEN now() ELSE j.settled_at END,
-        error = CASE WHEN cut.ran THEN $2::jsonb ELSE j.error END
+        error = CASE WHEN cut.ran AND j.max_attempts > 1
+                      AND headrace.spent(0, j.crashes + 1, j.max_attempts, true) THEN $3::jsonb
+                     WHEN cut.ran THEN $2::jsonb ELSE j.error END
     FROM cut
     WHERE j.id = cut.id AND j.owner = cut.owner AND j.state = 0
     RETURNING j.id, j.gen, j.queue_id, j.state, cut.owner, cut.ran

@@ -1,6 +1,7 @@
 -- settle: outcomes of any kind, fenced by generation (R2, A7).
 -- $1 worker, $2 ids, $3 gens, $4 states to store, $5 failed, $6 snoozed, $7 delays in seconds,
--- $8 seconds each ran, $9 results (JSON) or null, $10 errors (JSON) or null.
+-- $8 seconds each ran, $9 results (JSON) or null, $10 errors (JSON) or null, $11 whether the commit
+-- waits for the disk, as in insert.sql.
 -- A row that stays live gets a new generation and a new xid: its next run is another one.
 WITH verdict AS (
     SELECT *
@@ -34,4 +35,9 @@ WITH verdict AS (
            'worker:' || $1::uuid, error::jsonb
     FROM settled WHERE state <> 2
 )
-SELECT id, gen FROM settled
+SELECT id, gen,
+       (SELECT CASE WHEN NOT $11::boolean
+                         AND headrace.may_lose((SELECT array_agg(queue_id) FROM settled)) THEN
+                   set_config('synchronous_commit', 'off', true)
+               END) AS late
+FROM settled

@@ -1,6 +1,6 @@
 -- settle_completed: the happy path of settle, for a batch of completions (R2).
 -- $1 worker, $2 ids, $3 gens (one, if it is that of all), $4 seconds each ran, $5 results (JSON), or
--- null where nobody has one.
+-- null where nobody has one; $6 whether the commit waits for the disk, as in insert.sql.
 -- It may stand in the transaction of a handler, which began when now() was.
 -- Returns how many it wrote: mostly all of them, and else settled_before.sql tells which.
 WITH verdict AS (
@@ -19,4 +19,8 @@ WITH verdict AS (
     FROM (SELECT queue_id, count(*) AS n FROM settled GROUP BY queue_id) AS done,
          (VALUES (0, -1), (2, 1)) AS moved (state, sign)
 )
-SELECT count(*) AS count FROM settled
+SELECT count(*) AS count,
+       CASE WHEN NOT $6::boolean AND headrace.may_lose((SELECT array_agg(queue_id) FROM settled)) THEN
+           set_config('synchronous_commit', 'off', true)
+       END AS late
+FROM settled

@@ -11,6 +11,7 @@ from headrace.testing.engines.endings import Endings
 from headrace.testing.engines.inserts import Inserts
 from headrace.testing.engines.leases import Leases
 from headrace.testing.engines.operators import Operators
+from headrace.testing.engines.promises import PromiseKeeping
 from headrace.testing.engines.rig import Rig, Surroundings
 from headrace.testing.engines.shares import Shares
 from headrace.testing.engines.takes import Takes
@@ -19,5 +20,7 @@ from headrace.testing.engines.transactions import Transactions
 __all__ = ["EngineConformance", "Rig", "Surroundings"]
 
 
-class EngineConformance(Inserts, Takes, Shares, Endings, Leases, Transactions, Operators):
+class EngineConformance(
+    Inserts, Takes, Shares, Endings, Leases, Transactions, Operators, PromiseKeeping
+):
     """All promises."""

@@ -12,7 +12,7 @@ from headrace.testing.engines.rig import OTHER, Rig, failure, tokens
 class Leases:
     """Tests of beat, leave and of what becomes of the silent."""
 
-    async def test_what_a_dead_worker_ran_counts_as_an_attempt(self, rig: Rig) -> None:
+    async def test_what_a_dead_worker_ran_is_run_again(self, rig: Rig) -> None:
         old = await rig.given()
         await rig.bury(rig.ann)
         job = await rig.get(old.id)
@@ -80,8 +80,8 @@ class Leases:
         (again,) = await rig.take(worker=rig.bob)
         assert (again.id, again.attempt) == (job_id, 1)
 
-    async def test_crashes_and_failures_share_the_attempts(self, rig: Rig) -> None:
-        (job_id,) = await rig.insert(max_attempts=3)
+    async def test_a_crash_of_its_worker_costs_a_job_no_attempt(self, rig: Rig) -> None:
+        (job_id,) = await rig.insert(max_attempts=2)
         for attempt in (1, 2, 3):
             worker = await rig.hire()
             (one,) = await rig.take(worker=worker)
@@ -92,6 +92,17 @@ class Leases:
                 await rig.settle(failure(one), worker=worker)
         job = await rig.get(job_id)
         assert (job.state, job.failures, job.crashes) == (State.DEAD, 2, 1)
+
+    async def test_too_many_crashes_end_a_job(self, rig: Rig) -> None:
+        (job_id,) = await rig.insert(max_attempts=2)
+        for crashes in (0, 1, 2):
+            worker = await rig.hire()
+            (one,) = await rig.take(worker=worker)
+            assert one.crashes == crashes
+            await rig.bury(worker)
+        job = await rig.get(job_id)
+        assert (job.state, (job.error or {})["type"]) == (State.DEAD, "Poison")
+        assert await rig.take() == []
 
     async def test_a_task_may_ask_for_another_run_after_a_crash(self, rig: Rig) -> None:
         (job_id,) = await rig.insert(max_attempts=1, rerun_on_crash=True)

@@ -169,7 +169,7 @@ class Operators:
 
     async def test_a_job_replayed_after_crashes_has_all_its_attempts(self, rig: Rig) -> None:
         (job_id,) = await rig.insert(max_attempts=2)
-        for _ in range(2):
+        for _ in range(3):
             worker = await rig.hire()
             assert len(await rig.take(worker=worker)) == 1
             await rig.bury(worker)

@@ -49,6 +49,9 @@ class Surroundings(Protocol):
     async def carry(self) -> None:
         """Bring whatever is due to where a take finds it; nothing to do without a lane."""
 
+    async def lose_lane(self) -> None:
+        """Let what carries jobs lose all that it has; it is built anew. Nothing without a lane."""
+
     async def bury(self, worker: UUID, living: Collection[UUID]) -> None:
         """Let a worker be silent for a whole lease, and what it had be given back.
 
@@ -65,7 +68,8 @@ class Rig:
     def __init__(self, engine: Engine, around: Surroundings) -> None:
         self.engine = engine
         self.around = around
-        self.ann, self.bob = uuid4(), uuid4()
+        self.ann: UUID = uuid4()
+        self.bob: UUID = uuid4()
         self._living: set[UUID] = set()
         self._calls: dict[UUID, int] = {}
 
@@ -86,15 +90,14 @@ class Rig:
 
     def job(self, **fields: Any) -> NewJob:  # noqa: ANN401 - tests pass fields by name
         """A new job; `fields` as in `NewJob`."""
-        return NewJob(
-            **{
-                "id": self.engine.new_id(),
-                "task": TASK,
-                "queue": QUEUE,
-                "payload": b'{"to": "a"}',
-                **fields,
-            }
-        )
+        given: dict[str, Any] = {
+            "id": self.engine.new_id(),
+            "task": TASK,
+            "queue": QUEUE,
+            "payload": b'{"to": "a"}',
+            **fields,
+        }
+        return NewJob(**given)
 
     async def insert(self, n: int = 1, **fields: Any) -> list[UUID]:  # noqa: ANN401 - as above
         """Insert jobs that are alike."""

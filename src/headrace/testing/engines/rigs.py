@@ -33,7 +33,7 @@ _MOVES = (
 class Direct:
     """PostgreSQL alone: time passes by moving due times, and leases end on the reaper's clock."""
 
-    capabilities = Capabilities()
+    capabilities: Capabilities = Capabilities()
 
     def __init__(self, url: str, engine: LedgeredEngine, queries: Queries) -> None:
         ledger = LedgerInspector(queries)
@@ -52,6 +52,9 @@ class Direct:
 
     async def carry(self) -> None:
         """Takes read the ledger."""
+
+    async def lose_lane(self) -> None:
+        """There is none."""
 
     async def bury(self, worker: UUID, living: Collection[UUID]) -> None:
         """Let the reaper watch a lease in which all but this worker beat."""
@@ -86,19 +89,26 @@ class Hybrid(Direct):
         queries: Queries,
         lane: Lane,
         pass_in_lane: Callable[[float], Awaitable[None]],
+        erase_lane: Callable[[], Awaitable[None]],
     ) -> None:
         super().__init__(url, engine, queries)
-        self.capabilities = lane.capabilities
+        self.capabilities: Capabilities = lane.capabilities
         self._lane = lane
         self._pass_in_lane = pass_in_lane
+        self._erase_lane = erase_lane
         self._relay = Relay(engine.ledger.lanes, lane, grace=0.0)
         self._lane_reaper = LaneReaper(engine.ledger.lanes, lane)
 
-    async def open_lane(self) -> None:
-        """Let the relay switch from direct mode to the lane."""
-        while self._engine.view.mode is not Mode.HYBRID:
+    async def open_lane(self, above: int = 0) -> None:
+        """Let the relay open the lane, under a later epoch."""
+        while self._engine.view.mode is not Mode.HYBRID or self._engine.view.epoch <= above:
             await self._relay.poll()
             self._engine.heed(await self._engine.ledger.lanes.view())
+
+    async def lose_lane(self) -> None:
+        """Let the relay find an empty server."""
+        await self._erase_lane()
+        await self.open_lane(above=self._engine.view.epoch)
 
     async def pass_time(self, seconds: float) -> None:
         """Let the lane's clock go on, too."""
@@ -144,7 +154,11 @@ async def hybrid_rig(url: str, redis_url: str) -> AsyncIterator[Rig]:
                 meta = Keys(engine.view.ledger).meta.decode()
                 await client.hincrby(meta, "offset", round(seconds * 1000))
 
-            around = Hybrid(url, engine, queries, lane, pass_in_lane)
+            async def erase_lane() -> None:
+                of_lane = Keys(engine.view.ledger).meta.replace(b":meta", b":*")
+                await client.delete(*[key async for key in client.scan_iter(of_lane, count=1000)])
+
+            around = Hybrid(url, engine, queries, lane, pass_in_lane, erase_lane)
             await around.open_lane()
             rig = Rig(engine, around)
             await rig.begin()

@@ -170,7 +170,7 @@ class Epochs:
         held = await rig.take()
         await lane.open_epoch(NEXT, grace=GRACE)
         await lane.reassert(NEXT, rig.ann, held)
-        await lane.expired(NEXT, 1)
+        last = await lane.expired(NEXT, 1)
         for _ in range(4):
             await rig.pass_time(LEASE / 3 - 0.5)
             last = await lane.expired(NEXT, 1)

@@ -54,7 +54,8 @@ class Rig:
     def __init__(self, lane: Lane, pass_time: Callable[[float], Awaitable[None]]) -> None:
         self.lane = lane
         self.pass_time = pass_time
-        self.ann, self.bob = uuid4(), uuid4()
+        self.ann: UUID = uuid4()
+        self.bob: UUID = uuid4()
         self._calls: dict[UUID, int] = {}
 
     async def begin(self) -> None:

@@ -7,7 +7,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from headrace.model.job import Settlement
-from headrace.model.verdict import failed
+from headrace.model.outcome import Snooze
+from headrace.model.verdict import failed, steered
 from headrace.worker.attempt import Attempt
 from headrace.worker.conclude import Conclusion
 from headrace.worker.process.children import ChildDied, ChildProcess, Children, ChildUnfit
@@ -18,7 +19,7 @@ _PATIENCE = 5.0
 
 
 class ProcessAttempt(Attempt):
-    """A handler's run in a child process.
+    """A handler's run in a child process, the one suspect there is if its worker died before.
 
     Its time begins when a process is there for it. At its deadline the process is killed, and five
     seconds after somebody wanted the job to end. A process that dies fails this attempt alone.
@@ -28,9 +29,13 @@ class ProcessAttempt(Attempt):
 
     async def run_in(
         self, children: Children, worker: UUID, runner: "asyncio.Task[None]"
-    ) -> Settlement | Conclusion:
-        """Run the handler; never raises, except at the worker's own end."""
-        exchange = asyncio.create_task(self._exchange(children, worker, runner))
+    ) -> Settlement | Conclusion | None:
+        """Run the handler; never raises, except at the worker's own end.
+
+        Returns:
+            None where there is no process for a suspect, whose task asks for none: nothing was run.
+        """
+        exchange = asyncio.create_task(self._alone(children, worker, runner))
         while not exchange.done():
             try:
                 await asyncio.wait([exchange])
@@ -42,24 +47,35 @@ class ProcessAttempt(Attempt):
         self._runner = None
         return exchange.result()
 
+    async def _alone(
+        self, children: Children, worker: UUID, runner: "asyncio.Task[None]"
+    ) -> Settlement | Conclusion | None:
+        if not self.delivery.crashes:
+            return await self._exchange(children, worker, runner)
+        async with children.quarantine:
+            return await self._exchange(children, worker, runner)
+
     async def _exchange(
         self, children: Children, worker: UUID, runner: "asyncio.Task[None]"
-    ) -> Settlement | Conclusion:
+    ) -> Settlement | Conclusion | None:
         while True:
             try:
                 child = await children.lend()
             except (ChildUnfit, ChildDied) as exc:
-                return self._failed(exc.error)
+                if self._task.in_process:
+                    return self._failed(exc.error)
+                _log.warning("job %s cannot be run alone: %s", self.delivery.id, exc)
+                return None
             if self._interrupted or self.cancellation is not None:
                 children.take_back(child)
-                return self._failed(self._why_asked() or "")
+                return steered(self.delivery, Snooze("0s"), 0.0, timedelta())  # it has not begun
             try:
                 self._begin(child, runner)
                 done = await child.run(Order(self.delivery, worker), self._on_prolonged)
             except ChildDied as exc:
                 children.discard(child)
                 if exc.begun or self._expired or self._interrupted:
-                    return self._failed(self._why_asked() or exc.error)
+                    return self._failed(self._why_asked() or self._blamed(exc))
                 _log.info("a process for handlers was dead already: %s", exc)
             except BaseException:
                 children.discard(child)
@@ -97,6 +113,9 @@ class ProcessAttempt(Attempt):
                 "job %s did not end when asked to; its process is killed", self.delivery.id
             )
             self._cancel_handler()
+
+    def _blamed(self, exc: ChildDied) -> str:
+        return exc.poison if self.delivery.last_to_fail else exc.error
 
     def _failed(self, error: str) -> Settlement:
         return failed(self.delivery, error, self.elapsed, self.retry_delay())

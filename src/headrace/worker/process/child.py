@@ -112,6 +112,8 @@ class Child:
                 self._running = asyncio.create_task(self._run(app, told))
             case Wish() if self._attempt is not None:
                 self._attempt.cancel(told.cancellation)
+            case Hello() | Wish():
+                pass  # said already; too late
 
     async def _run(self, app: Headrace, order: Order) -> None:
         here = asyncio.current_task()

@@ -29,6 +29,7 @@ from headrace.worker.process.wire import (
 )
 
 _log = logging.getLogger("headrace.worker")
+_STARTING = 60.0
 _CLOSING = 6.0  # a second more than a child gives its application
 
 
@@ -46,12 +47,14 @@ class ChildDied(HeadraceError):
     Attributes:
         begun: it had read the order, so the job is to blame.
         error: that of the job, as JSON.
+        poison: the same where it was its last run.
     """
 
     def __init__(self, how: str, *, begun: bool) -> None:
         super().__init__(how)
         self.begun = begun
-        self.error = describe("ProcessDied", f"the process of the handler {how}")
+        self.error: str = describe("ProcessDied", f"the process of the handler {how}")
+        self.poison: str = describe("Poison", f"the process of the handler {how}, alone")
 
 
 class ChildProcess:
@@ -70,7 +73,7 @@ class ChildProcess:
         self._process = process
         self._reader = reader
         self._writer = writer
-        self.jobs = 0
+        self.jobs: int = 0
 
     @property
     def dead(self) -> bool:
@@ -124,8 +127,8 @@ class ChildProcess:
     def kill(self) -> None:
         """End it at once."""
         if self._process.returncode is None:
-            # As in supervisor.py, not process.kill().
-            os.kill(self._process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)  # not .kill(): as in supervisor.py
 
     async def end(self) -> None:
         """Hang up, and wait until it has closed its application and ended."""
@@ -145,6 +148,9 @@ class Children:
         app: whose tasks they run.
         most_jobs: after so many a process is replaced; None: never.
         most_memory: bytes of resident memory, after a job, above which it is; None: never.
+
+    Attributes:
+        quarantine: held by who runs a suspect, so that no two of them die together.
     """
 
     def __init__(self, app: Headrace, *, most_jobs: int | None, most_memory: int | None) -> None:
@@ -154,6 +160,7 @@ class Children:
         self._idle: list[ChildProcess] = []
         self._all: set[ChildProcess] = set()
         self._ending: set[asyncio.Task[None]] = set()
+        self.quarantine: asyncio.Lock = asyncio.Lock()
         self._starting: deque[asyncio.Task[ChildProcess]] = deque()
 
     def warm(self, n: int) -> None:
@@ -225,7 +232,12 @@ class Children:
         self._all.add(child)
         modules = dict.fromkeys(task.fn.__module__ for task in self._app.tasks.values())
         try:
-            await child.greet(Hello(sys.path, list(modules), self._app.name))
+            async with asyncio.timeout(_STARTING):
+                await child.greet(Hello(sys.path, list(modules), self._app.name))
+        except TimeoutError:
+            self.discard(child)
+            slow = f"the application was not ready within {_STARTING:.0f} s"
+            raise ChildUnfit(describe("Timeout", slow)) from None
         except BaseException:
             self.discard(child)
             raise

@@ -1,0 +1,100 @@
+"""A job that kills its worker is found out, and costs its neighbours no attempt."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib import import_module
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from headrace import Headrace, JobDead
+from integration.served import MODES, until
+
+TESTS = Path(__file__).parents[1]
+SECONDS = "40s"
+JOBS = 40
+KILLS = 2
+
+
+@asynccontextmanager
+async def one_worker(environment: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    command = (sys.executable, "-m", "headrace", "worker", "integration.apart:app", "-c", "3")
+    worker = await asyncio.create_subprocess_exec(*command, cwd=TESTS, env=os.environ | environment)
+    try:
+        yield worker
+    finally:
+        if worker.returncode is None:
+            worker.terminate()
+        await worker.wait()
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_poison_is_told_from_its_neighbours(
+    migrated_url: str, lane_url: str, tmp_path: Path, mode: str
+) -> None:
+    apart = import_module("integration.apart")
+    begun = str(tmp_path / "begun")
+    environment = {"HEADRACE_DATABASE_URL": migrated_url, "HEADRACE_LEASE": "1s"}
+    if mode == "hybrid":
+        environment["HEADRACE_REDIS_URL"] = lane_url
+    producer = Headrace("apart", database_url=migrated_url)
+    producer.queue("default")
+    async with producer:
+        async with one_worker(environment) as first:
+            (innocent,) = await producer.enqueue_many([apart.innocent.job(begun)])
+            await until(Path(begun).exists, 20.0)
+            (poison,) = await producer.enqueue_many([apart.kills_its_process.job(begun)])
+            await first.wait()
+        assert first.returncode == -9
+        async with one_worker(environment) as second:
+            attempt, pid = await innocent.result(SECONDS)
+            assert (attempt, pid != second.pid) == (2, True), "alone"
+            with pytest.raises(JobDead, match=r"Poison: the process of the handler was killed by"):
+                await poison.result(SECONDS)
+            assert second.returncode is None, "nothing of it reaches the worker"
+        job = await innocent.refresh()
+        assert (job.failures, job.crashes) == (0, 1)
+        job = await poison.refresh()
+        assert (job.failures, job.crashes) == (3, 1)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("task", ["effect_in_worker", "effect_in_process"])
+async def test_effects_are_made_once_though_workers_are_killed(
+    migrated_url: str, lane_url: str, mode: str, task: str, sql: asyncpg.Connection
+) -> None:
+    apart = import_module("integration.apart")
+    await sql.execute("CREATE TABLE effect (n int, pid int)")
+    environment = {"HEADRACE_DATABASE_URL": migrated_url, "HEADRACE_LEASE": "1s"}
+    if mode == "hybrid":
+        environment["HEADRACE_REDIS_URL"] = lane_url
+    producer = Headrace("apart", database_url=migrated_url)
+    producer.queue("default")
+
+    async def made() -> int:
+        count: int = await sql.fetchval("SELECT count(*) FROM effect")
+        return count
+
+    async def kill_a_worker() -> None:
+        before = await made()
+
+        async def works() -> bool:
+            return await made() > before
+
+        async with one_worker(environment) as worker:
+            await until(works, 20.0)
+            worker.kill()
+
+    async with producer:
+        jobs = await producer.enqueue_many([getattr(apart, task).job(n) for n in range(JOBS)])
+        for _ in range(KILLS):
+            await kill_a_worker()
+        async with one_worker(environment):
+            for job in jobs:
+                await job.result(SECONDS)
+    rows = await sql.fetch("SELECT n, count(*) FROM effect GROUP BY n ORDER BY n")
+    assert [tuple(row) for row in rows] == [(n, 1) for n in range(JOBS)]
