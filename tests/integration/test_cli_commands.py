@@ -1,6 +1,8 @@
 """What holds of every command, also of those that are not written yet."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,3 +72,15 @@ def test_its_help_page_fits_a_terminal(name: str) -> None:
 def test_no_summary_of_a_command_is_cut(group: str) -> None:
     shown = CliRunner(env={"COLUMNS": "80"}).invoke(app, [*group.split(), "--help"])
     assert not shown.stdout.partition("\nCommands:\n")[2].count("...")
+
+
+def test_the_commands_that_its_page_shows_are_there() -> None:
+    page = (Path(__file__).parents[2] / "docs/commands.md").read_text("utf-8")
+    shown = re.findall(r"(?:^\$ |`)headrace ([^`\n]+)", page, re.MULTILINE)
+    assert len(shown) >= 6
+    for line in shown:
+        words = [word for word in line.split() if word.islower() and not word.startswith("-")]
+        name = next(name for name in (" ".join(words[:2]), words[0]) if name in COMMANDS)
+        assert {word for word in line.split() if word.startswith("--")} <= options(name).keys(), (
+            line
+        )

@@ -32,7 +32,7 @@ _PONDERS = 0.3  # seconds that the mail server takes, so that each kill meets ma
 _WORKERS = 2
 _GREYLISTED = 3
 _LEASE = "3s"  # of the workers: after it the jobs of a dead one run again
-_PATIENCE = 30.0  # seconds without PostgreSQL, and until all is over when the storm is
+_PATIENCE = 45.0  # seconds without PostgreSQL, and until all is over when the storm is
 _LOOK = 0.5
 _SHOWN = 20  # messages from one look at the bars to the next
 

@@ -18,6 +18,7 @@ _PATIENCE = 8.0  # seconds until a worker that does not end is killed
 _SHORTEST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _STEADY = 10.0
+_LONGEST_LINE = 1 << 20  # of a log
 
 
 class Crew:
@@ -86,9 +87,16 @@ class Crew:
     async def _run_one(self, *, takes_place: bool) -> str:
         """Run a process to its end; returns how it died."""
         child = await asyncio.create_subprocess_exec(
-            *self._command, stdin=PIPE, stdout=DEVNULL, stderr=PIPE, start_new_session=True
+            *self._command,
+            stdin=PIPE,
+            stdout=DEVNULL,
+            stderr=PIPE,
+            limit=_LONGEST_LINE,
+            start_new_session=True,
         )
         self._children.add(child)
+        if self._ending.is_set():
+            self._send(signal.SIGTERM)
         try:
             words = await self._listen(child, takes_place=takes_place)
             status = await child.wait()
