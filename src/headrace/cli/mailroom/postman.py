@@ -33,7 +33,7 @@ class Postman:
         self._url = url
         self._patience = patience
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
-        self.brought = 0
+        self.brought: int = 0
 
     async def __aenter__(self) -> Self:
         return self

@@ -32,8 +32,8 @@ class Route:
         self._options = options
         self._asked = [pool_of(one, **options) for one in places.urls]
         pool_of(places.server, **options)
-        self.name = places.name
-        self.moves = places.kind is not Kind.SERVER
+        self.name: str = places.name
+        self.moves: bool = places.kind is not Kind.SERVER
 
     def slot(self, key: bytes) -> int:
         """Of a cluster, the slot of a key; else always the same."""
