@@ -144,6 +144,11 @@ async def test_nothing_slow_is_imported_in_vain(arguments: list[str], slow: set[
     assert out.decode().splitlines()[-1] == "set()"
 
 
+async def test_doctor_finds_what_is_wrong_with_the_url(nowhere: Cli) -> None:
+    result = await nowhere("doctor", "--database-url", "mysql://x")
+    assert (result.status, "write postgresql://" in result.out) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
@@ -168,7 +173,6 @@ async def test_nothing_slow_is_imported_in_vain(arguments: list[str], slow: set[
         (["migrate", "status", "--database-url", "postgresql://x@127.0.0.1:1/y"], 1, "reached"),
         (["jobs", "delete", "--state", "running"], 2, "cannot be done to running jobs"),
         (["queues", "clean", "a", "--state", "running"], 2, "cannot be done to running jobs"),
-        (["doctor", "--database-url", "mysql://x"], 1, "write postgresql://"),
         (["jobs", "list", "--database-url", "postgresql://x@127.0.0.1:1/y"], 1, "127.0.0.1:1"),
         (["queues", "list", "--database-url", "postgresql://x", "--embedded"], 2, "choose one"),
     ],

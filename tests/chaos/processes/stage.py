@@ -203,8 +203,8 @@ class RecordedHand(Hand):
 
 
 def _record_ledger(stage: Stage, witness: Witness) -> None:
-    def ledger(url: str, *, size: int, listens: bool) -> PostgresLedger:
-        recorded = RecordedLedger(url, size=size, listens=listens)
+    def ledger(url: str, *, size: int, listens: bool, prepared: bool) -> PostgresLedger:
+        recorded = RecordedLedger(url, size=size, listens=listens, prepared=prepared)
         recorded.witness = witness
         lanes = RecordedLaneLedger(recorded._queries, stage.history)
         _put(recorded, "_lanes", stage.around("lanes", lanes))
