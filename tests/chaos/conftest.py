@@ -8,8 +8,8 @@ import pytest
 from chaos.drill import Size
 from chaos.site import SHORT_LEASE, Mode, Site
 
-SHORT = Size(rounds=1, jobs=60, lease=SHORT_LEASE)
-LONG = Size(rounds=5, jobs=1000, lease=None)
+SHORT = Size(rounds=1, jobs=60, lease=SHORT_LEASE, timed=False)
+LONG = Size(rounds=5, jobs=1000, lease=None, timed=True)
 
 
 @pytest.fixture(params=list(Mode))

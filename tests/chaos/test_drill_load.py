@@ -51,7 +51,8 @@ async def test_a_hundred_thousand_jobs_are_due_in_one_second(
         due = now_ns()
         await site.quiet(within=10 * within)
         going.over(due)
-        assert await slowest(client) < WITHIN_MS
+        if patient.timed:
+            assert await slowest(client) < WITHIN_MS
 
 
 @hybrid
