@@ -16,12 +16,13 @@ from chaos.proxy import Proxy
 from headrace.embedded import EmbeddedValkey
 from headrace.engines.ledgered import LedgeredEngine
 from headrace.errors import LaneUnavailable
+from headrace.lanes.redis.scripts import script
 from headrace.model.lane_view import Mode
 from headrace.ports.clock import boottime
 from headrace.relay.steadiness import Steadiness
 from integration.crew import Crew
 from integration.served import until
-from lanes import frozen
+from lanes import a_replica, frozen, without_disk, without_replicas
 
 WAITING = "SELECT count(*) FROM headrace.job WHERE state = 0"
 
@@ -93,23 +94,6 @@ async def test_workers_whose_slots_are_all_busy_vote_too(
     over.set()
 
 
-@contextmanager
-def a_replica(valkey: EmbeddedValkey) -> Iterator[None]:
-    """As after a failover that nobody told us of: it answers and takes no writes."""
-    with redis.from_url(valkey.url) as client:
-        client.replicaof("127.0.0.1", "1")
-        yield
-        client.replicaof("NO", "ONE")
-
-
-@contextmanager
-def without_replicas(valkey: EmbeddedValkey) -> Iterator[None]:
-    with redis.from_url(valkey.url) as client:
-        client.config_set("min-replicas-to-write", 1)
-        yield
-        client.config_set("min-replicas-to-write", 0)
-
-
 @pytest.mark.parametrize("fault", [a_replica, without_replicas])
 async def test_a_lane_that_answers_and_takes_no_writes_is_voted_out(
     crew: Crew,
@@ -131,6 +115,28 @@ async def test_a_lane_that_answers_and_takes_no_writes_is_voted_out(
     await crew.enqueue(app, range(100, 200))
     await until(lambda: len(crew.ran) == 200)
     assert crew.numbers == list(range(200))
+
+
+async def test_idle_workers_vote_a_lane_out_that_takes_no_writes(
+    crew: Crew, valkey: EmbeddedValkey
+) -> None:
+    """With the lease that users have, of which the two seconds of a vote are longer than a rest."""
+    app = await crew.hire(valkey.url)
+    await crew.settled_in()
+    await until(lambda: asked_what_is_ripe(valkey))
+    with without_disk(valkey):
+        began = time.monotonic()
+        await crew.enqueue(app, range(10))
+        await until(lambda: len(crew.ran) == 10)
+        assert time.monotonic() - began < 5.0
+        assert crew.view(app).mode is Mode.DIRECT
+    assert crew.numbers == list(range(10))
+
+
+def asked_what_is_ripe(valkey: EmbeddedValkey) -> bool:
+    """Whether a worker does, as it does once its queues are empty for some seconds."""
+    with redis.from_url(valkey.url) as client:
+        return bool(client.script_exists(script("ripe").digest.decode())[0])
 
 
 async def test_the_lane_comes_back(crew: Crew, valkey: EmbeddedValkey) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -17,6 +18,7 @@ from headrace.lanes.redis.lane import RedisLane
 from headrace.model.entry import Body, LaneEntry, PutReply, pack_body
 from headrace.testing.lanes.rig import EPOCH, LEASE, QUEUE, Rig, entry
 from headrace.testing.lanes.rigs import redis_rig
+from lanes import a_replica, without_disk, without_replicas
 
 
 @pytest.fixture
@@ -172,11 +174,38 @@ async def test_an_evicting_server_is_refused(valkey: EmbeddedValkey, client: Red
         await RedisLane(valkey.url).open()
 
 
+@pytest.mark.parametrize("fault", [a_replica, without_replicas, without_disk])
+async def test_a_server_that_takes_no_writes_answers_no_worker(
+    rig: Rig,
+    valkey: EmbeddedValkey,
+    fault: Callable[[EmbeddedValkey], AbstractContextManager[None]],
+) -> None:
+    """Whatever it answered would be a sign that it is well."""
+    lane = rig.lane
+    with fault(valkey):
+        for call in (
+            lane.probe,
+            rig.beat_all,
+            rig.take,
+            lambda: lane.ripe(EPOCH, [QUEUE]),
+            lambda: lane.wait(rig.ann, [QUEUE], 1.0),
+            lambda: rig.put(entry()),
+        ):
+            with pytest.raises(LaneUnavailable, match=r"no writes|replica"):
+                await call()
+    await lane.probe()
+    assert await rig.put(entry()) == [PutReply.STORED]
+    assert await lane.ripe(EPOCH, [QUEUE]) == {QUEUE}
+
+
 async def test_a_full_server_still_drains(rig: Rig, client: Redis) -> None:
     await rig.put(entry(), entry())
     await client.config_set("maxmemory", 1)
     with pytest.raises(LaneUnavailable, match="out of memory"):
         await rig.put(entry())
+    await rig.lane.probe()
+    assert await rig.lane.ripe(EPOCH, [QUEUE]) == {QUEUE}
+    assert await rig.lane.wait(rig.ann, [QUEUE], 1.0) == QUEUE
     held = await rig.take(1)
     await rig.lane.release(EPOCH, rig.ann, held)
     held = await rig.take()

@@ -1,5 +1,7 @@
-#!lua flags=no-writes
+#!lua flags=allow-oom
 -- ripe: which of these queues have something to give out now.
+-- Writes nothing, and does not say so: a server that takes no writes refuses it, as it would a take.
+-- Else an idle worker, which asks only this, would take such a lane for well and never vote it out.
 -- KEYS[1] meta, then of each queue delayed and its ready lists of levels 1 to 10.
 -- ARGV[1] epoch, [2...] the queues' names. Returns the places of those, from 1 on.
 local out = {}
