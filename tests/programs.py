@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -16,9 +17,14 @@ def program(name: str, package: str) -> str:
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     places = os.pathsep.join(["/usr/sbin", *map(str, versions)])
     found = shutil.which(name) or shutil.which(name, path=places)
-    if found is not None:
-        return found
-    missing = f"{name} is not installed; apt-get install {package} brings it"
+    if found is None:
+        missing(name, package)
+    return found
+
+
+def missing(name: str, package: str) -> NoReturn:
+    """Skip the test for want of something, or fail it, as `program` does."""
+    said = f"{name} is not installed; apt-get install {package} brings it"
     if os.environ.get("HEADRACE_TEST_ALL"):
-        pytest.fail(missing)
-    pytest.skip(missing)
+        pytest.fail(said)
+    pytest.skip(said)

@@ -49,7 +49,7 @@ class Valkey:
                 except NotYet:
                     assert self.process.poll() is None, "it ended"
                 assert time.monotonic() < deadline, "it takes too long"
-                time.sleep(0.02)
+                time.sleep(0.02)  # it tells nobody when it listens
 
     def _client(self) -> Redis:
         password = None if self._sentinel else PASSWORD

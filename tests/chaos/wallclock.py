@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pytest
-
 from chaos.site import Site
+from programs import missing
 
 LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 
@@ -52,7 +51,7 @@ class WallClock:
 def wall_clock(folder: Path) -> WallClock:
     """A clock that is right; the test is skipped where there is no library for it."""
     if not LIBRARIES:
-        pytest.skip("a clock is stepped by libfaketime, which is not here: apt install faketime")
+        missing("libfaketime", "faketime")
     clock = WallClock(folder / "clock")
     clock.step("+0")
     return clock

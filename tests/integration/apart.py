@@ -55,7 +55,7 @@ async def spin_in_loop() -> None:
 @app.task(executor="process", max_attempts=1, timeout="500ms")
 async def asks_for_more(ctx: Context) -> str:
     await ctx.extend("20s")
-    await asyncio.sleep(0.8)
+    await asyncio.sleep(0.8)  # past its timeout, which is what it asked more time for
     return "done"
 
 
@@ -127,7 +127,7 @@ async def innocent(ctx: Context, begun: str) -> list[int]:
 async def _effect(ctx: Context, n: int) -> None:
     async with ctx.transaction() as tx:
         await tx.execute("INSERT INTO effect VALUES ($1, $2)", n, os.getpid())
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # so that kills meet open transactions
 
 
 @app.task(max_attempts=50, retry=RetryPolicy(steps=(timedelta(seconds=0.1),)))

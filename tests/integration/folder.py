@@ -5,13 +5,27 @@ import contextlib
 import json
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
+from headrace.embedded.lock import FileLock
+from servers import copy_postgres, postgres_template
+
 PROGRAM = Path(sys.executable).with_name("headrace")
+
+
+@contextlib.contextmanager
+def project(shared: Path, path: Path, shop: str) -> "Iterator[Folder]":
+    """A folder with the module `shop`; in the end its servers have ended, too."""
+    (path / "shop.py").write_text(shop)
+    copy_postgres(postgres_template(shared), path / ".headrace")
+    yield Folder(path)
+    guardian = FileLock(path / ".headrace" / "guardian.lock")
+    assert guardian.wait(20)
+    guardian.release()
 
 
 class Folder:

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from headrace.embedded.lock import FileLock
-from integration.folder import Folder
+from integration.folder import Folder, project
 from integration.served import until
-from servers import copy_postgres, postgres_template
 
 SHOP = """
 import asyncio
@@ -33,12 +31,8 @@ async def sleep() -> None:
 
 @pytest.fixture
 def folder(shared_directory: Path, server_directory: Path) -> Iterator[Folder]:
-    (server_directory / "shop.py").write_text(SHOP)
-    copy_postgres(postgres_template(shared_directory), server_directory / ".headrace")
-    yield Folder(server_directory)
-    guardian = FileLock(server_directory / ".headrace" / "guardian.lock")
-    assert guardian.wait(20)
-    guardian.release()
+    with project(shared_directory, server_directory, SHOP) as folder:
+        yield folder
 
 
 async def test_commands_work_beside_a_worker_and_after_it(folder: Folder) -> None:

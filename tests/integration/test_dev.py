@@ -12,11 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from headrace.embedded.lock import FileLock
 from headrace.supervisor.reloader import Reloader
-from integration.folder import Folder
+from integration.folder import Folder, project
 from integration.served import until
-from servers import copy_postgres, postgres_template
 
 SHOP = """
 from headrace import Headrace
@@ -43,12 +41,8 @@ sys.stdin.read()
 
 @pytest.fixture
 def folder(shared_directory: Path, server_directory: Path) -> Iterator[Folder]:
-    (server_directory / "shop.py").write_text(SHOP)
-    copy_postgres(postgres_template(shared_directory), server_directory / ".headrace")
-    yield Folder(server_directory)
-    guardian = FileLock(server_directory / ".headrace" / "guardian.lock")
-    assert guardian.wait(20)
-    guardian.release()
+    with project(shared_directory, server_directory, SHOP) as folder:
+        yield folder
 
 
 async def test_a_worker_goes_with_the_code(folder: Folder) -> None:

@@ -2,19 +2,28 @@
 
 import asyncio
 import os
+import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any, cast
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from headrace import Headrace, JobCancelled, JobDead, State, UsageError
+from headrace.model.cancellation import Cancellation
+from headrace.model.job import Delivery
 from headrace.relay.services import services
 from headrace.service import running
+from headrace.worker.conclude import Conclusion
+from headrace.worker.process.children import ChildProcess
+from headrace.worker.process.wire import Began, Done, Order, Prolonged, Wish, send
 from headrace.worker.worker import Worker
 from integration.served import MODES, until
 
@@ -117,6 +126,53 @@ def _lives(pid: int) -> bool:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:
         return False
+
+
+async def test_a_process_that_died_while_it_was_idle_costs_no_attempt(apart: ModuleType) -> None:
+    """The order may still go to it: whether it was read tells whose death that is."""
+    async with working(apart.app):
+        first = await (await apart.pid.enqueue()).result(SECONDS)
+        os.kill(first, signal.SIGKILL)
+        job = await apart.pid.options(max_attempts=1).enqueue()
+        assert await job.result(SECONDS) != first
+        assert (await job.refresh()).attempt == 1
+
+
+async def test_a_wish_is_told_once_the_order_is_read() -> None:
+    """What a process that dies has not read would hide that it had begun."""
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    reader, writer = await asyncio.open_unix_connection(sock=ours)
+    _, answers = await asyncio.open_unix_connection(sock=theirs.dup())
+    process = ChildProcess(cast("Any", None), reader, writer)  # asked only once it has died
+    one, heard = delivery(), asyncio.Event()
+    running = asyncio.create_task(process.run(Order(one, uuid4()), lambda _: heard.set()))
+    await asyncio.get_running_loop().sock_recv(theirs, 1 << 16)
+    process.wish(Wish(Cancellation(one.id, "cli:tester")))
+    send(answers, Prolonged(1.0))
+    await heard.wait()
+    with pytest.raises(BlockingIOError):
+        theirs.recv(1)
+    send(answers, Began())
+    assert b"cli:tester" in await asyncio.get_running_loop().sock_recv(theirs, 1 << 16)
+    send(answers, Done(Conclusion.STALE, 0))
+    assert (await running).ended is Conclusion.STALE
+    for one_end in (writer, answers, theirs):
+        one_end.close()
+
+
+def delivery() -> Delivery:
+    return Delivery(
+        id=uuid4(),
+        gen=2,
+        queue="default",
+        task="pid",
+        payload=b"{}",
+        priority=5,
+        failures=0,
+        crashes=0,
+        max_attempts=1,
+    )
 
 
 @pytest.mark.parametrize("task", ["spin", "spin_in_loop"])

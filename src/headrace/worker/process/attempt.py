@@ -62,13 +62,15 @@ class ProcessAttempt(Attempt):
             try:
                 child = await children.lend()
             except (ChildUnfit, ChildDied) as exc:
+                if self._interrupted:
+                    return self._not_begun()
                 if self._task.in_process:
                     return self._failed(exc.error)
                 _log.warning("job %s cannot be run alone: %s", self.delivery.id, exc)
                 return None
             if self._interrupted or self.cancellation is not None:
                 children.take_back(child)
-                return steered(self.delivery, Snooze("0s"), 0.0, timedelta())  # it has not begun
+                return self._not_begun()
             try:
                 self._begin(child, runner)
                 done = await child.run(Order(self.delivery, worker), self._on_prolonged)
@@ -101,7 +103,7 @@ class ProcessAttempt(Attempt):
         if self.cancellation is None or self._expired or self._interrupted:
             self._child.kill()
         else:
-            self._child.tell(Wish(self.cancellation))
+            self._child.wish(Wish(self.cancellation))
             self._overdue_at = min(self._overdue_at, time.monotonic() + _PATIENCE)
 
     def _expire(self, now: float) -> None:
@@ -113,6 +115,9 @@ class ProcessAttempt(Attempt):
                 "job %s did not end when asked to; its process is killed", self.delivery.id
             )
             self._cancel_handler()
+
+    def _not_begun(self) -> Settlement:
+        return steered(self.delivery, Snooze("0s"), 0.0, timedelta())
 
     def _blamed(self, exc: ChildDied) -> str:
         return exc.poison if self.delivery.last_to_fail else exc.error

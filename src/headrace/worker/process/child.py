@@ -7,6 +7,7 @@ worker would. It ends with its worker: whoever dies leaves nobody behind.
 import asyncio
 import contextlib
 import contextvars
+import logging
 import os
 import resource
 import select
@@ -50,6 +51,7 @@ from headrace.worker.process.wire import (
     send,
 )
 
+_log = logging.getLogger("headrace.worker")
 _CLOSING = 5.0
 _HANGUP = getattr(select, "POLLRDHUP", select.POLLHUP)  # Linux tells of a closed peer by its own
 
@@ -110,6 +112,7 @@ class Child:
             case Order():
                 send(self._writer, Began())
                 self._running = asyncio.create_task(self._run(app, told))
+                self._running.add_done_callback(_end_by_defect)
             case Wish() if self._attempt is not None:
                 self._attempt.cancel(told.cancellation)
             case Hello() | Wish():
@@ -152,6 +155,13 @@ class _Told(Attempt):
     def prolong(self, longer: timedelta) -> None:
         """Have the worker move the deadline."""
         self._tell(Prolonged(longer.total_seconds()))
+
+
+def _end_by_defect(running: "asyncio.Task[None]") -> None:
+    """An attempt answers always; where it cannot, the worker must not wait until its timeout."""
+    if not running.cancelled() and (defect := running.exception()) is not None:
+        _log.critical("a process for handlers ends by a defect", exc_info=defect)
+        os._exit(os.EX_SOFTWARE)
 
 
 def _never(attempt: Attempt) -> None:

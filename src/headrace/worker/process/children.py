@@ -24,6 +24,7 @@ from headrace.worker.process.wire import (
     Ready,
     Told,
     Unfit,
+    Wish,
     receive,
     send,
 )
@@ -73,6 +74,8 @@ class ChildProcess:
         self._process = process
         self._reader = reader
         self._writer = writer
+        self._begun = False
+        self._wish: Wish | None = None
         self.jobs: int = 0
 
     @property
@@ -87,8 +90,8 @@ class ChildProcess:
             ChildUnfit: it cannot.
             ChildDied: it died of it.
         """
-        self.tell(hello)
-        answer = await self._answer(begun=False)
+        self._tell(hello)
+        answer = await self._answer()
         if isinstance(answer, Unfit):
             raise ChildUnfit(answer.error)
         assert isinstance(answer, Ready)
@@ -100,12 +103,14 @@ class ChildProcess:
             ChildDied: it died.
         """
         self.jobs += 1
-        self.tell(order)
-        begun = False
+        self._begun, self._wish = False, None
+        self._tell(order)
         while True:
-            match await self._answer(begun=begun):
+            match await self._answer():
                 case Began():
-                    begun = True
+                    self._begun = True
+                    if self._wish is not None:
+                        self._tell(self._wish)
                 case Prolonged(seconds):
                     prolonged(seconds)
                 case Done() as done:
@@ -113,14 +118,24 @@ class ChildProcess:
                 case Ready() | Unfit() as answer:
                     raise AssertionError(f"{answer} answers no order")
 
-    async def _answer(self, *, begun: bool) -> Answered:
+    def wish(self, wish: Wish) -> None:
+        """Somebody wants the job under way to end: told once the order is read.
+
+        What a dying process has not read makes an error of its end, which hides what it said
+        before: whether it had begun, so that a job of one attempt would start twice
+        (test_process_executor.py).
+        """
+        self._wish = wish
+        if self._begun:
+            self._tell(wish)
+
+    async def _answer(self) -> Answered:
         answer = await receive(self._reader, ANSWERED)
         if answer is None:
-            raise ChildDied(_how(await self._process.wait()), begun=begun)
+            raise ChildDied(_how(await self._process.wait()), begun=self._begun)
         return answer
 
-    def tell(self, message: Told) -> None:
-        """Say something; a process that is dead does not hear it."""
+    def _tell(self, message: Told) -> None:
         if not self._writer.is_closing():
             send(self._writer, message)
 
