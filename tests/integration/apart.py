@@ -138,3 +138,10 @@ async def effect_in_worker(ctx: Context, n: int) -> None:
 @app.task(max_attempts=50, executor="process")
 async def effect_in_process(ctx: Context, n: int) -> None:
     await _effect(ctx, n)
+
+
+@app.task(max_attempts=2)
+def wants_to_be_alone(mark: str) -> None:
+    with Path(mark).open("x"):
+        time.sleep(0.3)  # as long as its work
+    Path(mark).unlink()

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from headrace import Headrace, JobDead
+from headrace.worker.worker import Worker
 from integration.served import MODES, until
 
 TESTS = Path(__file__).parents[1]
@@ -98,3 +99,19 @@ async def test_effects_are_made_once_though_workers_are_killed(
                 await job.result(SECONDS)
     rows = await sql.fetch("SELECT n, count(*) FROM effect GROUP BY n ORDER BY n")
     assert [tuple(row) for row in rows] == [(n, 1) for n in range(JOBS)]
+
+
+async def test_no_two_suspects_run_at_once(
+    migrated_url: str, tmp_path: Path, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one that takes its machine's memory would cost the other its life, too."""
+    monkeypatch.setenv("HEADRACE_DATABASE_URL", migrated_url)
+    sys.modules.pop("integration.apart", None)
+    apart = import_module("integration.apart")
+    async with apart.app as app:
+        jobs = [await apart.wants_to_be_alone.enqueue(str(tmp_path / "mark")) for _ in range(3)]
+        await sql.execute("UPDATE headrace.job SET crashes = 1")
+        await Worker(app, {"default": 3}).run(burst=True)
+        for job in jobs:
+            await job.result(SECONDS)
+            assert job.job.failures == 0
