@@ -23,10 +23,10 @@ class Valkey:
     def __init__(self, directory: Path, lines: list[str], *arguments: str) -> None:
         self.port = free_port()
         directory.mkdir(parents=True)
-        configuration = directory / "valkey.conf"
+        configuration, self._log = directory / "valkey.conf", directory / "log"
         settings = [f"port {self.port}", "bind 127.0.0.1", f"dir {directory}", *lines]
         configuration.write_text("\n".join(settings) + "\n")
-        with (directory / "log").open("wb") as log:
+        with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [find_valkey().path, configuration, *arguments], stdout=log, stderr=log
             )
@@ -47,7 +47,7 @@ class Valkey:
                     if condition(client):
                         return
                 except NotYet:
-                    assert self.process.poll() is None, "it ended"
+                    assert self.process.poll() is None, self._log.read_text()
                 assert time.monotonic() < deadline, "it takes too long"
                 time.sleep(0.02)  # it tells nobody when it listens
 
@@ -91,8 +91,13 @@ def sentinels(directory: Path) -> Iterator[tuple[Valkey, Valkey, Valkey]]:
 def cluster(directory: Path, slot: int) -> Iterator[tuple[list[Valkey], Valkey]]:
     """Three primaries, of which the first has the slot and a replica; and that replica."""
     lines = ("cluster-enabled yes", "cluster-node-timeout 500")
+    # Left to itself a node takes port + 10,000 for its bus, which may be the near end of
+    # somebody's connection: it lies where the system takes those from.
+    buses = [free_port() for _ in range(4)]
     with ExitStack() as stack:
-        nodes = [_server(stack, directory / str(number), *lines) for number in range(4)]
+        nodes = [
+            _server(stack, directory / str(bus), *lines, f"cluster-port {bus}") for bus in buses
+        ]
         *primaries, replica = nodes
         third = 16384 // 3
         parts = [(0, third), (third + 1, 2 * third), (2 * third + 1, 16383)]
@@ -102,7 +107,7 @@ def cluster(directory: Path, slot: int) -> Iterator[tuple[list[Valkey], Valkey]]
         for number, node in enumerate(nodes, 1):
             node.ask("CLUSTER", "SET-CONFIG-EPOCH", number)
         for node in nodes[1:]:
-            node.ask("CLUSTER", "MEET", "127.0.0.1", primaries[0].port)
+            node.ask("CLUSTER", "MEET", "127.0.0.1", primaries[0].port, buses[0])
         first = primaries[0].ask("CLUSTER", "MYID")
         replica.until(lambda client: first in str(client.execute_command("CLUSTER", "NODES")))
         replica.ask("CLUSTER", "REPLICATE", first)
