@@ -30,7 +30,20 @@ def blocks(make: Callable[[], list[object]]) -> float:
 
 
 def test_a_job_claimed_from_the_ledger() -> None:
-    row: Any = (uuid4(), 2, "send", PAYLOAD.decode(), 5, 0, 0, 3, "", False, datetime.now(UTC))
+    row: Any = (
+        uuid4(),
+        2,
+        "send",
+        PAYLOAD.decode(),
+        5,
+        0,
+        0,
+        3,
+        "",
+        False,
+        None,
+        datetime.now(UTC),
+    )
     assert blocks(lambda: [as_delivery(row, "mail", 1) for _ in range(JOBS)]) <= 2.5
 
 

@@ -133,7 +133,16 @@ def _fresh(job: NewJob, stamp: int | None) -> LaneEntry:
 
 def _body(job: NewJob) -> bytes:
     return pack_body(
-        Body(job.task, job.payload, 0, 0, job.max_attempts, job.tenant, job.rerun_on_crash)
+        Body(
+            job.task,
+            job.payload,
+            0,
+            0,
+            job.max_attempts,
+            job.tenant,
+            job.rerun_on_crash,
+            job.headers,
+        )
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from headrace.ledger.queries import Queries
-from headrace.ledger.rows import Row, as_promises
+from headrace.ledger.rows import Row, as_headers, as_promises
 from headrace.model.entry import Body, Cursor, LaneEntry, Lease, pack_body
 from headrace.model.job import Delivery
 from headrace.model.lane_view import LaneView, Mark, Mode
@@ -189,6 +189,7 @@ def as_entry(row: Row, view: LaneView) -> LaneEntry:
                 row["max_attempts"],
                 row["tenant"],
                 row["rerun_on_crash"],
+                as_headers(row["headers"]),
             )
         ),
         delay=row["delay"],

@@ -1,4 +1,8 @@
-"""Migrations: numbered, forward only, each in its own transaction with a short lock_timeout."""
+"""Migrations: numbered, forward only, each in its own transaction with a short lock_timeout.
+
+Functions that grow with the features stand in functions/, each in one piece; the last migration
+brings them up to date. Who changes one adds a migration, be it of a comment alone.
+"""
 
 import re
 from dataclasses import dataclass
@@ -42,6 +46,13 @@ def migrations() -> list[Migration]:
         if (match := re.fullmatch(r"(\d{4})_(\w+)\.sql", entry.name))
     ]
     return sorted(found, key=lambda migration: migration.version)
+
+
+def functions() -> list[str]:
+    """The SQL of functions/, which may be run again and again."""
+    found = files("headrace.ledger").joinpath("functions").iterdir()
+    texts = {one.name: one.read_text("utf-8") for one in found if one.name.endswith(".sql")}
+    return [texts[name] for name in sorted(texts)]
 
 
 async def applied(connection: Connection) -> int:
@@ -131,7 +142,7 @@ async def connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
 def script() -> str:
     """All migrations as one SQL script for an empty database, for whoever applies them by hand."""
     steps = [f"{one.sql.rstrip()}\n{_entry(one)}\n" for one in migrations()]
-    return "\n".join(["BEGIN;", _BOOK, *steps, "COMMIT;"])
+    return "\n".join(["BEGIN;", _BOOK, *steps, *functions(), "COMMIT;"])
 
 
 def _entry(one: Migration) -> str:
@@ -154,6 +165,8 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
                 await connection.execute(_BOOK)
                 if await applied(connection) < migration.version:
                     await connection.execute(migration.sql)
+                    if migration == migrations()[-1]:
+                        await connection.execute("\n".join(functions()))
                     await connection.execute(
                         "INSERT INTO headrace.migration (version, name) VALUES ($1, $2)",
                         migration.version,

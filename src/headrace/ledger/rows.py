@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from headrace.model.cancellation import Cancellation
-from headrace.model.job import Beat, Delivery, Job, NewJob, Settlement
+from headrace.model.job import Beat, Delivery, Headers, Job, NewJob, Settlement
 from headrace.model.lane_view import LaneView, Mode
 from headrace.model.promise import Promises, promises_of
 from headrace.model.state import Stored, derive_state
@@ -46,6 +46,7 @@ def insert_columns(
         [job.payload.decode() for job in jobs],
         _once([job.tenant for job in jobs]),
         _once([job.rerun_on_crash for job in jobs]),
+        _if_any([_text(job.headers) for job in jobs]),
     )
 
 
@@ -119,24 +120,36 @@ def _document(job: NewJob) -> dict[str, Any]:
     if job.idempotency_key is not None:
         document["idempotency_key"] = job.idempotency_key
         document["idempotency_for"] = job.idempotency_for.total_seconds()
+    if job.headers is not None:
+        document["headers"] = job.headers
     return document
+
+
+def _text(headers: Headers | None) -> str | None:
+    return None if headers is None else msgspec.json.encode(headers).decode()
+
+
+def as_headers(text: str | None) -> Headers | None:
+    """The headers of a row."""
+    return None if text is None else msgspec.json.decode(text)
 
 
 def as_delivery(row: Row, queue: str, call: int) -> Delivery:
     """A row of claim.sql, column by column, in a worker's hands."""
-    job_id, gen, task, payload, priority, failures, crashes, attempts, tenant, rerun, _ = row
+    job_id, gen, task, payload, level, failures, crashes, most, tenant, rerun, headers, _ = row
     return Delivery(
         id=job_id,
         gen=gen,
         queue=queue,
         task=task,
         payload=payload.encode(),
-        priority=priority,
+        priority=level,
         failures=failures,
         crashes=crashes,
-        max_attempts=attempts,
+        max_attempts=most,
         tenant=tenant,
         rerun_on_crash=rerun,
+        headers=as_headers(headers),
         call=call,
     )
 

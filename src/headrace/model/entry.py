@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from headrace.model.job import Delivery
+from headrace.model.job import Delivery, Headers
 
 
 class Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -23,6 +23,7 @@ class Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
     max_attempts: int
     tenant: str
     rerun_on_crash: bool = False
+    headers: Headers | None = None
 
 
 pack_body: Callable[[object], bytes] = msgspec.msgpack.Encoder().encode
@@ -40,6 +41,7 @@ def body_of(delivery: Delivery) -> bytes:
             delivery.max_attempts,
             delivery.tenant,
             delivery.rerun_on_crash,
+            delivery.headers,
         )
     )
 
@@ -98,6 +100,7 @@ def delivery_of(
         owned=False,
         tenant=fields.tenant,
         rerun_on_crash=fields.rerun_on_crash,
+        headers=fields.headers,
     )
 
 

@@ -1,7 +1,7 @@
 """The values that travel: jobs to insert, to run and to show, and the outcomes to write."""
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -14,6 +14,9 @@ from headrace.model.state import State, Stored
 Token = tuple[UUID, int]
 """What names one attempt and no other: (id, gen)."""
 
+Headers = dict[str, Any]
+"""What rare features need of a job on its way to the worker, each under a key of its own."""
+
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A job before it is inserted; `payload` is its arguments as a JSON object.
@@ -23,6 +26,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         delay: from the ledger's now; excludes `run_at`.
         run_at: not before; a past time runs now.
         rerun_on_crash: with one attempt, too, a run cut short by its worker's death is repeated.
+        headers: None for all but rare jobs.
     """
 
     id: UUID
@@ -37,6 +41,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     idempotency_for: timedelta = timedelta(hours=24)
     tenant: str = ""
     rerun_on_crash: bool = False
+    headers: Headers | None = None
 
 
 class Inserted(msgspec.Struct, frozen=True, gc=False):
@@ -53,7 +58,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         call: the number of the worker's claim or take that gave it.
         flagged: the ledger must be asked before it runs (protocol rule R4).
         owned: claimed in the ledger itself, not leased from a lane.
-        rerun_on_crash: as in `NewJob`.
+        rerun_on_crash: as in `NewJob`, and so are the headers.
     """
 
     id: UUID
@@ -70,6 +75,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     owned: bool = True
     tenant: str = ""
     rerun_on_crash: bool = False
+    headers: Headers | None = None
 
     @property
     def token(self) -> tuple[UUID, int]:

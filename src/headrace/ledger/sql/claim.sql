@@ -69,4 +69,4 @@ SET gen = j.gen + 1, owner = $3, claim_no = $4, started_at = now()
 FROM due
 WHERE j.id = due.id AND j.gen = due.gen
 RETURNING j.id, j.gen, j.task, j.payload::text, j.priority, j.failures, j.crashes, j.max_attempts,
-          j.tenant, j.rerun_on_crash, j.run_at
+          j.tenant, j.rerun_on_crash, j.headers::text, j.run_at

@@ -3,29 +3,30 @@
 -- (ON CONFLICT would do that here, and make each row a third dearer.)
 -- All or none: ids over one hour off the clock would land outside the partitions, so nothing then.
 -- $1 ids, $2 queue ids, $3 tasks, $4 priorities, $5 max_attempts, $6 delays in seconds or null,
--- $7 run_at or null, $8 payloads (JSON), $9 tenants, $10 rerun_on_crash, $11 whether the
--- producer puts those into the lane that name no run_at, $12 whether the commit waits for the disk:
--- it does in any case, where not all of the queues are loss-tolerant now. Returns how many were
--- inserted.
--- A column of one value comes as that alone ($2 to $5, $9, $10), one of nulls as null ($6, $7).
+-- $7 run_at or null, $8 payloads (JSON), $9 tenants, $10 rerun_on_crash, $11 headers (JSON) or null,
+-- $12 whether the producer puts those into the lane that name no run_at, $13 whether the commit waits
+-- for the disk: it does in any case, where not all of the queues are loss-tolerant now. Returns how
+-- many were inserted.
+-- A column of one value comes as that alone ($2 to $5, $9, $10), one of nulls as null ($6, $7, $11).
 WITH spec AS (
     SELECT id, coalesce(queue_id, ($2::int[])[1]) AS queue_id, coalesce(task, ($3::text[])[1]) AS task,
            coalesce(priority, ($4::smallint[])[1]) AS priority,
            coalesce(max_attempts, ($5::smallint[])[1]) AS max_attempts, delay, run_at, payload,
-           coalesce(tenant, ($9::text[])[1]) AS tenant, coalesce(rerun, ($10::boolean[])[1]) AS rerun
+           coalesce(tenant, ($9::text[])[1]) AS tenant, coalesce(rerun, ($10::boolean[])[1]) AS rerun,
+           headers
     FROM unnest($1::uuid[], $2::int[], $3::text[], $4::smallint[], $5::smallint[], $6::float8[],
-                $7::timestamptz[], $8::text[], $9::text[], $10::boolean[])
-      AS s (id, queue_id, task, priority, max_attempts, delay, run_at, payload, tenant, rerun)
+                $7::timestamptz[], $8::text[], $9::text[], $10::boolean[], $11::text[])
+      AS s (id, queue_id, task, priority, max_attempts, delay, run_at, payload, tenant, rerun, headers)
 ), fit AS (
     SELECT bool_and(id BETWEEN (SELECT headrace.uuid_floor(now() - interval '1 hour'))
                            AND (SELECT headrace.uuid_floor(now() + interval '1 hour'))) AS ok
     FROM spec
 ), fresh AS (
     INSERT INTO headrace.job (id, queue_id, task, priority, max_attempts, run_at, payload, tenant,
-                              rerun_on_crash, pushed)
+                              rerun_on_crash, headers, pushed)
     SELECT id, queue_id, task, priority, max_attempts,
            greatest(run_at, now() + delay * interval '1 second', now()), payload::jsonb, tenant, rerun,
-           $11::boolean AND run_at IS NULL
+           headers::jsonb, $12::boolean AND run_at IS NULL
     FROM spec, fit
     WHERE fit.ok
     RETURNING queue_id
@@ -34,7 +35,7 @@ WITH spec AS (
     SELECT queue_id, 0, count(*) FROM fresh GROUP BY queue_id
 )
 SELECT count(*),
-       CASE WHEN NOT $12::boolean AND headrace.may_lose($2) THEN
+       CASE WHEN NOT $13::boolean AND headrace.may_lose($2) THEN
            set_config('synchronous_commit', 'off', true)
        END AS late
 FROM fresh

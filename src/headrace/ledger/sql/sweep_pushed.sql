@@ -2,7 +2,7 @@
 -- between two snapshots, the later of which was taken a second ago or more.
 -- $1 the earlier snapshot, $2 the later one, $3 the horizon in seconds, $4 how many at most.
 SELECT j.id, j.gen, q.name AS queue, j.task, j.payload::text, j.priority, j.failures, j.crashes,
-       j.max_attempts, j.tenant, j.rerun_on_crash, j.xid::text AS xid,
+       j.max_attempts, j.tenant, j.rerun_on_crash, j.headers::text, j.xid::text AS xid,
        greatest(date_part('epoch', j.run_at - now()), 0) AS delay,
        (extract(epoch FROM j.run_at) * 1000000)::bigint AS run_at,
        j.id > (SELECT headrace.uuid_floor(now() - interval '10 seconds')) AS young

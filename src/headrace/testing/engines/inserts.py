@@ -8,7 +8,7 @@ import pytest
 from headrace.errors import UnknownQueue, UsageError
 from headrace.model.job import Inserted
 from headrace.model.state import State
-from headrace.testing.engines.rig import QUEUE, TASK, Rig
+from headrace.testing.engines.rig import QUEUE, TASK, Rig, failure
 
 
 class Inserts:
@@ -23,6 +23,15 @@ class Inserts:
         job = await rig.get(one.id)
         assert (job.task, job.queue, job.priority, job.max_attempts) == (TASK, QUEUE, 3, 7)
         assert (job.tenant, bytes(job.payload)) == ("acme", one.payload)
+
+    @pytest.mark.parametrize("key", [None, "one"])
+    async def test_headers_travel_with_each_run(self, rig: Rig, key: str | None) -> None:
+        headers = {"odd": {"number": 1, "text": "\xe9"}}
+        first = await rig.given(headers=headers, idempotency_key=key)
+        assert first.headers == headers
+        await rig.settle(failure(first))
+        assert [one.headers for one in await rig.take()] == [headers]
+        assert (await rig.given()).headers is None
 
     async def test_no_jobs_are_no_work(self, rig: Rig) -> None:
         assert await rig.engine.insert([]) == []
