@@ -88,7 +88,7 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._listener: asyncio.Server | None = None
-        self._serving: set[asyncio.Task[None]] = set()
+        self._shutting = False
         self._failures: list[Exception] = []
         self._reserved = socket.socket()
 
@@ -194,6 +194,10 @@ class Proxy:
 
     async def _stop_listening(self) -> None:
         if self._listener is not None:
+            # asyncio forgets, and never closes, what it accepted right before its server closes.
+            for listening in self._listener.sockets:
+                self._loop.remove_reader(listening.fileno())
+            await asyncio.sleep(0)  # what was accepted gets its transport now
             self._listener.close()
             self._listener = None
 
@@ -213,14 +217,13 @@ class Proxy:
 
     async def _shut(self) -> None:
         await self._stop_listening()
-        await self._cut()
-        await asyncio.gather(*self._serving)
+        self._shutting = True
+        # What was accepted a moment ago is no link yet: asyncio itself has it in a task.
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await self._cut()
+            await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
 
     async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
         try:
             await self._link(reader, client)
         except Exception as error:  # noqa: BLE001  raised when the proxy is left
@@ -231,6 +234,10 @@ class Proxy:
             answers, server = await asyncio.open_connection(*self._target)
         except OSError:
             _reset(client)
+            return
+        if self._shutting:
+            _reset(client)
+            _reset(server)
             return
         link = _Link(client, server, self._dialect() if self._dialect else None)
         link.pumps = [

@@ -1,4 +1,6 @@
 import asyncio
+import gc
+import socket
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -311,3 +313,15 @@ def test_redis_commands_and_replies_are_told_apart_in_pieces_of_any_size(size: i
     told = b"#f\r\n>2\r\n+message\r\n+hi\r\n$-1\r\n-ERR no\r\n"
     pieces = [told[i : i + size] for i in range(0, len(told), size)]
     assert sum(dialect.answers(piece) for piece in pieces) == 3
+
+
+def test_what_was_accepted_as_it_ends_is_closed_too() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        for _ in range(30):
+            with Proxy(*server.getsockname()) as proxy:
+                callers = [socket.create_connection((proxy.host, proxy.port)) for _ in range(3)]
+            for caller in callers:
+                caller.close()
+    gc.collect()  # tells of what nobody closed, and every warning is an error
