@@ -94,6 +94,8 @@ class LedgeredEngine:
             self.view = view
             if self.lane is not None:
                 self.lane.belong_to(view.ledger)
+            if view.mode is Mode.DIRECT:
+                self.reach.forsake()
 
     async def declare(
         self,
@@ -154,7 +156,7 @@ class LedgeredEngine:
         await self._lane_in_use()
         view = self.view
         try:
-            with self.reach.seen():
+            async with self.reach.seen():
                 await self._lease.begin(view.epoch, worker)
                 taken = await self._dispatch.take(view, worker, queue, call, n, ahead=ahead)
         except WrongEpoch:
@@ -200,7 +202,7 @@ class LedgeredEngine:
             return set()
         lane = await self._lane_in_use()
         try:
-            with self.reach.seen():
+            async with self.reach.seen():
                 return await lane.ripe(self.view.epoch, queues)
         except WrongEpoch:
             await self._look()
@@ -212,8 +214,11 @@ class LedgeredEngine:
             return await self.ledger.bell.wait(worker, queues, seconds)
         if self.lane is None or self.view.mode is not Mode.HYBRID:
             return None
-        with self.reach.seen():
-            return await self.lane.wait(worker, queues, seconds)
+        try:
+            async with self.reach.seen(at_once=False):
+                return await self.lane.wait(worker, queues, seconds)
+        except WrongEpoch:
+            return None
 
     async def nudge(self, worker: UUID) -> None:
         """End a wait of the worker."""

@@ -76,15 +76,17 @@ class Voter:
 
     async def _reached(self, lane: Lane, view: LaneView) -> bool:
         """Whether the lane answers: the worker's own calls tell, where it makes any."""
-        reach = self._engine.reach
-        lost_at, recent = reach.lost_at, boottime() - reach.reached_at < self._patience
-        if view.mode is Mode.HYBRID and lost_at is None and recent:
+        reach, now = self._engine.reach, boottime()
+        lost_at, silent = reach.lost_at or reach.silent_since, reach.silent_since
+        answers = silent is None or now - silent < self._patience / 4
+        recent = now - reach.reached_at < self._patience / 2
+        if view.mode is Mode.HYBRID and reach.lost_at is None and recent and answers:
             return True
         try:
             async with asyncio.timeout(_ANSWER):
                 await lane.probe()
         except (LaneError, TimeoutError):
-            self._lost_at = self._lost_at or lost_at or boottime()
+            self._lost_at = self._lost_at or lost_at or now
             return False
         return True
 

@@ -5,8 +5,8 @@ import logging
 import sys
 import threading
 import traceback
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn
 
 from headrace.errors import HeadraceError
 from headrace.model.job import Beat, Delivery, Token
@@ -22,6 +22,7 @@ _log = logging.getLogger("headrace.worker")
 _TICK = 0.5
 _BLOCKED = 2.0
 _PATIENCE = 5.0
+_HURRIED = 0.1
 
 
 class Heartbeat:
@@ -57,6 +58,7 @@ class Heartbeat:
         self._failed = failed
         self._interval = interval
         self._stop = threading.Event()
+        self._roused = threading.Event()
         self._hurried = False
         self._pulse = boottime()
         self._blamed = False
@@ -77,14 +79,16 @@ class Heartbeat:
     def hurry(self) -> None:
         """Beat at once: others wait until all have said that they heed how the lane is now."""
         self._hurried = True
+        self._roused.set()
 
     def abandon(self) -> None:
         """Beat no more, without waiting for the beat under way."""
         self._stop.set()
+        self._roused.set()
 
     async def stop(self) -> None:
         """Beat no more. A beat that the ledger does not answer is not waited for long."""
-        self._stop.set()
+        self.abandon()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, _PATIENCE)
 
@@ -107,7 +111,9 @@ class Heartbeat:
         engine = self._engine()
         due = boottime() + self._interval
         while not self._stop.is_set():
-            await asyncio.to_thread(self._stop.wait, min(_TICK, self._interval / 4))
+            tick = _HURRIED if self._hurried else min(_TICK, self._interval / 4)
+            await asyncio.to_thread(self._roused.wait, tick)
+            self._roused.clear()
             culprit = self._look_at_loop()
             if culprit is not None:
                 await self._let_go(engine)
@@ -173,7 +179,10 @@ class Heartbeat:
         hand = self._hand()
         held, answered, heeds = hand.names()
         sent = boottime()
-        beat = await engine.beat(hand.worker, held, answered, heeds, hand.busy)
+        beating = engine.beat(hand.worker, held, answered, heeds, hand.busy)
+        beat = await self._unless_hurried(beating)
+        if beat is None:
+            return
         hand.beaten(beat, sent)
         if not beat.said:
             self._hurried = True  # others wait for it
@@ -181,6 +190,17 @@ class Heartbeat:
             _log.error("worker %s was reaped: it was silent for a whole lease", hand.worker)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._beaten, beat)
+
+    async def _unless_hurried(self, beating: Coroutine[Any, Any, Beat]) -> Beat | None:
+        """The reply; None if it did not come and others wait for a new beat, which can say more.
+
+        The lane may hang that this one waits for, and may not give out the jobs any more.
+        """
+        task = asyncio.create_task(beating)
+        while not (await asyncio.wait({task}, timeout=_HURRIED))[0]:
+            if self._hurried:
+                task.cancel()
+        return None if task.cancelled() else task.result()
 
     async def _forfeit(self, engine: Engine, overdue: Delivery) -> None:
         if await engine.forfeit(self._hand().worker, overdue):
