@@ -88,7 +88,7 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._listener: asyncio.Server | None = None
-        self._shutting = False
+        self._cuts = 0
         self._failures: list[Exception] = []
         self._reserved = socket.socket()
 
@@ -210,6 +210,7 @@ class Proxy:
                 link.reset()
 
     async def _cut(self) -> int:
+        self._cuts += 1
         links = list(self._links)
         for link in links:
             link.reset()
@@ -217,7 +218,6 @@ class Proxy:
 
     async def _shut(self) -> None:
         await self._stop_listening()
-        self._shutting = True
         # What was accepted a moment ago is no link yet: asyncio itself has it in a task.
         while others := asyncio.all_tasks() - {asyncio.current_task()}:
             await self._cut()
@@ -230,12 +230,14 @@ class Proxy:
             self._failures.append(error)
 
     async def _link(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        cuts = self._cuts
         try:
             answers, server = await asyncio.open_connection(*self._target)
         except OSError:
             _reset(client)
             return
-        if self._shutting:
+        if self._listener is None or self._cuts > cuts:
+            # It was not there yet to be cut, and would go on to a server that all have left.
             _reset(client)
             _reset(server)
             return
