@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headrace import Headrace, UsageError
-from headrace.contrib import mail, presets, webhooks
+from headrace.contrib import images, mail, presets, webhooks
 from headrace.contrib.webhooks.guard import Refused, read_networks, resolve
 from headrace.contrib.webhooks.url import read_target
 from headrace.options import TaskOptions
@@ -200,6 +200,47 @@ def test_a_mail_that_cannot_be_is_refused_at_the_door(wrong: dict[str, Any]) -> 
         task.job({**fine, **wrong})  # type: ignore[arg-type] # as it comes from another language
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"source": ""},
+        {"source": "/etc/passwd.png"},
+        {"source": "../a.png"},
+        {"source": "a/../../b.png"},
+        {"source": "a\\b.png"},
+        {"source": "a\0.png"},
+        {"target": "a.gif"},
+        {"target": "a"},
+        {"target": "../a.png"},
+        {"quality": 0},
+        {"quality": 96},
+        {"steps": [{"type": "rotate", "width": 1, "height": 1}]},
+        {"steps": [{"type": "resize", "width": 0, "height": 1}]},
+        {"steps": [{"type": "thumbnail", "width": 1, "height": 20_001}]},
+        {"steps": [{"type": "crop", "left": -1, "top": 0, "width": 1, "height": 1}]},
+        {"steps": [{"type": "resize", "width": 1, "height": 1}] * 11},
+    ],
+)
+def test_work_on_an_image_that_cannot_be_is_refused_at_the_door(wrong: dict[str, Any]) -> None:
+    task = images.register(
+        Headrace("tests", database_url="postgresql://none/none"), "/srv", executor=None
+    )
+    fine = {"source": "in/a.png", "target": "out/a.JPG"}
+    task.job(fine)  # type: ignore[arg-type] # as it comes from another language
+    with pytest.raises(UsageError, match="work"):
+        task.job({**fine, **wrong})  # type: ignore[arg-type] # as above
+
+
+def test_images_are_drawn_below_a_folder_and_in_a_process_that_finds_them() -> None:
+    app = Headrace("tests")
+    with pytest.raises(UsageError, match="must be absolute"):
+        images.register(app, "pictures")
+    with pytest.raises(UsageError, match="leaves no image"):
+        images.register(app, "/srv", most_pixels=0)
+    with pytest.raises(UsageError, match="define it at the top level of a module"):
+        images.register(app, "/srv")
+
+
 def test_a_password_goes_over_tls_alone() -> None:
     with pytest.raises(UsageError, match="would go unencrypted"):
         mail.Server("smtp.example.com", user="shop", password="s3cret", security="none")
@@ -238,6 +279,7 @@ def test_presets_are_options_of_tasks() -> None:
     [
         ("webhooks", "httpcore", "webhooks.register(app, {})"),
         ("mail", "aiosmtplib", "mail.register(app, {})"),
+        ("images", "PIL", "images.register(app, '/srv')"),
     ],
 )
 def test_a_missing_extra_is_told_in_one_sentence(module: str, hidden: str, register: str) -> None:
