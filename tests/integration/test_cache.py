@@ -11,12 +11,14 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
+from redis.crc import key_slot
 
 from headrace import BadPayload, ConfigError, Headrace, UsageError
 from headrace.cache import doctor
@@ -26,7 +28,9 @@ from headrace.embedded import EmbeddedValkey
 from headrace.lanes.redis import keys as lane_keys
 from headrace.model.caching import LIVES, CacheStats
 from headrace.model.finding import Level
+from headrace.ports.cache import CacheAway
 from integration.served import until
+from valkeys import PASSWORD, Valkey, cluster, sentinels
 
 
 @dataclass
@@ -399,6 +403,42 @@ async def test_a_server_that_evicts_may_have_no_lane(valkey: EmbeddedValkey, nam
         assert await said(url) == fine
     (away,) = await doctor.examine("redis://127.0.0.1:1", None)
     assert away.level is Level.WARN
+
+
+async def keeps(store: RedisStore) -> bool:
+    """Whether it keeps a value, and who computes one."""
+    try:
+        version = (await store.read("s", ())).version
+        await store.write("s", version, {"a": b"1"}, 60)
+        claimed = await store.claim("s", "b", b"one", 5, 0)
+        filled = await store.fill("s", version, "b", b"one", b"2", 60)
+        found = (await store.read("s", ("a", "b"))).found
+        await store.delete("s", ("a", "b"))
+    except CacheAway:
+        return False
+    values = [None if one is None else one.value for one in found]
+    return (claimed, filled, values) == (True, True, [b"1", b"2"])
+
+
+async def outlives(url: str, primary: Valkey) -> None:
+    store = RedisStore(url, "shop", None)
+    assert await keeps(store)
+    primary.kill()
+    assert not await keeps(store)
+    await until(lambda: keeps(store), 20.0)
+    await store.close()
+
+
+async def test_behind_sentinels(server_directory: Path) -> None:
+    with sentinels(server_directory / "servers") as (primary, _, sentinel):
+        await outlives(f"redis+sentinel://:{PASSWORD}@127.0.0.1:{sentinel.port}/main/0", primary)
+
+
+async def test_in_a_cluster(server_directory: Path) -> None:
+    slot = key_slot(Keys("shop").tag)
+    with cluster(server_directory / "servers", slot) as (primaries, _):
+        url = f"redis+cluster://:{PASSWORD}@127.0.0.1:{primaries[1].port}"
+        await outlives(url, primaries[0])
 
 
 def test_callers_without_an_event_loop(migrated_url: str, redis_url: str, name: str) -> None:
