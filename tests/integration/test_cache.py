@@ -330,6 +330,15 @@ async def test_without_a_server_configured(app: Headrace) -> None:
         await Headrace("other", cache_url="redis://127.0.0.1:1").cache.namespace("users").get("a")
 
 
+@pytest.mark.parametrize("url", ["http://localhost", "redis://localhost:99999", "redis://h/one"])
+async def test_a_url_that_cannot_be(migrated_url: str, url: str) -> None:
+    async with Headrace("tests", database_url=migrated_url, cache_url=url) as app:
+        with pytest.raises(ConfigError, match=r"^the cache's URL "):
+            await app.cache.namespace("users").get("a")
+    (finding,) = await doctor.examine(url, None)
+    assert finding.level is Level.FAIL
+
+
 async def test_where_the_server_is_away_nothing_fails(
     migrated_url: str, valkey: EmbeddedValkey, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:

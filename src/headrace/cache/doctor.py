@@ -6,8 +6,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from headrace.cache.neighbours import check_alone
+from headrace.cache.way import way_to
 from headrace.errors import ConfigError, LaneError
-from headrace.lanes.redis.route import Route
 from headrace.model.finding import Finding, Level
 
 _NAME = "cache server"
@@ -22,7 +22,7 @@ async def examine(url: str, lane_url: str | None) -> list[Finding]:
         lane_url: of the lane's, which must not be the same one if that evicts.
     """
     try:
-        route = Route(url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT)
+        route = way_to(url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT)
         async with asyncio.timeout(_TIMEOUT):
             pool = await route.find(0)
             async with Redis.from_pool(pool) as client:

@@ -17,8 +17,8 @@ from redis.exceptions import RedisError
 
 from headrace.cache.keys import Keys
 from headrace.cache.neighbours import check_alone
+from headrace.cache.way import way_to
 from headrace.errors import LaneError
-from headrace.lanes.redis.route import Route
 from headrace.ports.cache import CacheAway, Found, Reading
 
 _log = logging.getLogger("headrace.cache")
@@ -41,7 +41,7 @@ class RedisStore:
     """
 
     def __init__(self, url: str, application: str, lane_url: str | None) -> None:
-        self._route = Route(
+        self._route = way_to(
             url,
             protocol=2,
             socket_timeout=None,  # ours alone: see lanes/redis/connection.py
