@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from headrace.cache.cache import Cache
 from headrace.errors import UsageError
 from headrace.handle import JobHandle
 from headrace.intake import as_id, as_ids, first_state, new_jobs
@@ -17,6 +18,7 @@ from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
 from headrace.model.promise import Promise, read_promise
 from headrace.options import TaskOptions
+from headrace.ports.cache import CacheStore
 from headrace.ports.engine import Engine
 from headrace.results import Results
 from headrace.setting_names import SettingsArguments, check_names
@@ -51,7 +53,7 @@ class Headrace:
         self._queues: set[str] = set()
         self._promises: dict[str, Promise] = {}
         self._lifespans: list[Callable[[], AbstractAsyncContextManager[None]]] = []
-        self._starts = Starts(self.name, self._connect, self._declare)
+        self._starts = Starts(self.name, self._connect, self._declare, self._open_cache)
 
     @cached_property
     def settings(self) -> "Settings":
@@ -180,6 +182,21 @@ class Headrace:
         """
         return self._starts.here().engine
 
+    @cached_property
+    def cache(self) -> Cache:
+        """Values that are kept for a while, on the server of the setting `cache_url`."""
+        return Cache(self)
+
+    @property
+    def cache_store(self) -> CacheStore:
+        """Who keeps the values of the cache in the running event loop.
+
+        Raises:
+            UsageError: the application is not started in this process and event loop.
+            ConfigError: no cache is configured.
+        """
+        return self._starts.cache_store()
+
     @property
     def actor(self) -> str:
         """Who it is, as it is kept in the history of jobs that it cancels."""
@@ -297,6 +314,11 @@ class Headrace:
         from headrace.connect import connect  # noqa: PLC0415 - drivers, when they are needed
 
         return connect(self.settings)
+
+    def _open_cache(self) -> CacheStore:
+        from headrace.connect import open_cache  # noqa: PLC0415 - as above
+
+        return open_cache(self.settings, self.name)
 
     async def _declare(self, engine: Engine) -> int:
         declared = self._declarable

@@ -37,6 +37,8 @@ class Settings(BaseSettings):
         database_url: postgresql://user:password@host:port/database
         redis_url: redis://host:port, of a Redis or Valkey server; optional. Behind Sentinels
             redis+sentinel://host:port,host:port/service, of a cluster redis+cluster://host:port.
+        cache_url: of the server of `app.cache`, in the same forms; not that of a lane, unless it
+            evicts nothing.
         pool_size: connections to PostgreSQL, at most, that each process keeps for its jobs, 8. A
             worker has as many for its heartbeat, which uses one, one to listen on, and one for
             each handler inside `ctx.transaction()`, 50 at most.
@@ -66,6 +68,7 @@ class Settings(BaseSettings):
 
     database_url: str | None = Field(default=None, repr=False)
     redis_url: str | None = Field(default=None, repr=False)
+    cache_url: str | None = Field(default=None, repr=False)
     pool_size: int = Field(default=8, ge=1, le=1000)
     max_payload: int = Field(default=256 * 1024, ge=1024, le=1024 * 1024)
     listen: bool = True

@@ -11,6 +11,7 @@ from headrace.ledger.inspector import LedgerInspector
 from headrace.ledger.lane_ledger import PostgresLaneLedger
 from headrace.ledger.postgres import PostgresLedger
 from headrace.ledger.queries import Queries
+from headrace.ports.cache import CacheStore
 from headrace.ports.engine import Engine
 from headrace.ports.inspector import Inspector
 from headrace.ports.lane import Lane
@@ -24,6 +25,22 @@ def connect(settings: Settings) -> Engine:
         ConfigError: the URL of the database is missing.
     """
     return LedgeredEngine(_ledger(settings), _lane(settings))
+
+
+def open_cache(settings: Settings, application: str) -> CacheStore:
+    """The store of an application's cache, not yet connected.
+
+    Raises:
+        ConfigError: the URL of its server is missing.
+    """
+    if settings.cache_url is None:
+        raise ConfigError(
+            "no cache is configured; set HEADRACE_CACHE_URL or give "
+            'Headrace(cache_url="redis://user:password@host:6379/0")'
+        )
+    from headrace.cache.redis import RedisStore  # noqa: PLC0415 - its driver takes long
+
+    return RedisStore(settings.cache_url, application, settings.redis_url)
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ class SettingsArguments(TypedDict, total=False):
 
     database_url: str | None
     redis_url: str | None
+    cache_url: str | None
     pool_size: int
     max_payload: int
     listen: bool

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary, ref
 
 from headrace.errors import UsageError
 from headrace.portal import open_portal
+from headrace.ports.cache import CacheStore
 from headrace.ports.engine import Engine
 from headrace.results import Results
 
@@ -21,6 +22,7 @@ class Started:
         engine: of this loop.
         results: who waits for results.
         declared: how many names the ledger was told of.
+        cache_store: who keeps the values of the cache, once somebody asked.
     """
 
     def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
@@ -31,6 +33,7 @@ class Started:
         self.lock: asyncio.Lock = asyncio.Lock()
         self.users = 0
         self.declared = 0
+        self.cache_store: CacheStore | None = None
 
 
 class Starts:
@@ -40,6 +43,7 @@ class Starts:
         name: of the application, for errors.
         connect: makes an engine, not yet started.
         declare: makes known to an engine what the application has, and returns how many names.
+        open_cache: makes the store of the cache, not yet connected.
     """
 
     def __init__(
@@ -47,10 +51,12 @@ class Starts:
         name: str,
         connect: Callable[[], Engine],
         declare: Callable[[Engine], Awaitable[int]],
+        open_cache: Callable[[], CacheStore],
     ) -> None:
         self._name = name
         self._connect = connect
         self._declare = declare
+        self._open_cache = open_cache
         self._started: WeakKeyDictionary[asyncio.AbstractEventLoop, Started] = WeakKeyDictionary()
         self._last: Started | None = None  # what was asked for last: hardly ever another
 
@@ -75,6 +81,8 @@ class Starts:
                 del self._started[asyncio.get_running_loop()]
                 self._last = None
                 await here.results.close()
+                if here.cache_store is not None:
+                    await here.cache_store.close()
                 await here.engine.stop()
 
     async def declare(self, names: int) -> None:
@@ -83,6 +91,17 @@ class Starts:
         async with here.lock:  # the first caller declares for all who wait
             if here.declared != names:
                 here.declared = await self._declare(here.engine)
+
+    def cache_store(self) -> CacheStore:
+        """Who keeps the values of the cache in the running event loop.
+
+        Raises:
+            UsageError: as `here`.
+        """
+        here = self.here()
+        if here.cache_store is None:
+            here.cache_store = self._open_cache()
+        return here.cache_store
 
     def here(self) -> Started:
         """What there is in the running event loop.

@@ -36,6 +36,7 @@ def test_arguments_beat_the_environment_beats_files(
     assert settings.model_dump() == {
         "database_url": "argument",
         "redis_url": "environment",
+        "cache_url": None,
         "pool_size": 3,
         "listen": True,
         "prepared_statements": True,

@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 def doctor(
     database_url: DatabaseUrl = None, embedded: Embedded = False, as_json: AsJson = False
 ) -> None:
-    """Look at the database, the workers and, where HEADRACE_REDIS_URL is set, the lane.
+    """Look at the database, the workers and, where their URLs are set, the cache and the lane.
 
     Status 1 if a line fails. With --json: {"findings": [{"level", "name", "text", "fix"}, ...]};
     a level is ok, warn or fail.
@@ -51,6 +51,7 @@ def doctor(
 async def _examine(url: str) -> "list[Finding]":
     from dataclasses import replace
 
+    from headrace.cache import doctor as cache_doctor
     from headrace.config import read_settings
     from headrace.lanes.redis import doctor as lane_doctor
     from headrace.ledger.doctor import examine, lane_as_told
@@ -60,6 +61,8 @@ async def _examine(url: str) -> "list[Finding]":
     findings = await examine(url, prepared=settings.prepared_statements)
     view, ahead = await lane_as_told(url, prepared=settings.prepared_statements)
     redis_url = settings.redis_url
+    if settings.cache_url is not None:
+        findings += await cache_doctor.examine(settings.cache_url, redis_url)
     if redis_url is None:
         # Whoever asks is configured as the workers are: such workers run nothing.
         return findings + [replace(one, level=Level.FAIL) for one in lane_doctor.unconfigured(view)]

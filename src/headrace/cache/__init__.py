@@ -1,0 +1,1 @@
+"""A cache beside the jobs: what is lost there is computed again."""

@@ -1,0 +1,7 @@
+-- End a claim, if it still holds.
+-- KEYS: claim. ARGV: token.
+-- Returns how many ended.
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('DEL', KEYS[1])
+end
+return 0
