@@ -148,7 +148,7 @@ class Headrace:
         Raises:
             ConfigError: a setting is missing or wrong.
             LedgerUnavailable: PostgreSQL cannot be reached.
-            SchemaError: the schema is missing, older or newer than the code.
+            SchemaError: the schema is missing, older than the code, or too new for it.
         """
         await self._starts.start()
 

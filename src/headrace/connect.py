@@ -50,7 +50,7 @@ async def inspecting(settings: Settings) -> AsyncIterator[Inspector]:
     Raises:
         ConfigError: the URL of the database is missing.
         LedgerUnavailable: it cannot be reached.
-        SchemaError: the schema is missing, older or newer than the code.
+        SchemaError: the schema is missing, older than the code, or too new for it.
     """
     lane = _lane(settings)
     try:

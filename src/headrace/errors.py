@@ -13,7 +13,7 @@
     │   │   ├── LedgerBusy       a lock could not be had in the time allowed
     │   │   └── LedgerFull       it has no room on its disk
     │   ├── OutcomeUnknown       the reply to a COMMIT was lost and could not be found out
-    │   └── SchemaError          the schema is missing, older or newer than the code
+    │   └── SchemaError          the schema is missing, older than the code, or too new for it
     ├── LaneError                Redis or Valkey
     │   ├── LaneUnavailable      it cannot be reached, or it refused us
     │   ├── LaneUnsafe           its settings would lose jobs (eviction)
@@ -89,7 +89,7 @@ class OutcomeUnknown(LedgerError):
 
 
 class SchemaError(LedgerError):
-    """The schema is missing, older or newer than the code."""
+    """The schema is missing, older than the code, or too new for it."""
 
 
 class LaneError(HeadraceError):

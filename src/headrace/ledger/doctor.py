@@ -96,7 +96,9 @@ async def _schema(queries: Queries) -> Finding:
             await migrate.check(connection)
         except SchemaError as exc:
             return Finding(Level.FAIL, "schema", str(exc))
-    return Finding(Level.OK, "schema", f"at {migrate.migrations()[-1].version}, as this code")
+        have, want = await migrate.applied(connection), migrate.newest()
+    fits = "as this code" if have == want else f"later than this code ({want}), which works with it"
+    return Finding(Level.OK, "schema", f"at {have}, {fits}")
 
 
 async def _partitions(queries: Queries) -> list[Finding]:
@@ -161,8 +163,12 @@ def _vacuum(row: Row, autovacuum: str) -> Finding:
 
 
 async def _workers(queries: Queries) -> list[Finding]:
-    (row,) = await queries.fetch("doctor_workers")
-    return [*_served(row["living"], row["unserved"]), _paused(row["paused"])]
+    (row,) = await queries.fetch("doctor_workers", migrate.newest())
+    return [
+        *_served(row["living"], row["unserved"]),
+        *_earlier(row["living"], row["earlier"]),
+        _paused(row["paused"]),
+    ]
 
 
 def _served(living: int, unserved: Sequence[str]) -> list[Finding]:
@@ -176,6 +182,14 @@ def _served(living: int, unserved: Sequence[str]) -> list[Finding]:
         text, fix = f"due jobs but no living worker: {due}", "start a worker that serves them"
         queues = Finding(Level.WARN, "queues", text, fix)
     return [Finding(Level.OK, "workers", f"{living} live"), queues]
+
+
+def _earlier(living: int, earlier: int) -> list[Finding]:
+    """None is told of a fleet that is not being upgraded."""
+    if not earlier:
+        return []
+    text = f"{earlier} of {living} living workers run earlier code than this"
+    return [Finding(Level.WARN, "upgrade", text, "start them anew with this version")]
 
 
 def _paused(paused: Sequence[str]) -> Finding:

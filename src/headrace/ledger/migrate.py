@@ -1,9 +1,13 @@
 """Migrations: numbered, forward only, each in its own transaction with a short lock_timeout.
 
+Each only adds, so that code of an earlier schema works on after it and may be started, too. One
+that cannot says in a line of its own which code it needs at least: `-- oldest code: 0016`.
+
 Functions that grow with the features stand in functions/, each in one piece; the last migration
 brings them up to date. Who changes one adds a migration, be it of a comment alone.
 """
 
+import asyncio
 import re
 from dataclasses import dataclass
 from importlib.resources import files
@@ -23,10 +27,22 @@ CREATE TABLE IF NOT EXISTS headrace.migration (
     name       text        NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now()
 );
+ALTER TABLE headrace.migration ADD COLUMN IF NOT EXISTS oldest_code int NOT NULL DEFAULT 0;
 """
 # One migrator at a time; the number is an arbitrary constant of this project.
 _LOCK = "SELECT pg_advisory_xact_lock(7166418213)"
-_TRIES = 5
+# Whoever comes to a table that a migration waits for waits behind it: so it waits briefly, and lets
+# them pass before it tries again (tests/migration, `test_traffic_passes_a_migration_that_waits`).
+_LOCK_TIMEOUT = "1s"
+_TRIES = 10
+_REST = 1.0
+# Who was not taken for dead, and may not be silent for so long that it could be.
+_BROKEN = """
+    SELECT count(*) FROM headrace.worker
+    WHERE reaped_at IS NULL AND coalesce(code, 0) < $1
+      AND beat_at > now() - greatest(lease, 15) * interval '1 second'
+"""
+_OLDEST_CODE = re.compile(r"^-- oldest code: (\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +52,17 @@ class Migration:
     version: int
     name: str
     sql: str
+
+    @property
+    def oldest_code(self) -> int:
+        """Code of earlier schemas than this does not work after it; 0 where it only adds."""
+        said = _OLDEST_CODE.search(self.sql)
+        return int(said[1]) if said else 0
+
+
+def newest() -> int:
+    """The schema that this code was written for."""
+    return migrations()[-1].version
 
 
 def migrations() -> list[Migration]:
@@ -67,12 +94,12 @@ async def applied(connection: Connection) -> int:
 
 
 async def check(connection: Connection) -> None:
-    """Compare the schema with the code.
+    """Compare the schema with the code; a newer one is as good if it was only added to.
 
     Raises:
-        SchemaError: it is missing, older or newer.
+        SchemaError: it is missing, older, or too new for this code.
     """
-    have, want = await applied(connection), migrations()[-1].version
+    have, want = await applied(connection), newest()
     if have == 0:
         raise SchemaError("this database has no schema of headrace; run `headrace migrate`")
     if have < want:
@@ -80,21 +107,25 @@ async def check(connection: Connection) -> None:
             f"the schema is at {have}, this code needs {want}; run `headrace migrate`"
         )
     if have > want:
-        raise SchemaError(
-            f"the schema is at {have}, newer than this code ({want}); upgrade headrace"
-        )
+        oldest = await connection.fetchval("SELECT max(oldest_code) FROM headrace.migration")
+        if oldest > want:
+            raise SchemaError(
+                f"the schema is at {have} and needs code of {oldest} or later, this is of {want}; "
+                "upgrade headrace"
+            )
 
 
 async def migrate(url: str) -> list[Migration]:
     """Bring the schema up to this code; returns what was applied.
 
-    A migration that cannot get its lock in two seconds is tried again, so that it never queues
-    for long in front of the traffic.
+    A migration that cannot get its lock in a second is tried again after a rest, so that it never
+    queues for long in front of the traffic.
 
     Raises:
         ConfigError: the URL is none of PostgreSQL.
         LedgerUnavailable: PostgreSQL cannot be reached.
-        SchemaError: the schema is newer than this code, or a lock could not be had.
+        SchemaError: the schema is too new for this code, workers live that a migration would break,
+            or a lock could not be had.
     """
     connection = await connect(url)
     try:
@@ -146,8 +177,8 @@ def script() -> str:
 
 
 def _entry(one: Migration) -> str:
-    values = f"({one.version}, '{one.name}')"
-    return f"INSERT INTO headrace.migration (version, name) VALUES {values};"  # noqa: S608 - names of our files
+    values = f"({one.version}, '{one.name}', {one.oldest_code})"
+    return f"INSERT INTO headrace.migration (version, name, oldest_code) VALUES {values};"  # noqa: S608 - names of our files
 
 
 async def _next(connection: asyncpg.Connection) -> Migration | None:
@@ -161,22 +192,34 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
         try:
             async with connection.transaction():
                 await connection.execute(_LOCK)
-                await connection.execute("SET LOCAL lock_timeout = '2s'")
+                await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
                 await connection.execute(_BOOK)
                 if await applied(connection) < migration.version:
-                    await connection.execute(migration.sql)
-                    if migration == migrations()[-1]:
-                        await connection.execute("\n".join(functions()))
-                    await connection.execute(
-                        "INSERT INTO headrace.migration (version, name) VALUES ($1, $2)",
-                        migration.version,
-                        migration.name,
-                    )
-        except asyncpg.LockNotAvailableError as exc:
+                    await _apply_now(connection, migration)
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as exc:
             if attempt == _TRIES:
                 raise SchemaError(
                     f"migration {migration.version} could not get a lock in {_TRIES} tries; "
                     "end long transactions on the tables of headrace and run it again"
                 ) from exc
+            await asyncio.sleep(_REST)
         else:
             return
+
+
+async def _apply_now(connection: asyncpg.Connection, migration: Migration) -> None:
+    if migration.oldest_code:
+        await _refuse_to_break_workers(connection, migration)
+    await connection.execute(migration.sql)
+    if migration == migrations()[-1]:
+        await connection.execute("\n".join(functions()))
+    await connection.execute(_entry(migration))
+
+
+async def _refuse_to_break_workers(connection: asyncpg.Connection, migration: Migration) -> None:
+    broken = await connection.fetchval(_BROKEN, migration.oldest_code)
+    if broken:
+        raise SchemaError(
+            f"migration {migration.version} needs code of {migration.oldest_code} or later; "
+            f"living workers of earlier code: {broken}; stop them first"
+        )

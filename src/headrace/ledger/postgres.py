@@ -16,6 +16,7 @@ from headrace.ledger.faults import translated
 from headrace.ledger.inspector import LedgerInspector
 from headrace.ledger.known_queues import KnownQueues
 from headrace.ledger.lane_ledger import PostgresLaneLedger
+from headrace.ledger.migrate import newest
 from headrace.ledger.queries import Queries
 from headrace.ledger.retention import LedgerKeeper
 from headrace.ledger.rows import (
@@ -86,7 +87,7 @@ class PostgresLedger:
 
         Raises:
             LedgerUnavailable: PostgreSQL cannot be reached.
-            SchemaError: the schema is missing, older or newer than the code.
+            SchemaError: the schema is missing, older than the code, or too new for it.
         """
         await self._queries.open()
         try:
@@ -244,7 +245,7 @@ class PostgresLedger:
         self, worker: UUID, host: str, pid: int, queues: Mapping[str, int], lease: float
     ) -> None:
         """Begin a worker's lease: it may be silent for so many seconds."""
-        await self._fetch("register", worker, host, pid, json.dumps(queues), lease)
+        await self._fetch("register", worker, host, pid, json.dumps(queues), lease, newest())
 
     async def beat(
         self,

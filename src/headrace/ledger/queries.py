@@ -42,7 +42,7 @@ class Queries:
 
         Raises:
             LedgerUnavailable: PostgreSQL cannot be reached.
-            SchemaError: the schema is missing, older or newer than the code.
+            SchemaError: the schema is missing, older than the code, or too new for it.
         """
         self._pool = await open_pool(self._url, size=self._size, prepared=self._prepared)
         if self._check_schema:

@@ -25,7 +25,7 @@ class Engine(Protocol):
 
         Raises:
             LedgerUnavailable: it cannot be reached.
-            SchemaError: the schema is missing, older or newer than the code.
+            SchemaError: the schema is missing, older than the code, or too new for it.
         """
 
     async def stop(self) -> None:

@@ -18,7 +18,7 @@ async def run_relay(settings: Settings) -> None:
     Raises:
         ConfigError: the URL of the database is missing.
         LedgerUnavailable: it cannot be reached.
-        SchemaError: the schema is missing, older or newer than the code.
+        SchemaError: the schema is missing, older than the code, or too new for it.
         RuntimeError: a service ended by a defect; the process should be replaced.
     """
     engine = connect(settings)

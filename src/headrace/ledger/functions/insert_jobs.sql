@@ -95,3 +95,6 @@ BEGIN
         RETURN NEXT;
     END LOOP;
 END $$;
+
+-- Until 0014 this was its other half. It goes in the same transaction, since enqueues never stop.
+DROP FUNCTION IF EXISTS headrace.insert_levelled_jobs(jsonb);

@@ -1,5 +1,2 @@
 -- What rare features need of a job on its way to the worker; null for all others.
 ALTER TABLE headrace.job ADD COLUMN headers jsonb;
-
--- From here on what inserts stands in functions/, in one piece.
-DROP FUNCTION headrace.insert_levelled_jobs(jsonb);

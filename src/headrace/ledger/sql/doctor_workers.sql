@@ -1,9 +1,11 @@
--- doctor_workers: how many workers live, and which queues have due jobs that nobody serves.
+-- doctor_workers: how many workers live, how many of them are of earlier code than that of the schema
+-- $1, and which queues have due jobs that nobody serves.
 WITH living AS (
-    SELECT queues FROM headrace.worker
+    SELECT queues, code FROM headrace.worker
     WHERE reaped_at IS NULL AND beat_at > now() - greatest(lease, 15) * interval '1 second'
 )
 SELECT (SELECT count(*) FROM living) AS living,
+       (SELECT count(*) FROM living WHERE coalesce(code, 0) < $1) AS earlier,
        ARRAY(SELECT q.name FROM headrace.queue q WHERE q.paused ORDER BY q.name) AS paused,
        ARRAY(SELECT q.name FROM headrace.queue q
              WHERE NOT q.paused
