@@ -5,20 +5,25 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mappin
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Never, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Never, Self, TypeVar, Unpack, overload
 from uuid import UUID
 
 import msgspec
 
 from headrace.errors import UsageError
 from headrace.handle import JobHandle
-from headrace.intake import as_id, as_ids, first_state, new_jobs
+from headrace.intake import as_id, as_ids, first_state, new_jobs, template
 from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
 from headrace.model.promise import Promise, read_promise
-from headrace.options import TaskOptions
+from headrace.model.schedule import Template
+from headrace.model.shown import shown
+from headrace.model.timing import Timing
+from headrace.model.timing_options import TimingOptions, read_timing
+from headrace.options import TaskOptions, refuse_unknown
 from headrace.ports.engine import Engine
 from headrace.results import Results
+from headrace.schedules import Schedules
 from headrace.setting_names import SettingsArguments, check_names
 from headrace.started import Starts
 from headrace.task import JobSpec, Task, TaskDecorator
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from headrace.config import Settings
 
 R = TypeVar("R")
+T = TypeVar("T")
 Lifespan = Callable[[], AsyncIterator[None]]
 
 
@@ -50,6 +56,8 @@ class Headrace:
         self._tasks: dict[str, Task[..., Any]] = {}
         self._queues: set[str] = set()
         self._promises: dict[str, Promise] = {}
+        self._declared_schedules: dict[str, tuple[Timing, Template]] = {}
+        self.schedules: Schedules = Schedules(self, self._declared_schedules)
         self._lifespans: list[Callable[[], AbstractAsyncContextManager[None]]] = []
         self._starts = Starts(self.name, self._connect, self._declare)
 
@@ -116,6 +124,52 @@ class Headrace:
             before = self._promises.setdefault(name, said)
             if before is not said:
                 raise UsageError(f'queue "{name}" is declared {before} and {said}; say one of them')
+
+    @overload
+    def schedule(self, name: str, /, **timing: Unpack[TimingOptions]) -> Callable[[T], T]: ...
+    @overload
+    def schedule(
+        self, name: str, job: JobSpec[Any], /, **timing: Unpack[TimingOptions]
+    ) -> None: ...
+    def schedule(
+        self, name: str, job: JobSpec[Any] | None = None, /, **timing: Unpack[TimingOptions]
+    ) -> Callable[[T], T] | None:
+        """Declare a schedule: `@app.schedule("nightly", cron="0 3 * * *")` above a task.
+
+        Or with a job, for arguments and options: `app.schedule("hourly", task.job(1), every="1h")`.
+        Each tick makes one job, however many processes declare it.
+
+        Args:
+            name: of the schedule, one among all applications of the database.
+            job: what `task.job(...)` or `task.options(...).job(...)` makes.
+            timing: as in `TimingOptions`.
+
+        Raises:
+            UsageError: the name is not allowed or taken, an option was refused, or the task needs
+                arguments and no job says them.
+        """
+        check_name("schedule", name)
+        refuse_unknown("option of a schedule", timing, TimingOptions.__annotations__)
+        read = read_timing(timing, name)
+        if job is not None:
+            self._declare_schedule(name, read, job)
+            return None
+
+        def declare(task: T) -> T:
+            if not isinstance(task, Task):
+                raise UsageError(
+                    f'@app.schedule("{name}") stands above a task, not {shown(task)}; write it '
+                    "above @app.task()"
+                )
+            self._declare_schedule(name, read, task.job())
+            return task
+
+        return declare
+
+    def _declare_schedule(self, name: str, timing: Timing, job: JobSpec[Any]) -> None:
+        if name in self._declared_schedules:
+            raise UsageError(f'schedule "{name}" is declared twice; give one another name')
+        self._declared_schedules[name] = (timing, template(job, name))
 
     def lifespan(self, hook: Lifespan) -> Lifespan:
         """Register what each worker process opens before its first job and closes after its last.
@@ -291,7 +345,8 @@ class Headrace:
 
     @property
     def _declarable(self) -> int:
-        return len(self._tasks) + len(self._queues) + len(self._promises)
+        names = (self._tasks, self._queues, self._promises, self._declared_schedules)
+        return sum(map(len, names))
 
     def _connect(self) -> Engine:
         from headrace.connect import connect  # noqa: PLC0415 - drivers, when they are needed
@@ -302,6 +357,9 @@ class Headrace:
         declared = self._declarable
         tasks = [self._tasks[name].declaration() for name in sorted(self._tasks)]
         await engine.declare(tasks, sorted(self._queues), self._promises)
+        if self._declared_schedules:
+            said = dict(sorted(self._declared_schedules.items()))
+            await engine.inspector.schedules.declare(self.name, said, self.actor)
         return declared
 
     def _register(self, task: Task[..., Any]) -> None:
