@@ -12,13 +12,10 @@ import msgspec
 
 from headrace.errors import UsageError
 from headrace.handle import JobHandle
-from headrace.intake import as_id, as_ids, first_state, new_jobs, template
+from headrace.intake import as_id, as_ids, first_state, new_jobs
 from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
 from headrace.model.promise import Promise, read_promise
-from headrace.model.schedule import Template
-from headrace.model.shown import shown
-from headrace.model.timing import Timing
 from headrace.model.timing_options import TimingOptions, read_timing
 from headrace.options import TaskOptions, refuse_unknown
 from headrace.ports.engine import Engine
@@ -56,8 +53,7 @@ class Headrace:
         self._tasks: dict[str, Task[..., Any]] = {}
         self._queues: set[str] = set()
         self._promises: dict[str, Promise] = {}
-        self._declared_schedules: dict[str, tuple[Timing, Template]] = {}
-        self.schedules: Schedules = Schedules(self, self._declared_schedules)
+        self.schedules: Schedules = Schedules(self)
         self._lifespans: list[Callable[[], AbstractAsyncContextManager[None]]] = []
         self._starts = Starts(self.name, self._connect, self._declare)
 
@@ -150,26 +146,7 @@ class Headrace:
         """
         check_name("schedule", name)
         refuse_unknown("option of a schedule", timing, TimingOptions.__annotations__)
-        read = read_timing(timing, name)
-        if job is not None:
-            self._declare_schedule(name, read, job)
-            return None
-
-        def declare(task: T) -> T:
-            if not isinstance(task, Task):
-                raise UsageError(
-                    f'@app.schedule("{name}") stands above a task, not {shown(task)}; write it '
-                    "above @app.task()"
-                )
-            self._declare_schedule(name, read, task.job())
-            return task
-
-        return declare
-
-    def _declare_schedule(self, name: str, timing: Timing, job: JobSpec[Any]) -> None:
-        if name in self._declared_schedules:
-            raise UsageError(f'schedule "{name}" is declared twice; give one another name')
-        self._declared_schedules[name] = (timing, template(job, name))
+        return self.schedules.declare(name, job, read_timing(timing, name))
 
     def lifespan(self, hook: Lifespan) -> Lifespan:
         """Register what each worker process opens before its first job and closes after its last.
@@ -345,7 +322,7 @@ class Headrace:
 
     @property
     def _declarable(self) -> int:
-        names = (self._tasks, self._queues, self._promises, self._declared_schedules)
+        names = (self._tasks, self._queues, self._promises, self.schedules.declared)
         return sum(map(len, names))
 
     def _connect(self) -> Engine:
@@ -357,8 +334,7 @@ class Headrace:
         declared = self._declarable
         tasks = [self._tasks[name].declaration() for name in sorted(self._tasks)]
         await engine.declare(tasks, sorted(self._queues), self._promises)
-        if self._declared_schedules:
-            said = dict(sorted(self._declared_schedules.items()))
+        if said := self.schedules.declared:
             await engine.inspector.schedules.declare(self.name, said, self.actor)
         return declared
 

@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar, Unpack
 from uuid import UUID
 
+from headrace.errors import UsageError
 from headrace.intake import template
 from headrace.model.names import check_name
 from headrace.model.schedule import Schedule, ScheduleEvent, Template
+from headrace.model.shown import shown
 from headrace.model.timing import Timing
 from headrace.model.timing_options import TimingOptions, read_timing
 from headrace.options import refuse_unknown
 from headrace.ports.engine import Engine
 from headrace.ports.schedules import Schedules as Kept
-from headrace.task import JobSpec
+from headrace.task import JobSpec, Task
 
 T = TypeVar("T")
 
@@ -45,9 +48,35 @@ class Schedules:
     verb has a `..._sync` twin, for where no event loop runs.
     """
 
-    def __init__(self, app: Owner, declared: Mapping[str, tuple[Timing, Template]]) -> None:
+    def __init__(self, app: Owner) -> None:
         self._app = app
-        self._declared = declared
+        self._declared: dict[str, tuple[Timing, Template]] = {}
+
+    @property
+    def declared(self) -> Mapping[str, tuple[Timing, Template]]:
+        """What the code of this application says, by name."""
+        return MappingProxyType(self._declared)
+
+    def declare(
+        self, name: str, job: JobSpec[Any] | None, timing: Timing
+    ) -> Callable[[T], T] | None:
+        """What `Headrace.schedule` does: with a job at once, else by a decorator of its task."""
+        if name in self._declared:
+            raise UsageError(f'schedule "{name}" is declared twice; give one of them another name')
+        if job is not None:
+            self._declared[name] = (timing, template(job, name))
+            return None
+
+        def declare(task: T) -> T:
+            if not isinstance(task, Task):
+                raise UsageError(
+                    f'@app.schedule("{name}") stands above a task, not {shown(task)}; write it '
+                    "above @app.task()"
+                )
+            self.declare(name, task.job(), timing)
+            return task
+
+        return declare
 
     async def create(
         self, name: str, job: JobSpec[Any], **timing: Unpack[TimingOptions]

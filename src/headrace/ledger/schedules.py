@@ -117,9 +117,9 @@ class PostgresSchedules:
 
     async def run(self, name: str, actor: str) -> UUID:
         """Make its job once more, now."""
-        found = await self.get(name)
-        tick = Tick(name, found.seen_at, by_hand=True)
-        document = tick_document(job_of(found.job, tick, Timing()))
+        row = await self._row(name)
+        tick = Tick(name, row["now"], by_hand=True)
+        document = tick_document(job_of(msgspec.json.decode(row["whole_job"]), tick, Timing()))
         rows = await self._queries.fetch("run_schedule", name, actor, _json(document))
         job_id: UUID = rows[0]["job_id"]
         return job_id

@@ -131,7 +131,7 @@ def read_cron(expression: str) -> Cron:
 def _fault(said: str) -> str:
     field = said.removeprefix("Bad ")
     if field in _FIELDS:
-        return f"has a {field} that cannot be; it may be {_FIELDS[field]}"
+        return f"cannot be: its {field} may be {_FIELDS[field]}"
     return 'cannot be read; write it as in "0 3 * * *" or "*/10 8-17 * * MON-FRI"'
 
 

@@ -42,12 +42,12 @@ class TimingOptions(TypedDict, total=False):
     catch_up: str
 
 
-def read_timing(options: TimingOptions, name: str) -> Timing:
+def read_timing(options: TimingOptions, name: str | None) -> Timing:
     """When a schedule ticks, checked.
 
     Args:
         options: as they were given; unknown ones were refused before.
-        name: of the schedule, for errors.
+        name: of the schedule, for errors; None: it is none yet.
 
     Raises:
         UsageError: one has a value that cannot be, they exclude each other, or no tick ever comes.
@@ -58,7 +58,7 @@ def read_timing(options: TimingOptions, name: str) -> Timing:
         timing = Timing(**read)
         _check(timing, given)
     except UsageError as exc:
-        raise UsageError(f'schedule "{name}": {exc}') from None
+        raise UsageError(str(exc) if name is None else f'schedule "{name}": {exc}') from None
     return timing
 
 

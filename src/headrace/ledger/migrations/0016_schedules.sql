@@ -45,3 +45,12 @@ LANGUAGE sql AS $$
     SELECT pg_notify('headrace', '/schedules');
     SELECT true;
 $$;
+
+-- The job of a schedule, completed by what its task says now.
+CREATE FUNCTION headrace.schedule_job(job jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT coalesce((SELECT jsonb_build_object('queue', q.name, 'priority', t.priority,
+                                               'max_attempts', t.max_attempts,
+                                               'rerun_on_crash', t.rerun_on_crash)
+                     FROM headrace.task t JOIN headrace.queue q ON q.id = t.queue_id
+                     WHERE t.name = job ->> 'task'), '{}') || job
+$$;

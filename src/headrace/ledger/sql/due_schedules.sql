@@ -9,14 +9,9 @@ WITH due AS (
     LIMIT $1
 )
 SELECT due.name, due.version, due.cursor, due.made, due.timing::text AS timing,
-       (coalesce(jsonb_build_object('queue', q.name, 'priority', t.priority, 'max_attempts',
-                                    t.max_attempts, 'rerun_on_crash', t.rerun_on_crash), '{}')
-        || due.job)::text AS job,
+       headrace.schedule_job(due.job)::text AS job,
        now() AS now,
        (SELECT extract(epoch FROM min(s.due_at) - clock_timestamp())::float8
         FROM headrace.schedule s WHERE s.due_at > now()) AS wait
-FROM (VALUES (1)) AS one
-LEFT JOIN due ON true
-LEFT JOIN headrace.task t ON t.name = due.job ->> 'task'
-LEFT JOIN headrace.queue q ON q.id = t.queue_id
+FROM (VALUES (1)) AS one LEFT JOIN due ON true
 ORDER BY due.due_at
