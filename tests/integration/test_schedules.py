@@ -181,7 +181,7 @@ def _twice(app: Headrace) -> None:
     app.schedule("a", app.tasks["plain"].job(), every="2h")
 
 
-REFUSED: list[tuple[Callable[[Headrace], Any], str]] = [
+REFUSED: list[tuple[Callable[[Any], Any], str]] = [
     (_twice, 'schedule "a" is declared twice; give one of them another name'),
     (lambda app: app.schedule("a b", every="1h"), "schedule name 'a b' is not allowed"),
     (lambda app: app.schedule("a", evry="1h"), '"evry" is no option of a schedule; did you mean'),
