@@ -156,7 +156,8 @@ def test_callers_without_a_loop(migrated_url: str) -> None:
         assert schedules.resume_sync("own")
         assert len(schedules.preview_sync("own", 2)) == 2
         assert schedules.get_sync("own").name == "own"
-        assert app.get_sync(schedules.run_sync("own")).id
+        job_id = schedules.run_sync("own")
+        assert app.get_sync(job_id).id == job_id
         schedules.delete_sync("own")
         assert schedules.history_sync("own")[-1].kind == "deleted"
         assert schedules.retire_sync() == []
