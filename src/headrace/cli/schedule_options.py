@@ -2,13 +2,15 @@
 
 import json
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from headrace.errors import UsageError
-from headrace.model.schedule import Template
-from headrace.model.timing_options import TimingOptions
+
+if TYPE_CHECKING:
+    from headrace.model.schedule import Template
+    from headrace.model.timing_options import TimingOptions
 
 _NONE = "none"
 
@@ -46,7 +48,7 @@ Attempts = Annotated[
 TenantName = Annotated[str | None, typer.Option("--tenant", metavar="NAME", help="Whose jobs.")]
 
 
-def timing_options(**given: str | None) -> TimingOptions:
+def timing_options(**given: str | None) -> "TimingOptions":
     """What `read_timing` takes; "none" takes an option back.
 
     Raises:
@@ -68,7 +70,7 @@ def job_template(
     priority: str | None,
     max_attempts: int | None,
     tenant: str | None,
-) -> Template:
+) -> "Template":
     """What is said of the jobs of a schedule.
 
     Raises:
