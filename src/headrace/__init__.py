@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         SchemaError,
         StaleAttempt,
         UnknownQueue,
+        UnknownSchedule,
         UnknownTask,
         UsageError,
     )
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from headrace.model.outcome import Cancel, Complete, Dead, Retry, Snooze
     from headrace.model.priority import Priority
     from headrace.model.retry import RetryPolicy
+    from headrace.model.schedule import Schedule
     from headrace.model.state import State
     from headrace.task import JobSpec, Task
 
@@ -58,12 +60,14 @@ __all__ = [
     "ResultTimeout",
     "Retry",
     "RetryPolicy",
+    "Schedule",
     "SchemaError",
     "Snooze",
     "StaleAttempt",
     "State",
     "Task",
     "UnknownQueue",
+    "UnknownSchedule",
     "UnknownTask",
     "UsageError",
 ]
@@ -86,6 +90,7 @@ _HOMES = {
         "SchemaError",
         "StaleAttempt",
         "UnknownQueue",
+        "UnknownSchedule",
         "UnknownTask",
         "UsageError",
     ),
@@ -100,6 +105,7 @@ _HOMES = {
     ),
     "headrace.model.priority": ("Priority",),
     "headrace.model.retry": ("RetryPolicy",),
+    "headrace.model.schedule": ("Schedule",),
     "headrace.model.state": ("State",),
     "headrace.task": (
         "JobSpec",

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mappin
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Never, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Never, Self, TypeVar, Unpack, overload
 from uuid import UUID
 
 import msgspec
@@ -17,10 +17,12 @@ from headrace.intake import as_id, as_ids, first_state, new_jobs
 from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
 from headrace.model.promise import Promise, read_promise
-from headrace.options import TaskOptions
+from headrace.model.timing_options import TimingOptions, read_timing
+from headrace.options import TaskOptions, refuse_unknown
 from headrace.ports.cache import CacheStore
 from headrace.ports.engine import Engine
 from headrace.results import Results
+from headrace.schedules import Schedules
 from headrace.setting_names import SettingsArguments, check_names
 from headrace.started import Starts
 from headrace.task import JobSpec, Task, TaskDecorator
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from headrace.config import Settings
 
 R = TypeVar("R")
+T = TypeVar("T")
 Lifespan = Callable[[], AsyncIterator[None]]
 
 
@@ -52,6 +55,7 @@ class Headrace:
         self._tasks: dict[str, Task[..., Any]] = {}
         self._queues: set[str] = set()
         self._promises: dict[str, Promise] = {}
+        self.schedules: Schedules = Schedules(self)
         self._lifespans: list[Callable[[], AbstractAsyncContextManager[None]]] = []
         self._starts = Starts(self.name, self._connect, self._declare, self._open_cache)
 
@@ -118,6 +122,33 @@ class Headrace:
             before = self._promises.setdefault(name, said)
             if before is not said:
                 raise UsageError(f'queue "{name}" is declared {before} and {said}; say one of them')
+
+    @overload
+    def schedule(self, name: str, /, **timing: Unpack[TimingOptions]) -> Callable[[T], T]: ...
+    @overload
+    def schedule(
+        self, name: str, job: JobSpec[Any], /, **timing: Unpack[TimingOptions]
+    ) -> None: ...
+    def schedule(
+        self, name: str, job: JobSpec[Any] | None = None, /, **timing: Unpack[TimingOptions]
+    ) -> Callable[[T], T] | None:
+        """Declare a schedule: `@app.schedule("nightly", cron="0 3 * * *")` above a task.
+
+        Or with a job, for arguments and options: `app.schedule("hourly", task.job(1), every="1h")`.
+        Each tick makes one job, however many processes declare it.
+
+        Args:
+            name: of the schedule, one among all applications of the database.
+            job: what `task.job(...)` or `task.options(...).job(...)` makes.
+            timing: as in `TimingOptions`.
+
+        Raises:
+            UsageError: the name is not allowed or taken, an option was refused, or the task needs
+                arguments and no job says them.
+        """
+        check_name("schedule", name)
+        refuse_unknown("option of a schedule", timing, TimingOptions.__annotations__)
+        return self.schedules.declare(name, job, read_timing(timing, name))
 
     def lifespan(self, hook: Lifespan) -> Lifespan:
         """Register what each worker process opens before its first job and closes after its last.
@@ -308,7 +339,8 @@ class Headrace:
 
     @property
     def _declarable(self) -> int:
-        return len(self._tasks) + len(self._queues) + len(self._promises)
+        names = (self._tasks, self._queues, self._promises, self.schedules.declared)
+        return sum(map(len, names))
 
     def _connect(self) -> Engine:
         from headrace.connect import connect  # noqa: PLC0415 - drivers, when they are needed
@@ -324,6 +356,8 @@ class Headrace:
         declared = self._declarable
         tasks = [self._tasks[name].declaration() for name in sorted(self._tasks)]
         await engine.declare(tasks, sorted(self._queues), self._promises)
+        if said := self.schedules.declared:
+            await engine.inspector.schedules.declare(self.name, said, self.actor)
         return declared
 
     def _register(self, task: Task[..., Any]) -> None:

@@ -1,6 +1,7 @@
 """What a handler knows of its job, and a context for plain calls of a task."""
 
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
@@ -21,6 +22,8 @@ class Context(Protocol):
         max_attempts: the runs in all.
         idempotency_key: the same for every attempt of the job, for services that deduplicate: its
             id, not the key that it may have been enqueued with.
+        schedule: the name of the schedule that made the job; None for all other jobs.
+        scheduled_for: the tick that it was made for, an aware datetime, however late it runs.
         cancellation: who wants the job to end, and why; None while nobody does. A coroutine is
             cancelled then; a thread cannot be: it looks here, and returns or raises `Cancel`.
     """
@@ -42,6 +45,12 @@ class Context(Protocol):
 
     @property
     def idempotency_key(self) -> str: ...  # noqa: D102
+
+    @property
+    def schedule(self) -> str | None: ...  # noqa: D102
+
+    @property
+    def scheduled_for(self) -> datetime | None: ...  # noqa: D102
 
     @property
     def cancellation(self) -> Cancellation | None: ...  # noqa: D102
@@ -103,6 +112,8 @@ class LocalContext:
         self.queue = queue
         self.attempt = 1
         self.max_attempts = max_attempts
+        self.schedule: str | None = None
+        self.scheduled_for: datetime | None = None
         self.cancellation: Cancellation | None = None
 
     @property

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from headrace.errors import UsageError
 from headrace.model.job import NewJob
+from headrace.model.schedule import NO_ID, Template, template_of
 from headrace.model.shown import shown
 from headrace.model.state import State
 from headrace.task import JobSpec
@@ -21,6 +22,27 @@ def new_jobs(specs: object, new_id: Callable[[], UUID]) -> list[NewJob]:
         UsageError: the specs are no list, or one of them was not made by `task.job(...)`.
     """
     return [_new_job(new_id(), _checked(spec)) for spec in _each(specs, "enqueue_many", _JOBS)]
+
+
+def template(spec: object, name: str) -> Template:
+    """The job that a schedule makes again and again.
+
+    Raises:
+        UsageError: it was not made by `task.job(...)`, or says itself when it is due.
+    """
+    if not isinstance(spec, JobSpec):
+        raise UsageError(
+            f'schedule "{name}" takes what task.job(...) makes, not {type(spec).__qualname__}; '
+            'write app.schedule("nightly", task.job(1), cron="0 3 * * *")'
+        )
+    job = _new_job(NO_ID, spec)
+    for option in ("delay", "run_at", "idempotency_key"):
+        if getattr(job, option) is not None:
+            raise UsageError(
+                f'schedule "{name}": {option} is not for the jobs of a schedule, whose ticks say '
+                "when each of them is due, and once; leave it out"
+            )
+    return template_of(job)
 
 
 def as_ids(values: object) -> list[UUID]:

@@ -53,6 +53,7 @@ async def wipe(sql: asyncpg.Connection) -> None:
         "DELETE FROM headrace.counter; DELETE FROM headrace.counter_delta; "
         "UPDATE headrace.queue SET paused = false, promise = NULL "
         "WHERE paused OR promise IS NOT NULL; "
-        "DELETE FROM headrace.leader; "
+        "DELETE FROM headrace.leader; DELETE FROM headrace.schedule; "
+        "DELETE FROM headrace.schedule_event; "
         "UPDATE headrace.lane SET mode = 'direct', held = false, calm = true, fence = NULL"
     )

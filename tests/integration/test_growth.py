@@ -156,6 +156,7 @@ STATEMENTS: dict[str, Parameters] = {
     "queue_rows": lambda _: (),
     "fleet": lambda _: (),
     "leaders": lambda _: (),
+    "due_schedules": lambda _: (100,),
     "charge": lambda ledger: (ledger.worker, "q", 1),
 }
 

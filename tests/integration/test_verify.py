@@ -9,6 +9,19 @@ from headrace.model.check import Verdict
 from headrace.model.state import Stored
 from jobsmith import Jobsmith
 
+# A schedule whose tick was made a day ago, and who makes ticks.
+SCHEDULE = """
+INSERT INTO headrace.schedule (name, timing, job, created_at)
+VALUES ('s', '{"every": "PT1H"}', '{"task": "t"}', now() - interval '1 day');
+UPDATE headrace.job SET headers = jsonb_build_object('schedule', jsonb_build_object(
+    'name', 's', 'at', now() - interval '1 day'))
+WHERE id = (SELECT id FROM headrace.job WHERE state = 2 LIMIT 1)
+"""
+LEADER = """
+INSERT INTO headrace.leader (role, holder, until)
+VALUES ('scheduler', gen_random_uuid(), now() + interval '1 minute')
+"""
+
 
 async def broken(queries: Queries, *, quiesced: bool = True, repair: bool = False) -> set[str]:
     verdicts = await verify(queries, quiesced=quiesced, repair=repair)
@@ -61,6 +74,22 @@ async def test_a_ledger_in_use_is_whole(smith: Jobsmith, queries: Queries) -> No
         ("owners", "DELETE FROM headrace.worker"),
         ("silence", "UPDATE headrace.worker SET beat_at = now() - interval '2 minutes'"),
         ("silence", "UPDATE headrace.worker SET reaped_at = now() - interval '2 minutes'"),
+        ("ticks", f"{SCHEDULE}; UPDATE headrace.schedule SET cursor = now() - interval '2 days'"),
+        ("ticks", f"{SCHEDULE}; UPDATE headrace.schedule SET error = 'its queue is unknown'"),
+        (
+            "ticks",
+            (
+                f"{SCHEDULE}; {LEADER}; "
+                "UPDATE headrace.schedule SET due_at = now() - interval '2 minutes'"
+            ),
+        ),
+        (
+            "ticks",
+            (
+                "UPDATE headrace.job SET headers = jsonb_build_object('schedule', "
+                "jsonb_build_object('name', 's', 'at', '2026-01-01Z'))"
+            ),
+        ),
         (
             "waiting",
             (
@@ -106,3 +135,10 @@ async def test_a_job_of_an_unknown_owner_is_given_to_the_reaper(
     assert await smith.ledger.reap(10) == 1
     (job,) = await smith.ledger.get([job_id])
     assert (job.state, job.crashes) == ("available", 1)
+
+
+async def test_a_schedule_that_ticks_is_whole(smith: Jobsmith, queries: Queries) -> None:
+    await smith.complete()
+    await execute(queries, SCHEDULE)
+    await execute(queries, LEADER)
+    assert await broken(queries) == set()

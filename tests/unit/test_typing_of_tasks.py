@@ -34,8 +34,12 @@ def plain_with_context(ctx: Context, number: int) -> float:
     return number / ctx.attempt
 
 
+@app.schedule("nothing", every="1h")
 @app.task()
 async def nothing() -> None: ...
+
+
+app.schedule("doubled", without_context.job("a", copies=2), cron="@daily", tz="Europe/Berlin")
 
 
 async def what_is_accepted(session: object) -> None:

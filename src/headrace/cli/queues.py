@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from headrace.ports.inspector import Answers, Inspector
 
 app: typer.Typer = typer.Typer(
-    help="Look at queues, say what they promise, pause, drain and clean them.", no_args_is_help=True
+    help="Look at queues, set their promises, pause, drain and clean them.", no_args_is_help=True
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The queue.")]

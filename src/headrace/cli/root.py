@@ -16,6 +16,8 @@ from headrace.cli import (
     lane,
     queues,
     relay,
+    schedule_changes,
+    schedules,
     schema,
     worker,
 )
@@ -37,6 +39,7 @@ Look:
   headrace queues list          how many jobs wait, run, failed
   headrace jobs list            the newest jobs; add --state, --queue, --task ...
   headrace jobs show ID         one job with its history
+  headrace schedules list       what makes jobs by the clock, and when next
 Mend:
   headrace dlq replay ID        run a dead job again
   headrace jobs cancel ID       one that is not wanted any more
@@ -71,6 +74,8 @@ top.register(app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(queues.app, name="queues")
+app.add_typer(schedules.app, name="schedules")
+schedule_changes.register(schedules.app)
 
 
 def _print_version(value: bool) -> None:

@@ -17,6 +17,7 @@ from headrace.model.state import State
 from headrace.ports.inspector import Inspector
 from headrace.ports.lane import Lane
 from headrace.ports.lane_ledger import LaneLedger
+from headrace.ports.schedules import Schedules
 
 _log = logging.getLogger("headrace.engine")
 _STEP = 500
@@ -72,6 +73,11 @@ class LaneSight:
         self._ledger = ledger
         self._lane = lane
         self._doubt = Doubt()
+
+    @property
+    def schedules(self) -> Schedules:
+        """What makes jobs by the clock: the ledger alone knows of it."""
+        return self._inspector.schedules
 
     async def find(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Found:
         """The ids of matching jobs, newest first."""

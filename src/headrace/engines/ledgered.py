@@ -24,6 +24,7 @@ from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob
 from headrace.model.lane_view import LaneView, Mode
 from headrace.model.priority import STRIDES, Shares
 from headrace.model.promise import NOTHING_SAID, Promise
+from headrace.model.schedule import Move
 from headrace.model.task import Declaration
 from headrace.model.verdict import BLOCKED
 from headrace.ports.engine import Transaction
@@ -131,6 +132,25 @@ class LedgeredEngine:
         if self.view.mode is Mode.DIRECT:
             self.ledger.bell.ring({job.queue for job in jobs if not job.delay and not job.run_at})
         return inserted
+
+    async def make_ticks(self, moves: Sequence[Move]) -> int:
+        """Insert the jobs of ticks and move their schedules on; returns how many jobs were made.
+
+        They go to the lane, or the bell, as other jobs do.
+        """
+        stamp = None if self.lane is None else self._through.stamp()
+        made = await self.ledger.ticks.make(moves)
+        jobs = [
+            msgspec.structs.replace(job, id=one.id)
+            for move in moves
+            for job, one in zip(move.jobs, made.get(move.schedule.name, ()), strict=False)
+            if not one.duplicate
+        ]
+        if self.view.mode is Mode.DIRECT:
+            self.ledger.bell.ring({job.queue for job in jobs})
+        if self.lane is not None and jobs:
+            self._through.push(jobs, stamp)
+        return len(jobs)
 
     async def register(
         self, worker: UUID, host: str, pid: int, queues: Mapping[str, int], lease: float

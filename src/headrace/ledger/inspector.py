@@ -10,6 +10,7 @@ from headrace.ledger.ids import first_id
 from headrace.ledger.lane_ledger import as_view
 from headrace.ledger.queries import Queries
 from headrace.ledger.rows import Row, as_job
+from headrace.ledger.schedules import PostgresSchedules
 from headrace.model.cancellation import Cancellation
 from headrace.model.fleet import Fleet, Leader, WorkerSeen
 from headrace.model.inspection import (
@@ -28,6 +29,7 @@ from headrace.model.promise import read_promise
 from headrace.model.state import State, Stored
 from headrace.model.verdict import cancelled_error
 from headrace.ports.inspector import Answers
+from headrace.ports.schedules import Schedules
 
 _WALK = 10_000
 _AFTER_ALL = UUID(int=(1 << 128) - 1)
@@ -39,6 +41,7 @@ class LedgerInspector:
 
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
+        self.schedules: Schedules = PostgresSchedules(queries)
 
     async def find(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Found:
         """The ids of matching jobs, newest first; each call walks at most 10,000 rows.

@@ -31,6 +31,7 @@ from headrace.ledger.rows import (
     task_columns,
 )
 from headrace.ledger.session import join_session
+from headrace.ledger.ticks import PostgresTicks
 from headrace.ledger.transaction import HandlerConnections
 from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement, Token
 from headrace.model.priority import LEVELS
@@ -42,6 +43,7 @@ from headrace.ports.bell import Bell
 from headrace.ports.engine import Transaction
 from headrace.ports.lane_ledger import LaneLedger
 from headrace.ports.ledger import Pulse
+from headrace.ports.ticks import Ticks
 
 
 class PostgresLedger:
@@ -62,6 +64,7 @@ class PostgresLedger:
         self._lanes = PostgresLaneLedger(self._queries)
         self._inspector = LedgerInspector(self._queries)
         self._bell = PostgresBell(url, self._queries, listens=listens and prepared)
+        self._ticks = PostgresTicks(self._queries, self._bell)
         self._handlers = HandlerConnections(url, prepared=prepared)
         self._queues = KnownQueues(self._queries)
         self._cursors: dict[str, Cursor] = {}
@@ -71,6 +74,11 @@ class PostgresLedger:
     def lanes(self) -> LaneLedger:
         """What it does for the lane."""
         return self._lanes
+
+    @property
+    def ticks(self) -> Ticks:
+        """What it does for a scheduler."""
+        return self._ticks
 
     @property
     def inspector(self) -> LedgerInspector:

@@ -102,6 +102,13 @@ def insert_document(jobs: Sequence[NewJob]) -> str:
     return msgspec.json.encode([_document(job) for job in jobs]).decode()
 
 
+def tick_document(job: NewJob) -> dict[str, Any]:
+    """One of the documents for a job whose id PostgreSQL makes."""
+    document = _document(job)
+    del document["id"]
+    return document
+
+
 def _document(job: NewJob) -> dict[str, Any]:
     document: dict[str, Any] = {
         "id": str(job.id),

@@ -19,6 +19,7 @@ CHECKS = (
     Check("generations", "No generation of a job ends twice."),
     Check("keys", "An idempotency key that holds names a job that is there."),
     Check("owners", "Whoever runs a job is a known worker.", repair="repair_owners"),
+    Check("ticks", "A tick has one job, no schedule is behind while somebody makes its ticks."),
     Check("silence", "A silent worker is reaped, and what it ran is taken from it."),
     Check("waiting", "A due job does not wait while a worker of its queue lives.", quiesced=True),
     Check(

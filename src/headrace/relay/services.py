@@ -9,6 +9,7 @@ from headrace.relay.canceller import Canceller
 from headrace.relay.keeper import Keeper
 from headrace.relay.reaper import LEASE, Reaper
 from headrace.relay.relay import Relay
+from headrace.relay.scheduler import Scheduler
 from headrace.relay.voter import Voter
 from headrace.service import Loop
 
@@ -41,4 +42,5 @@ def services(
         Relay(ledger.lanes, engine.lane, lease=lease, failed=failed).loop,
         Canceller(engine, interval=min(lease, LEASE) / 3, failed=failed).loop,
         Keeper(ledger, failed=failed).loop,
+        Scheduler(engine, lease=lease, failed=failed).loop,
     ]

@@ -48,6 +48,7 @@ async def run_node(
             app.engine, lambda: worker.id, worker.hurry, lease=lease, failed=worker.fail
         )
         async with running(beside):
+            await app.schedules.retire()
             with draining(worker.finish):
                 _say_what_is_missing(app.engine, burst=burst)
                 await _say_what_waits(app.engine, list(queues), lease, burst=burst)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from headrace.errors import StaleAttempt, UsageError
 from headrace.model.cancellation import Cancellation
 from headrace.model.duration import Duration, parse_duration
 from headrace.model.job import Delivery, Settlement
+from headrace.model.schedule import tick_of
 from headrace.ports.engine import Engine, Transaction
 
 _log = logging.getLogger("headrace.worker")
@@ -90,6 +91,18 @@ class AttemptContext:
     def idempotency_key(self) -> str:
         """The same for every attempt of this job: to be given to outside services."""
         return str(self._delivery.id)
+
+    @property
+    def schedule(self) -> str | None:
+        """The name of the schedule that made the job."""
+        tick = tick_of(self._delivery.headers)
+        return None if tick is None else tick.name
+
+    @property
+    def scheduled_for(self) -> datetime | None:
+        """The tick that it was made for."""
+        tick = tick_of(self._delivery.headers)
+        return None if tick is None else tick.at
 
     @property
     def cancellation(self) -> Cancellation | None:

@@ -13,6 +13,7 @@ from headrace.testing.engines.leases import Leases
 from headrace.testing.engines.operators import Operators
 from headrace.testing.engines.promises import PromiseKeeping
 from headrace.testing.engines.rig import Rig, Surroundings
+from headrace.testing.engines.schedules import SchedulesByHand
 from headrace.testing.engines.shares import Shares
 from headrace.testing.engines.takes import Takes
 from headrace.testing.engines.transactions import Transactions
@@ -21,6 +22,14 @@ __all__ = ["EngineConformance", "Rig", "Surroundings"]
 
 
 class EngineConformance(
-    Inserts, Takes, Shares, Endings, Leases, Transactions, Operators, PromiseKeeping
+    Inserts,
+    Takes,
+    Shares,
+    Endings,
+    Leases,
+    Transactions,
+    Operators,
+    PromiseKeeping,
+    SchedulesByHand,
 ):
     """All promises."""
