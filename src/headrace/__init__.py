@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         BadArguments,
         BadPayload,
         ConfigError,
+        DuplicateJob,
         HeadraceError,
         JobCancelled,
         JobDead,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from headrace.model.priority import Priority
     from headrace.model.retry import RetryPolicy
     from headrace.model.state import State
+    from headrace.model.unique import Unique
     from headrace.task import JobSpec, Task
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "ConfigError",
     "Context",
     "Dead",
+    "DuplicateJob",
     "Headrace",
     "HeadraceError",
     "Job",
@@ -63,6 +66,7 @@ __all__ = [
     "StaleAttempt",
     "State",
     "Task",
+    "Unique",
     "UnknownQueue",
     "UnknownTask",
     "UsageError",
@@ -75,6 +79,7 @@ _HOMES = {
         "BadArguments",
         "BadPayload",
         "ConfigError",
+        "DuplicateJob",
         "HeadraceError",
         "JobCancelled",
         "JobDead",
@@ -101,6 +106,7 @@ _HOMES = {
     "headrace.model.priority": ("Priority",),
     "headrace.model.retry": ("RetryPolicy",),
     "headrace.model.state": ("State",),
+    "headrace.model.unique": ("Unique",),
     "headrace.task": (
         "JobSpec",
         "Task",

@@ -16,11 +16,12 @@ from headrace.testing.engines.rig import Rig, Surroundings
 from headrace.testing.engines.shares import Shares
 from headrace.testing.engines.takes import Takes
 from headrace.testing.engines.transactions import Transactions
+from headrace.testing.engines.uniqueness import Uniqueness
 
 __all__ = ["EngineConformance", "Rig", "Surroundings"]
 
 
 class EngineConformance(
-    Inserts, Takes, Shares, Endings, Leases, Transactions, Operators, PromiseKeeping
+    Inserts, Takes, Shares, Endings, Leases, Transactions, Operators, PromiseKeeping, Uniqueness
 ):
     """All promises."""
