@@ -3,7 +3,7 @@
 import pytest
 
 from model.explorer import explore
-from model.unique import ONE_JOB, SEEN, Unique, UniqueTwin
+from model.unique import ONCE, ONE_JOB, SEEN, Unique, UniqueTwin
 
 SOUND = {
     "until done, three producers": Unique("done", producers=3),
@@ -17,6 +17,7 @@ BROKEN = {
     "looks_before_the_lock": (Unique("done", producers=3), ONE_JOB),
     "answers_without_the_job": (Unique("started"), SEEN),
     "repeats_as_if_new": (Unique("started", replaces=True, sendings=2), SEEN),
+    "replaces_again": (Unique("started", replaces=True, sendings=2), ONCE),
     "starts_unclaimed": (Unique("started"), SEEN),
     "runs_the_lanes_copy": (Unique("started", replaces=True), SEEN),
     "claims_what_is_locked": (Unique("started"), SEEN),

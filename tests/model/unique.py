@@ -1,8 +1,8 @@
 """Jobs of one key: producers whose transactions overlap, a lane, a worker, the keeper that prunes.
 
-Each producer makes one call, whose job has its number, and may send it again. What it writes becomes
-visible at its commit; until then it holds the key's row and, where its answer means that a job will
-see what it writes, that job's row.
+Each producer makes one call, whose job has its number, and may send it again. What it writes
+becomes visible at its commit; until then it holds the key's row and, where its answer means that a
+job will see what it writes, that job's row.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from model.explorer import Step
 from model.values import Value
 
 ONE_JOB = "until it is done, a key has at most one job that is not over"
+ONCE = "what a call wrote is the argument of one job's run at most"
 SEEN = "what a call wrote is seen by a run that starts after its commit"
 
 ABSENT, WAITS, RUNS, OVER = "absent", "waits", "runs", "over"
@@ -36,9 +37,12 @@ class Call(Value, frozen=True):
     step: str = IDLE
     saw: str = ABSENT  # the holder's state as it was when the statement began
     answer: int = 0
+    again: bool = False  # it has replaced the holder's arguments before
     sendings: int = 1
     named: int = 0  # ghost: the job that its last commit was answered with
     since: int = 0  # ghost: the place of its last write in the order of commits
+    ran: int = 0  # ghost: the job that ran with its arguments
+    twice: bool = False  # ghost: another one ran with them, too
     unseen: bool = False  # ghost: no run has started since its commit that sees what it wrote
 
 
@@ -49,13 +53,16 @@ class State(Value, frozen=True):
     calls: tuple[Call, ...]
     holder: int = 0
     locked: int = NOBODY
+    replaced_by: int = 0
     spent: int = 0  # the holder that the keeper found to be over
     prunes: int = 1
     commits: int = 0
 
     def job(self, number: int, **changes: object) -> "State":
         """Return the state with that job changed."""
-        return self._replace(jobs=_put(self.jobs, number, self.jobs[number - 1]._replace(**changes)))
+        return self._replace(
+            jobs=_put(self.jobs, number, self.jobs[number - 1]._replace(**changes))
+        )
 
     def call(self, number: int, **changes: object) -> "State":
         """Return the state with that call changed."""
@@ -75,6 +82,7 @@ class UniqueTwin:
     looks_before_the_lock: bool = False
     answers_without_the_job: bool = False
     repeats_as_if_new: bool = False
+    replaces_again: bool = False
     starts_unclaimed: bool = False
     runs_the_lanes_copy: bool = False
     claims_what_is_locked: bool = False
@@ -131,6 +139,10 @@ class Unique:
         if state.jobs[me - 1].state != ABSENT and not self.twin.repeats_as_if_new:
             yield Step("take_key", who, state.call(me, step=LOOKED, answer=me), "a repetition")
             return
+        if state.replaced_by == me and not self.twin.replaces_again:
+            known = state.call(me, step=LOOKED, answer=state.holder, again=True)
+            yield Step("take_key", who, known, "a repetition")
+            return
         holder = state.jobs[state.holder - 1]
         seen = call.saw if self.twin.looks_before_the_lock else holder.state
         if seen not in ((WAITS, RUNS) if self.until == "done" else (WAITS,)):
@@ -143,19 +155,21 @@ class Unique:
             yield Step("take_key", who, held.job(state.holder, locked=me), "is answered")
 
     def _free(self, state: State, me: int) -> State:
-        jobs = tuple(
-            job._replace(locked=NOBODY) if job.locked == me else job for job in state.jobs
-        )
+        jobs = tuple(job._replace(locked=NOBODY) if job.locked == me else job for job in state.jobs)
         return state._replace(jobs=jobs, locked=NOBODY)
 
     def _commit(self, state: State, me: int, call: Call) -> State:
         after = self._free(state, me)._replace(commits=state.commits + 1)
+        if call.again:
+            return after.call(me, step=ENDED)
         repeated = after.jobs[me - 1].state != ABSENT
         # What was a job of its own already is no later for being sent again.
         fresh = call.since if repeated else after.commits
         wrote = after.call(me, step=ENDED, named=call.answer, since=fresh, unseen=True)
         if call.answer != me:
-            return wrote.job(call.answer, data=me) if self.replaces else wrote
+            if not self.replaces:
+                return wrote
+            return wrote._replace(replaced_by=me).job(call.answer, data=me)
         if repeated:
             return after.call(me, step=ENDED)
         return wrote._replace(holder=me).job(me, state=WAITS, data=me)
@@ -187,7 +201,8 @@ class Unique:
 
     def _saw(self, state: State, number: int, data: int) -> State:
         """A run starts: it sees what was committed, with these arguments."""
-        since = state.calls[data - 1].since
+        since, ran = state.calls[data - 1].since, state.calls[data - 1].ran
+        state = state.call(data, ran=number, twice=ran not in (0, number))
         calls = tuple(
             call._replace(unseen=False)
             if call.named == number and (not self.replaces or call.since <= since)
@@ -197,7 +212,10 @@ class Unique:
         return state._replace(calls=calls)
 
     def _prune(self, state: State) -> Iterator[Step[State]]:
-        if state.prunes and state.holder and state.jobs[state.holder - 1].state == OVER:
+        # A day later: by then nobody repeats what was committed.
+        repeating = any(call.named and call.step != ENDED for call in state.calls)
+        over = state.holder and state.jobs[state.holder - 1].state == OVER
+        if state.prunes and over and not repeating:
             found = state._replace(spent=state.holder, prunes=state.prunes - 1)
             yield Step("prune_spent_keys", "keeper", found, "looks")
         if state.spent and state.locked == NOBODY:
@@ -208,6 +226,8 @@ class Unique:
     def broken(self, before: State, step: Step[State]) -> Iterator[str]:  # noqa: ARG002 - as in Model
         """The properties that a step breaks."""
         after = step.state
+        if any(call.twice for call in after.calls):
+            yield ONCE
         alive = [job for job in after.jobs if job.state in (WAITS, RUNS)]
         if self.until == "done" and len(alive) > 1:
             yield ONE_JOB

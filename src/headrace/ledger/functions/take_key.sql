@@ -23,11 +23,14 @@ BEGIN
         RETURN new_id;
     END IF;
     -- A call that is repeated, since its reply was lost, finds its own job, whoever has the key by now
-    -- (twin `repeats_as_if_new`).
+    -- (twin `repeats_as_if_new`), or that it has replaced what another one said (`replaces_again`).
     IF EXISTS (SELECT FROM headrace.job j WHERE j.id = new_id) THEN
         RETURN new_id;
     END IF;
-    SELECT i.job_id, i.mode INTO held FROM headrace.idempotency i WHERE i.key = wanted;
+    SELECT i.job_id, i.mode, i.replaced_by INTO held FROM headrace.idempotency i WHERE i.key = wanted;
+    IF held.replaced_by = new_id THEN
+        RETURN held.job_id;
+    END IF;
     IF held.mode = 'done' OR on_conflict = 'ignore' AND held.mode <> 'window' THEN
         holds := EXISTS (SELECT FROM headrace.job j WHERE j.id = held.job_id
                           AND CASE WHEN held.mode = 'done' THEN j.state <= 1
@@ -59,6 +62,7 @@ BEGIN
                 'replaced; let all that share a key say the same', held.job_id, held.mode
                 USING ERRCODE = 'HR005';
         END IF;
+        UPDATE headrace.idempotency i SET replaced_by = new_id WHERE i.key = wanted;
     END IF;
     RETURN held.job_id;
 END $$;

@@ -230,7 +230,7 @@ class Uniqueness:
     async def test_a_document_that_cannot_be(self, rig: Rig, said: str) -> None:
         document = f'[{{"task": "send", "unique": {said}}}]'
         async with rig.around.connection() as connection:
-            with pytest.raises(Exception, match='task "send": unique is .*; give key or by'):
+            with pytest.raises(Exception, match=r'task "send": unique is .*; give key or by'):
                 await connection.execute("SELECT headrace.insert_jobs($1::jsonb)", document)
 
 
