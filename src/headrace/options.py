@@ -181,7 +181,7 @@ def _once(options: JobOptions) -> Unique:
     """An idempotency key is a unique key for a window."""
     if "unique" in options:
         raise UsageError("idempotency_key and unique exclude each other; give one of them")
-    key = check_text("idempotency_key", options["idempotency_key"], least=1)
+    key = check_text("idempotency_key", options.get("idempotency_key"), least=1)
     return Unique(key=key, for_=_life(options.get("idempotency_for", _KEY_LIFE)))
 
 
