@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         BadArguments,
         BadPayload,
         ConfigError,
+        DuplicateJob,
         HeadraceError,
         JobCancelled,
         JobDead,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from headrace.model.retry import RetryPolicy
     from headrace.model.schedule import Schedule
     from headrace.model.state import State
+    from headrace.model.unique import Unique
     from headrace.task import JobSpec, Task
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "ConfigError",
     "Context",
     "Dead",
+    "DuplicateJob",
     "Headrace",
     "HeadraceError",
     "Job",
@@ -66,6 +69,7 @@ __all__ = [
     "StaleAttempt",
     "State",
     "Task",
+    "Unique",
     "UnknownQueue",
     "UnknownSchedule",
     "UnknownTask",
@@ -79,6 +83,7 @@ _HOMES = {
         "BadArguments",
         "BadPayload",
         "ConfigError",
+        "DuplicateJob",
         "HeadraceError",
         "JobCancelled",
         "JobDead",
@@ -107,6 +112,7 @@ _HOMES = {
     "headrace.model.retry": ("RetryPolicy",),
     "headrace.model.schedule": ("Schedule",),
     "headrace.model.state": ("State",),
+    "headrace.model.unique": ("Unique",),
     "headrace.task": (
         "JobSpec",
         "Task",

@@ -6,6 +6,7 @@
     ├── UsageError               a call was refused at the door; nothing was written
     │   ├── BadArguments         arguments do not fit the task's signature
     │   ├── BadPayload           arguments cannot be stored: size, depth, NUL, surrogate, NaN
+    │   ├── DuplicateJob         another job holds its unique key
     │   ├── UnknownTask
     │   ├── UnknownQueue
     │   └── UnknownSchedule
@@ -59,6 +60,10 @@ class BadArguments(UsageError):
 
 class BadPayload(UsageError):
     """Arguments or a result cannot be stored."""
+
+
+class DuplicateJob(UsageError):
+    """Another job holds the unique key of this one."""
 
 
 class UnknownTask(UsageError):

@@ -43,7 +43,7 @@ class JobHandle(Generic[R_co]):
 
     Attributes:
         id: of the job; stands in a log as `str(job.id)`.
-        duplicate: the idempotency key had a job already; this is that one.
+        duplicate: another call's job holds the unique or idempotency key; this is that one.
         state: as last known; None for a duplicate that was not refreshed.
         job: all that was last known, or None before the first refresh.
     """

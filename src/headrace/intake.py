@@ -6,10 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from headrace.errors import UsageError
-from headrace.model.job import NewJob
+from headrace.model.job import CLAIM, Headers, NewJob
 from headrace.model.schedule import NO_ID, Template, template_of
 from headrace.model.shown import shown
 from headrace.model.state import State
+from headrace.options import JobSettings
 from headrace.task import JobSpec
 
 _JOBS = "what task.job(...) makes, such as [task.job(1), task.job(2)]"
@@ -36,8 +37,10 @@ def template(spec: object, name: str) -> Template:
             'write app.schedule("nightly", task.job(1), cron="0 3 * * *")'
         )
     job = _new_job(NO_ID, spec)
-    for option in ("delay", "run_at", "idempotency_key"):
-        if getattr(job, option) is not None:
+    windowed = job.unique is not None and job.unique.until is None
+    unfit = {"delay": job.delay, "run_at": job.run_at, "idempotency_key": windowed or None}
+    for option, value in unfit.items():
+        if value is not None:
             raise UsageError(
                 f'schedule "{name}": {option} is not for the jobs of a schedule, whose ticks say '
                 "when each of them is due, and once; leave it out"
@@ -74,11 +77,17 @@ def _new_job(job_id: UUID, spec: JobSpec[Any]) -> NewJob:
         max_attempts=settings.max_attempts,
         delay=settings.delay,
         run_at=settings.run_at,
-        idempotency_key=settings.idempotency_key,
-        idempotency_for=settings.idempotency_for,
+        unique=settings.unique,
         tenant=settings.tenant,
         rerun_on_crash=settings.rerun_on_crash,
+        headers=_headers(settings),
     )
+
+
+def _headers(settings: JobSettings) -> Headers | None:
+    """What is to be known of it on its way."""
+    claimed = settings.unique is not None and settings.unique.ends_at_start
+    return {CLAIM: True} if claimed else None
 
 
 def first_state(job: NewJob) -> State:

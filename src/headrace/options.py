@@ -14,8 +14,9 @@ from headrace.model.names import check_name
 from headrace.model.priority import parse_priority
 from headrace.model.retry import RetryPolicy, parse_retry
 from headrace.model.shown import shown
+from headrace.model.text import check_text
+from headrace.model.unique import Unique, check_unique
 
-_LONGEST_TEXT = 500
 _LAST_YEAR = 9998  # the last moment of 9999 means infinity to the driver
 _KEY_LIFE = timedelta(hours=24)
 _ATTEMPTS = 3
@@ -35,6 +36,7 @@ class TaskOptions(TypedDict, total=False):
             most.
         executor: "process" runs each job in a process of its own, which is killed at the timeout,
             and whose crash fails that job alone; else in the worker.
+        unique: which of its jobs are the same, and what becomes of a second one.
     """
 
     name: str | None
@@ -45,6 +47,7 @@ class TaskOptions(TypedDict, total=False):
     retry: RetryPolicy | str
     rerun_on_crash: bool
     executor: Literal["process"] | None
+    unique: Unique | None
 
 
 class JobOptions(TypedDict, total=False):
@@ -59,6 +62,7 @@ class JobOptions(TypedDict, total=False):
         idempotency_key: a job of the task with this key exists at most once a while, whatever
             becomes of it; deleting the job frees the key.
         idempotency_for: how long a while is; "24h".
+        unique: as for the task; None: not unique.
         tenant: whose job it is.
         tx: the transaction to insert in, as for `Task.enqueue`.
     """
@@ -70,6 +74,7 @@ class JobOptions(TypedDict, total=False):
     max_attempts: int
     idempotency_key: str
     idempotency_for: Duration
+    unique: Unique | None
     tenant: str
     tx: object
 
@@ -84,8 +89,7 @@ class JobSettings:
     rerun_on_crash: bool = False
     delay: timedelta | None = None
     run_at: datetime | None = None
-    idempotency_key: str | None = None
-    idempotency_for: timedelta = _KEY_LIFE
+    unique: Unique | None = None
     tenant: str = ""
 
 
@@ -122,6 +126,7 @@ def read_task_options(options: TaskOptions, function_name: str) -> TaskSettings:
             priority=parse_priority(options.get("priority", 5)),
             max_attempts=check_attempts(options.get("max_attempts", suggested)),
             rerun_on_crash=_flag("rerun_on_crash", options.get("rerun_on_crash", False)),
+            unique=check_unique(options.get("unique")),
         ),
     )
 
@@ -135,10 +140,12 @@ def read_job_options(options: JobOptions, settings: JobSettings) -> JobSettings:
     refuse_unknown("option of a job", options, JobOptions.__annotations__)
     if "delay" in options and "run_at" in options:
         raise UsageError("delay and run_at exclude each other; give one of them")
-    if "idempotency_for" in options and "idempotency_key" not in options:
-        raise UsageError("idempotency_for needs an idempotency_key to hold for")
     given: Mapping[str, Any] = dict(options)
-    changes = {name: _READERS[name](given[name]) for name in given if name != "tx"}
+    changes = {name: _READERS[name](given[name]) for name in given if name in _READERS}
+    if "idempotency_key" in options:
+        changes["unique"] = _once(options)
+    elif "idempotency_for" in options:
+        raise UsageError("idempotency_for needs an idempotency_key to hold for")
     return replace(settings, **changes)
 
 
@@ -170,6 +177,14 @@ def _flag(name: str, value: object) -> bool:
     raise UsageError(f"{name}={shown(value)} must be True or False")
 
 
+def _once(options: JobOptions) -> Unique:
+    """An idempotency key is a unique key for a window."""
+    if "unique" in options:
+        raise UsageError("idempotency_key and unique exclude each other; give one of them")
+    key = check_text("idempotency_key", options.get("idempotency_key"), least=1)
+    return Unique(key=key, for_=_life(options.get("idempotency_for", _KEY_LIFE)))
+
+
 def _life(value: object) -> timedelta:
     life = parse_duration(value, "idempotency_for")
     if not life:
@@ -199,29 +214,12 @@ def _instant(value: object) -> datetime:
     return moment
 
 
-def _text(name: str, value: object, *, least: int = 0) -> str:
-    if not isinstance(value, str):
-        raise UsageError(f"{name}={shown(value)} must be a string")
-    if not least <= len(value) <= _LONGEST_TEXT:
-        raise UsageError(f"{name} has {len(value)} characters; give {least} to {_LONGEST_TEXT}")
-    if "\0" in value or (not value.isascii() and _has_surrogate(value)):
-        raise UsageError(
-            f"{name}={value!a} contains a NUL or a lone surrogate, which PostgreSQL cannot keep"
-        )
-    return value
-
-
-def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
-
-
 _READERS: dict[str, Callable[[object], Any]] = {
     "delay": partial(parse_duration, name="delay"),
     "run_at": _instant,
     "priority": parse_priority,
     "queue": partial(check_name, "queue"),
     "max_attempts": check_attempts,
-    "idempotency_key": partial(_text, "idempotency_key", least=1),
-    "idempotency_for": _life,
-    "tenant": partial(_text, "tenant"),
+    "unique": check_unique,
+    "tenant": partial(check_text, "tenant"),
 }

@@ -3,7 +3,7 @@
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ class Signature:
         positional_only: those of them that may not be given by name, with their defaults.
         by_name: names that may be given by name.
         required: names without a default.
+        defaults: those of the others.
     """
 
     task: str
@@ -36,6 +37,7 @@ class Signature:
     positional_only: dict[str, object]
     by_name: frozenset[str]
     required: frozenset[str]
+    defaults: Mapping[str, object]
     _decoder: msgspec.json.Decoder[Any]
     _fields: tuple[tuple[str, str], ...]
     _result: msgspec.json.Decoder[Any]
@@ -61,6 +63,26 @@ class Signature:
                 f'task "{self.task}" needs the argument "{missing[0]}"; it takes ({self._shown()})'
             )
         return bound
+
+    def with_defaults(
+        self, arguments: Mapping[str, object], names: Iterable[str] | None
+    ) -> dict[str, object]:
+        """Arguments, and the defaults of those of these names (None: of all) that are left out."""
+        wanted = self.defaults.keys() if names is None else self.defaults.keys() & names
+        return {**{name: self.defaults[name] for name in wanted}, **arguments}
+
+    def check_names(self, names: Iterable[str]) -> None:
+        """Refuse names that are not those of arguments.
+
+        Raises:
+            UsageError: it names the first one.
+        """
+        for name in names:
+            if name not in self.required and name not in self.defaults:
+                raise UsageError(
+                    f'task "{self.task}" has no argument "{name}" to be unique by; '
+                    f"it takes ({self._shown()})"
+                )
 
     def encode(self, arguments: Mapping[str, object], limit: int) -> bytes:
         """Arguments as a JSON object, checked against the type hints.
@@ -174,6 +196,7 @@ def read_signature(fn: Callable[..., Any], task: str) -> Signature:
         },
         by_name=frozenset(one.name for one in parameters if one.kind is not _Kind.POSITIONAL_ONLY),
         required=frozenset(one.name for one in parameters if one.default is _Kind.empty),
+        defaults={one.name: one.default for one in parameters if one.default is not _Kind.empty},
         _decoder=_arguments_decoder(task, parameters, hints),
         _fields=fields,
         _result=_result_decoder(task, hints),

@@ -23,6 +23,7 @@ from headrace.errors import BadPayload, UsageError
 from headrace.handle import JobHandle
 from headrace.model.retry import RetryPolicy
 from headrace.model.task import Declaration
+from headrace.model.unique import Unique
 from headrace.options import (
     JobOptions,
     JobSettings,
@@ -90,6 +91,7 @@ class Task(Generic[P, R]):
         self._app = app
         self._settings = settings.job
         self._signature = read_signature(fn, settings.name)
+        self._check_unique(settings.job.unique)
         self.name: str = settings.name
         self.fn = fn
         self.is_async: bool = inspect.iscoroutinefunction(fn)
@@ -178,6 +180,7 @@ class Task(Generic[P, R]):
             UsageError: an option is unknown or has a value that cannot be.
         """
         settings = read_job_options(options, self._settings)
+        self._check_unique(settings.unique)
         return BoundTask(self, settings, options.get("tx"))
 
     def declaration(self) -> Declaration:
@@ -228,8 +231,15 @@ class Task(Generic[P, R]):
         self, settings: JobSettings, args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> JobSpec[R]:
         arguments = self._signature.bind(args, kwargs)
+        if settings.unique is not None and settings.unique.key is None:
+            # What is left out is the same as its default.
+            arguments = self._signature.with_defaults(arguments, settings.unique.by)
         payload = self._signature.encode(arguments, self._app.max_payload)
         return JobSpec(self, payload, settings)
+
+    def _check_unique(self, unique: Unique | None) -> None:
+        if unique is not None and unique.by is not None:
+            self._signature.check_names(unique.by)
 
     def _run(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Any:  # noqa: ANN401 - what fn returns
         """A plain call: here and now, with the arguments as they are."""

@@ -97,8 +97,8 @@ class Model:
 
     def insert(self, job: NewJob) -> Inserted:
         winner = job.id
-        if job.idempotency_key is not None:
-            winner = self.keys.setdefault(job.idempotency_key, job.id)
+        if job.unique is not None and job.unique.key is not None:
+            winner = self.keys.setdefault(job.unique.key, job.id)
         if winner == job.id:
             self.rows.setdefault(job.id, Row(job, due=job.delay is None))
         return Inserted(winner, duplicate=winner != job.id)

@@ -27,6 +27,7 @@ from headrace.model.inspection import Answer
 from headrace.model.job import Delivery, Ending, NewJob
 from headrace.model.outcome import Cancel, Dead, Retry, Snooze
 from headrace.model.state import State
+from headrace.model.unique import Unique
 from headrace.model.verdict import completed, describe, failed, steered
 from headrace.ports.lane import LEASE
 from integration.engine_model import Model, Row
@@ -47,6 +48,7 @@ seldom = st.sampled_from([False, False, False, True])
 subset = st.sets(st.integers(0, 6))
 most = st.sets(st.integers(0, 6), min_size=4)
 pick = st.integers(0, 1000)
+KEYS = [Unique(key=key, for_="24h") for key in "kl"]
 specs = st.fixed_dictionaries(
     {
         "queue": queues,
@@ -54,7 +56,7 @@ specs = st.fixed_dictionaries(
         "max_attempts": st.integers(1, 3),
         "rerun_on_crash": st.booleans(),
         "delay": st.sampled_from([None, None, None, timedelta(hours=1)]),
-        "idempotency_key": st.sampled_from([None, None, None, "k", "l"]),
+        "unique": st.sampled_from([None, None, None, *KEYS]),
     }
 )
 ends: list[Callable[[Delivery], Ending]] = [
@@ -168,7 +170,7 @@ class Engines(RuleBasedStateMachine):
 
     def insert_jobs(self, engine: LedgeredEngine, jobs: list[NewJob]) -> None:
         got = self.run(engine.insert(jobs))
-        ordered = sorted(jobs, key=lambda job: job.idempotency_key or "")
+        ordered = sorted(jobs, key=lambda job: job.unique is not None)
         said = {job.id: self.model.insert(job) for job in ordered}
         assert got == [said[job.id] for job in jobs]
 

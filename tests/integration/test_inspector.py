@@ -12,6 +12,7 @@ from headrace.ledger.inspector import LedgerInspector
 from headrace.ledger.queries import Queries
 from headrace.model.inspection import BOUND, Answer, JobFilter, QueueCounts
 from headrace.model.state import WAITING, State, Stored
+from headrace.model.unique import Unique
 from jobsmith import HOUR, Jobsmith
 
 ACTOR = "cli:tester"
@@ -266,7 +267,7 @@ async def test_a_double_click_replays_once(smith: Jobsmith, inspector: LedgerIns
 async def test_delete_takes_history_and_key_along(
     smith: Jobsmith, inspector: LedgerInspector, queries: Queries
 ) -> None:
-    job = smith.job(idempotency_key="once")
+    job = smith.job(unique=Unique(key="once", for_="24h"))
     await smith.ledger.insert([job])
     assert await inspector.delete([job.id]) == {job.id: Answer.UNFIT}
     await inspector.cancel([job.id], ACTOR)
@@ -274,7 +275,7 @@ async def test_delete_takes_history_and_key_along(
     assert await inspector.history(job.id) == []
     with pytest.raises(JobNotFound):
         await inspector.get(job.id)
-    again = smith.job(idempotency_key="once")
+    again = smith.job(unique=Unique(key="once", for_="24h"))
     (inserted,) = await smith.ledger.insert([again])
     assert not inserted.duplicate
     await check_counters(inspector, queries)

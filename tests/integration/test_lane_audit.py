@@ -22,7 +22,7 @@ from headrace.model.job import Delivery
 from headrace.model.lane_view import Mode
 from headrace.model.state import Stored
 from headrace.ports.census import Record
-from headrace.ports.lane_ledger import LaneLedger
+from headrace.ports.lane_ledger import Claimed, LaneLedger
 from headrace.relay.audit import audit
 from headrace.relay.services import services
 from headrace.relay.switch import switch_off
@@ -210,7 +210,7 @@ async def test_an_outcome_that_the_lane_hears_of_a_moment_later_is_no_breach(sit
 
 async def test_a_last_attempt_that_the_ledger_claimed_is_no_breach(site: Site) -> None:
     claimed = await site.ledger.claim_known(site.smith.worker, 2, [site.held.token])
-    assert claimed == {site.held.id: site.held.gen + 1}
+    assert claimed == {site.held.id: Claimed(site.held.gen + 1, None)}
     assert await site.breaches() == {}
 
 

@@ -13,6 +13,7 @@ from headrace.ledger.queries import Queries
 from headrace.ledger.retention import LedgerKeeper
 from headrace.ledger.statements import statement
 from headrace.model.state import State, Stored
+from headrace.model.unique import Unique
 from headrace.relay.keeper import Keeper
 from integration.served import until
 from jobsmith import Jobsmith
@@ -341,7 +342,9 @@ async def test_default_is_swept_in_steps(
 async def test_expired_keys_are_pruned(
     smith: Jobsmith, keeper: LedgerKeeper, queries: Queries
 ) -> None:
-    await smith.ledger.insert([smith.job(idempotency_key="old"), smith.job(idempotency_key="new")])
+    await smith.ledger.insert(
+        [smith.job(unique=Unique(key=key, for_="24h")) for key in ("old", "new")]
+    )
     await execute(
         queries,
         "UPDATE headrace.idempotency SET until = now() - interval '1 s' WHERE job_id = "

@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from headrace import Context, Headrace
+from headrace import Context, Headrace, Unique
 from headrace.engines.ledgered import LedgeredEngine
 from headrace.ledger.queries import Queries
 from headrace.model.schedule import move_of
@@ -161,6 +161,25 @@ async def test_jobs_of_one_tick_are_fenced_twice(
             await tick_now(app)
         ticks = [row["at"] for row in await sql.fetch(TICKS)]
         assert len(ticks) == len(set(ticks)) >= 3
+
+
+async def test_a_key_of_its_own_keeps_ticks_from_overlapping(
+    migrated_url: str, sql: asyncpg.Connection
+) -> None:
+    """A tick comes and goes while the job of the last one is not over."""
+    async with started(migrated_url) as app:
+        one = app.tasks["note"].options(unique=Unique(key="one"), tenant="acme", priority="high")
+        await app.schedules.create("s", one.job(), every="1h", catch_up="all(5)")
+        for hours in (5, 2):
+            await sql.execute(OUTAGE, timedelta(hours=hours))
+            await tick_now(app)
+        assert len(await sql.fetch(TICKS)) == 1
+        await Worker(app, {"work": 1}).run(burst=True)
+        await sql.execute(OUTAGE, timedelta(hours=1))
+        await tick_now(app)
+        assert len(await sql.fetch(TICKS)) == 2
+        jobs = await sql.fetch("SELECT DISTINCT tenant, priority FROM headrace.job")
+        assert [tuple(job) for job in jobs] == [("acme", 3)]
 
 
 async def test_what_was_changed_after_the_look_makes_nothing(

@@ -12,6 +12,7 @@ from headrace.lanes.memory import MemoryLane
 from headrace.ledger.postgres import PostgresLedger
 from headrace.model.entry import PutReply
 from headrace.model.lane_view import LaneView, Mode
+from headrace.model.unique import Unique
 from headrace.relay.sweep import Sweep
 from headrace.relay.walk import Walk
 from integration.ledgers import add, new_job
@@ -63,7 +64,7 @@ async def test_a_put_that_comes_when_all_is_over_is_refused(
     ledger: PostgresLedger, lane: MemoryLane, sweep: Sweep, *, pushed: bool, keyed: bool
 ) -> None:
     """Whatever the ledger was told of the push: a job with a key is pushed all the same (A9)."""
-    job = new_job(ledger, idempotency_key="k" if keyed else None)
+    job = new_job(ledger, unique=Unique(key="k", for_="24h") if keyed else None)
     await ledger.insert([job], pushed=pushed)
     for _ in range(2):
         await sweep.round(VIEW)

@@ -7,6 +7,7 @@ from headrace.ledger.queries import Queries
 from headrace.ledger.verify import CHECKS, verify
 from headrace.model.check import Verdict
 from headrace.model.state import Stored
+from headrace.model.unique import Unique
 from jobsmith import Jobsmith
 
 # A schedule whose tick was made a day ago, and who makes ticks.
@@ -38,7 +39,7 @@ async def test_a_ledger_in_use_is_whole(smith: Jobsmith, queries: Queries) -> No
     await smith.complete(3)
     dead = await smith.die(2)
     await smith.fail()
-    await smith.ledger.insert([smith.job(idempotency_key="one")])
+    await smith.ledger.insert([smith.job(unique=Unique(key="one", for_="24h"))])
     await inspector.replay(dead, "cli:tester")
     again = await smith.claim(2)
     await smith.settle(again, Stored.DEAD, failed=True, error='{"type": "E", "message": "m"}')

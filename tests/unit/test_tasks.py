@@ -16,6 +16,7 @@ from headrace import (
     Retry,
     RetryPolicy,
     Snooze,
+    Unique,
     UsageError,
 )
 from headrace.context import LocalContext
@@ -284,6 +285,8 @@ def test_a_stored_payload_that_does_not_fit_is_refused_when_it_runs(
         ({"idempotency_key": "a\0"}, r"idempotency_key='a\x00' contains a NUL"),
         ({"tenant": "\udfff"}, r"tenant='\udfff' contains a NUL or a lone surrogate"),
         ({"idempotency_for": "1h"}, "idempotency_for needs an idempotency_key"),
+        ({"unique": "k"}, "unique='k' is no headrace.Unique; write unique=Unique"),
+        ({"unique": Unique(), "idempotency_key": "k"}, "exclude each other; give one of them"),
         ({"idempotency_key": "k", "idempotency_for": "0s"}, 'idempotency_for="0s" would hold'),
     ],
 )  # fmt: skip

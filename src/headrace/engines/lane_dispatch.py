@@ -77,17 +77,17 @@ class LaneDispatch:
         *,
         strict: bool,
     ) -> list[Delivery]:
-        to_claim = [one for one in deliveries if strict or one.last_to_crash]
+        to_claim = [one for one in deliveries if strict or one.claimed_first]
         if len(to_claim) == len(deliveries):
             return await self._claim(worker, call, to_claim, ahead and ahead.queue)
-        flagged = [one.token for one in deliveries if one.flagged and not one.last_to_crash]
+        flagged = [one.token for one in deliveries if one.flagged and not one.claimed_first]
         stale = await self._ledger.stale(flagged, ahead) if flagged or ahead else set()
         if not to_claim and not stale:
             return deliveries
         claimed = {one.id: one for one in await self._claim(worker, call, to_claim)}
         admitted = []
         for one in deliveries:
-            if to_claim and one.last_to_crash:
+            if to_claim and one.claimed_first:
                 if one.id in claimed:
                     admitted.append(claimed[one.id])
             elif one.flagged and one.token in stale:
@@ -99,14 +99,23 @@ class LaneDispatch:
     async def _claim(
         self, worker: UUID, call: int, deliveries: list[Delivery], ahead: str | None = None
     ) -> list[Delivery]:
-        """Those that could be had: from now on the ledger has them, and the rest is stale."""
+        """Those that could be had: from now on the ledger has them.
+
+        The rest is stale; or an insert keeps it from starting, and the next beat, which does not
+        name it, gives it back to the lane (testing/engines/uniqueness.py).
+        """
         if not deliveries:
             return []
-        tokens = [one.token for one in deliveries]
-        claimed = await self._ledger.claim_known(worker, call, tokens, ahead)
-        self.acknowledge(worker, deliveries)
-        return [
-            msgspec.structs.replace(one, gen=claimed[one.id], owned=True)
-            for one in deliveries
-            if one.id in claimed
-        ]
+        claimed = await self._ledger.claim_known(
+            worker, call, [one.token for one in deliveries], ahead
+        )
+        left = [one.token for one in deliveries if one.id not in claimed]
+        kept = set(left) - await self._ledger.stale(left) if left else set()
+        self.acknowledge(worker, [one for one in deliveries if one.token not in kept])
+        return [_claimed(one, *claimed[one.id]) for one in deliveries if one.id in claimed]
+
+
+def _claimed(delivery: Delivery, gen: int, payload: bytes | None) -> Delivery:
+    return msgspec.structs.replace(
+        delivery, gen=gen, payload=payload or delivery.payload, owned=True
+    )

@@ -7,6 +7,7 @@ import asyncpg
 
 from headrace.errors import (
     BadPayload,
+    DuplicateJob,
     HeadraceError,
     LedgerBusy,
     LedgerError,
@@ -24,6 +25,7 @@ _OURS: dict[str, type[HeadraceError]] = {
     "HR002": UnknownQueue,
     "HR003": BadPayload,
     "HR004": UsageError,
+    "HR005": DuplicateJob,
 }
 _SESSIONS_MIXED = (
     "something between us and PostgreSQL pools sessions ({}); "

@@ -11,7 +11,7 @@ from headrace.ledger.rows import Row, as_headers, as_promises
 from headrace.model.entry import Body, Cursor, LaneEntry, Lease, pack_body
 from headrace.model.job import Delivery
 from headrace.model.lane_view import LaneView, Mark, Mode
-from headrace.ports.lane_ledger import Ahead, QueueRow, Standing, Sweep, Token, Votes
+from headrace.ports.lane_ledger import Ahead, Claimed, QueueRow, Standing, Sweep, Token, Votes
 
 
 class PostgresLaneLedger:
@@ -64,10 +64,10 @@ class PostgresLaneLedger:
 
     async def claim_known(
         self, worker: UUID, call: int, tokens: Sequence[Token], ahead: str | None = None
-    ) -> Mapping[UUID, int]:
+    ) -> Mapping[UUID, Claimed]:
         """Claim jobs that a lane gave."""
         rows = await self._queries.fetch("claim_known", worker, call, *_columns(tokens), ahead)
-        return {row["id"]: row["gen"] for row in rows}
+        return {row["id"]: Claimed(row["gen"], _bytes(row["payload"])) for row in rows}
 
     async def stale(self, tokens: Sequence[Token], ahead: Ahead | None = None) -> set[Token]:
         """Those that may not run."""
@@ -198,6 +198,10 @@ def as_entry(row: Row, view: LaneView) -> LaneEntry:
         clear=view.clears(int(row["xid"])),
         run_at=row["run_at"],
     )
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else text.encode()
 
 
 def _columns(tokens: Sequence[Token]) -> tuple[list[UUID], list[int]]:

@@ -148,7 +148,7 @@ class PostgresLedger:
             UsageError: an id is over one hour off the ledger's clock.
         """
         await self._queues.require(job.queue for job in jobs)
-        if any(job.idempotency_key is not None for job in jobs):
+        if any(job.unique is not None for job in jobs):
             rows = await self._fetch("insert_docs", insert_document(jobs))
             return foreign.in_order(rows)
         try:

@@ -73,10 +73,11 @@ class LedgerKeeper:
         await self._queries.fetch("forget_workers")
 
     async def prune_keys(self) -> int:
-        """Delete expired idempotency keys; returns how many."""
+        """Delete unique keys that are over; returns how many."""
         pruned = 0
-        while rows := await self._queries.fetch("prune_keys", _STEP):
-            pruned += len(rows)
+        for keys in ("prune_keys", "prune_spent_keys"):
+            while rows := await self._queries.fetch(keys, _STEP):
+                pruned += len(rows)
         return pruned
 
     async def sweep_default(self) -> int:

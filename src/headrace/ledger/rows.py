@@ -124,9 +124,8 @@ def _document(job: NewJob) -> dict[str, Any]:
         document["delay"] = job.delay.total_seconds()
     if job.run_at is not None:
         document["run_at"] = job.run_at.isoformat()
-    if job.idempotency_key is not None:
-        document["idempotency_key"] = job.idempotency_key
-        document["idempotency_for"] = job.idempotency_for.total_seconds()
+    if job.unique is not None:
+        document["unique"] = job.unique.document()
     if job.headers is not None:
         document["headers"] = job.headers
     return document

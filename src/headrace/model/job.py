@@ -10,12 +10,16 @@ from headrace.model.attempts import spent
 from headrace.model.cancellation import Cancellation
 from headrace.model.lane_view import LaneView
 from headrace.model.state import State, Stored
+from headrace.model.unique import Unique
 
 Token = tuple[UUID, int]
 """What names one attempt and no other: (id, gen)."""
 
 Headers = dict[str, Any]
 """What rare features need of a job on its way to the worker, each under a key of its own."""
+
+CLAIM = "claim"
+"""The header of a job that is claimed in the ledger before it starts, in hybrid mode as well."""
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -37,15 +41,14 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     max_attempts: int = 3
     delay: timedelta | None = None
     run_at: datetime | None = None
-    idempotency_key: str | None = None
-    idempotency_for: timedelta = timedelta(hours=24)
+    unique: Unique | None = None
     tenant: str = ""
     rerun_on_crash: bool = False
     headers: Headers | None = None
 
 
 class Inserted(msgspec.Struct, frozen=True, gc=False):
-    """What became of a `NewJob`: its id, or that of the job which had its idempotency key."""
+    """What became of a `NewJob`: its id, or that of the job which holds its unique key."""
 
     id: UUID
     duplicate: bool = False
@@ -86,6 +89,14 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def attempt(self) -> int:
         """The number of this run, from 1."""
         return self.failures + self.crashes + 1
+
+    @property
+    def claimed_first(self) -> bool:
+        """Whether the ledger must know that it starts: a lane that loses its data loses its marks.
+
+        So it is with a last attempt, and where the job's headers say so.
+        """
+        return self.last_to_crash or (self.headers is not None and CLAIM in self.headers)
 
     @property
     def last_to_fail(self) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 
 from headrace.model.job import Headers, NewJob
 from headrace.model.timing import Timing
+from headrace.model.unique import Unique
 
 NO_ID = UUID(int=0)
 """In the place of an id that PostgreSQL makes."""
@@ -16,8 +17,8 @@ NO_ID = UUID(int=0)
 Template = dict[str, Any]
 """A job that is made again and again: the fields of `NewJob` that differ from the defaults.
 
-`args` are its arguments as they are stored; what its task says of queue, priority and attempts may
-be left out.
+`args` are its arguments as they are stored, `unique` is the document of a `Unique`; what its task
+says of queue, priority and attempts may be left out.
 """
 
 _HEADER = "schedule"
@@ -50,26 +51,27 @@ def template_of(job: NewJob) -> Template:
     plain = NewJob(id=job.id, task=job.task, queue=job.queue, payload=job.payload)
     differs = [name for name in job.__struct_fields__ if getattr(job, name) != getattr(plain, name)]
     fields = {name: getattr(job, name) for name in {*_SAID, *differs}}
+    if job.unique is not None:
+        fields["unique"] = job.unique.document()
     return {**msgspec.to_builtins(fields), "args": msgspec.json.decode(job.payload)}
 
 
 def job_of(template: Template, tick: Tick, timing: Timing) -> NewJob:
-    """The job of a tick, which is made once, whoever makes it; PostgreSQL makes its id."""
-    fields = {name: value for name, value in template.items() if name != "args"}
-    headers = {**(template.get("headers") or {}), _HEADER: msgspec.to_builtins(tick)}
-    delay = timing.delay(tick.name, tick.at)
-    return msgspec.convert(
-        {
-            **fields,
-            "id": NO_ID,
-            "payload": msgspec.json.encode(template.get("args", {})),
-            "headers": headers,
-            "idempotency_key": f"schedule {tick.name} {tick.at.isoformat()}",
-            "idempotency_for": _FENCE,
-            **({"run_at": tick.at + delay} if delay else {}),
-        },
-        NewJob,
-        builtin_types=(bytes, datetime, timedelta, UUID),
+    """The job of a tick, which is made once, whoever makes it; PostgreSQL makes its id.
+
+    A key of its own says what becomes of it while the last one holds that; else the tick is one.
+    """
+    apart = {"args", "unique", "headers"}
+    fields = {name: value for name, value in template.items() if name not in apart}
+    said, delay = template.get("unique"), timing.delay(tick.name, tick.at)
+    fence = Unique(key=f"schedule {tick.name} {tick.at.isoformat()}", for_=_FENCE)
+    return NewJob(
+        **fields,
+        id=NO_ID,
+        payload=msgspec.json.encode(template.get("args", {})),
+        headers={**(template.get("headers") or {}), _HEADER: msgspec.to_builtins(tick)},
+        unique=fence if said is None else Unique.of(said),
+        run_at=tick.at + delay if delay else None,
     )
 
 

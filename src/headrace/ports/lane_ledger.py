@@ -11,6 +11,18 @@ from headrace.model.lane_view import LaneView, Mode
 Token = tuple[UUID, int]
 
 
+class Claimed(NamedTuple):
+    """A job that a lane gave, and the ledger, too.
+
+    Attributes:
+        gen: the new one.
+        payload: where it may be another one than the lane carried.
+    """
+
+    gen: int
+    payload: bytes | None
+
+
 class Ahead(NamedTuple):
     """The call of a worker that took from a queue more than it had free slots for."""
 
@@ -95,8 +107,8 @@ class LaneLedger(Protocol):
 
     async def claim_known(
         self, worker: UUID, call: int, tokens: Sequence[Token], ahead: str | None = None
-    ) -> Mapping[UUID, int]:
-        """Claim jobs that a lane gave; returns the new generation of each that could be had.
+    ) -> Mapping[UUID, Claimed]:
+        """Claim jobs that a lane gave; returns those that could be had.
 
         What the call took `ahead` from this queue has not started, until it is charged.
         """

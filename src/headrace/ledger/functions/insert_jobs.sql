@@ -1,8 +1,10 @@
 -- Inserting from a transaction that is not ours: one JSON parameter, which every driver can pass.
 
 -- docs: an array of objects with task and args, and optionally id, queue, priority, max_attempts,
--- delay (seconds), run_at, idempotency_key, idempotency_for (seconds), tenant, rerun_on_crash,
+-- delay (seconds), run_at, idempotency_key, idempotency_for (seconds), unique, tenant, rerun_on_crash,
 -- headers (what features of headrace itself say). Priorities by number or name.
+-- unique: an object, all of it optional, of key or by (names of arguments), until (queued, started or
+-- done), for (seconds), per_queue, on_conflict (return, ignore, raise, replace, debounce).
 CREATE OR REPLACE FUNCTION headrace.insert_jobs(docs jsonb)
 RETURNS TABLE (place int, job_id uuid, duplicate boolean)
 LANGUAGE plpgsql SET search_path = headrace, pg_catalog AS $$
@@ -11,7 +13,7 @@ DECLARE
     winner uuid;
     odd    text;
     known  CONSTANT text[] := '{task,args,id,queue,priority,max_attempts,delay,run_at,'
-        'idempotency_key,idempotency_for,tenant,rerun_on_crash,headers}';
+        'idempotency_key,idempotency_for,unique,tenant,rerun_on_crash,headers}';
 BEGIN
     FOR spec IN
         SELECT d.place::int AS place, d.doc, q.id AS queue_id,
@@ -26,14 +28,17 @@ BEGIN
                nullif(d.doc -> 'headers', 'null') AS headers,
                greatest((d.doc ->> 'run_at')::timestamptz,
                         now() + (d.doc ->> 'delay')::float8 * interval '1 second', now()) AS run_at,
-               d.doc ->> 'idempotency_key' AS key,
-               coalesce((d.doc ->> 'idempotency_for')::float8, 86400) AS key_life
+               said ->> 'until' AS mode, said ->> 'on_conflict' AS on_conflict,
+               coalesce(now() + (said ->> 'for')::float8 * interval '1 second', 'infinity') AS until,
+               headrace.unique_key(said, coalesce(d.doc ->> 'tenant', ''), d.doc ->> 'task', q.name,
+                                   coalesce(d.doc -> 'args', '{}')) AS key
         FROM jsonb_array_elements(docs) WITH ORDINALITY AS d (doc, place)
+        CROSS JOIN LATERAL headrace.uniqueness(d.doc) AS said
         LEFT JOIN headrace.task t ON t.name = d.doc ->> 'task'
         LEFT JOIN headrace.queue q
                ON CASE WHEN d.doc ? 'queue' THEN q.name = d.doc ->> 'queue' ELSE q.id = t.queue_id END
         -- One order for all, so that two callers with the same keys wait and never deadlock.
-        ORDER BY d.doc ->> 'idempotency_key' NULLS FIRST, d.place
+        ORDER BY key NULLS FIRST, d.place
     LOOP
         odd := (SELECT min(key) FROM jsonb_object_keys(spec.doc) AS key WHERE key <> ALL (known));
         IF odd IS NOT NULL THEN
@@ -68,15 +73,15 @@ BEGIN
 
         winner := spec.id;
         IF spec.key IS NOT NULL THEN
-            INSERT INTO headrace.idempotency AS i (key, job_id, until)
-            VALUES (sha256(convert_to(spec.tenant || E'\n' || spec.task_name || E'\n' || spec.key, 'UTF8')),
-                    spec.id, now() + spec.key_life * interval '1 second')
-            ON CONFLICT (key) DO UPDATE SET job_id = excluded.job_id, until = excluded.until
-                WHERE i.until < now() OR i.job_id = excluded.job_id
-            RETURNING i.job_id INTO winner;
-            IF winner IS NULL THEN
-                SELECT i.job_id INTO winner FROM headrace.idempotency i
-                WHERE i.key = sha256(convert_to(spec.tenant || E'\n' || spec.task_name || E'\n' || spec.key, 'UTF8'));
+            winner := headrace.take_key(spec.key, spec.id, spec.mode, spec.until, spec.on_conflict,
+                                        spec.args, spec.run_at);
+            -- That it started must be known here, if that ends its hold; by the key `verify` finds two.
+            IF spec.mode IN ('queued', 'started') THEN
+                spec.headers := coalesce(spec.headers, '{}') || '{"claim": true}';
+            END IF;
+            IF spec.until = 'infinity' THEN
+                spec.headers := coalesce(spec.headers, '{}') || jsonb_build_object(
+                    'unique', jsonb_build_object('key', encode(spec.key, 'hex'), 'until', spec.mode));
             END IF;
         END IF;
         IF winner = spec.id THEN

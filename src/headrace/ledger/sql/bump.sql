@@ -1,8 +1,8 @@
 -- bump: take jobs from workers that hold them in the lane no more, or may hold them no more (R1, A5).
 -- Only under the lane's own epoch, held for as long as this takes (A7): an expiry seen before a loss
 -- of data says nothing. What cannot have started goes back without blame, as in reap; so does a last
--- attempt that is in nobody's hands here, since it starts only once it is claimed (tests/model, twin
--- `bump_blames_the_unclaimed`). So none of these is over.
+-- attempt that is in nobody's hands here, and whatever is claimed first, since it starts only once it is
+-- claimed (tests/model, twin `bump_blames_the_unclaimed`). So none of these is over.
 -- $1 epoch, $2 ids, $3 gens, $4 their workers, $5 the calls that gave them, $6 the error of a run cut
 -- short (JSON).
 WITH lane AS (
@@ -10,7 +10,8 @@ WITH lane AS (
 ), cut AS (
     SELECT j.id, j.gen, v.worker,
            headrace.may_have_run(v.worker, w.left_with, j.id, j.gen, j.queue_id, v.call)
-           AND NOT headrace.spent(j.failures, j.crashes + 1, j.max_attempts, j.rerun_on_crash) AS ran
+           AND NOT headrace.spent(j.failures, j.crashes + 1, j.max_attempts, j.rerun_on_crash)
+           AND NOT coalesce(j.headers ? 'claim', false) AS ran
     FROM lane, unnest($2::uuid[], $3::int[], $4::uuid[], $5::bigint[]) AS v (id, gen, worker, call)
     JOIN headrace.job j ON j.id = v.id AND j.gen = v.gen AND j.state = 0
      AND num_nulls(j.owner) = 1  -- as in stale.sql

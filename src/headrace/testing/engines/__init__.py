@@ -17,6 +17,7 @@ from headrace.testing.engines.schedules import SchedulesByHand
 from headrace.testing.engines.shares import Shares
 from headrace.testing.engines.takes import Takes
 from headrace.testing.engines.transactions import Transactions
+from headrace.testing.engines.uniqueness import Uniqueness
 
 __all__ = ["EngineConformance", "Rig", "Surroundings"]
 
@@ -31,5 +32,6 @@ class EngineConformance(
     Operators,
     PromiseKeeping,
     SchedulesByHand,
+    Uniqueness,
 ):
     """All promises."""

@@ -8,7 +8,10 @@ import pytest
 from headrace.errors import UnknownQueue, UsageError
 from headrace.model.job import Inserted
 from headrace.model.state import State
+from headrace.model.unique import Unique
 from headrace.testing.engines.rig import QUEUE, TASK, Rig, failure
+
+ONCE = Unique(key="k", for_="24h")
 
 
 class Inserts:
@@ -27,7 +30,8 @@ class Inserts:
     @pytest.mark.parametrize("key", [None, "one"])
     async def test_headers_travel_with_each_run(self, rig: Rig, key: str | None) -> None:
         headers = {"odd": {"number": 1, "text": "\xe9"}}
-        first = await rig.given(headers=headers, idempotency_key=key)
+        unique = None if key is None else Unique(key=key, for_="24h")
+        first = await rig.given(headers=headers, unique=unique)
         assert first.headers == headers
         await rig.settle(failure(first))
         assert [one.headers for one in await rig.take()] == [headers]
@@ -76,7 +80,7 @@ class Inserts:
         await rig.given(run_at=datetime.now(UTC) - timedelta(days=3))
 
     async def test_an_idempotency_key_has_one_job(self, rig: Rig) -> None:
-        first, second = rig.job(idempotency_key="k"), rig.job(idempotency_key="k")
+        first, second = rig.job(unique=ONCE), rig.job(unique=ONCE)
         assert await rig.engine.insert([first]) == [Inserted(first.id)]
         assert await rig.engine.insert([second]) == [Inserted(first.id, duplicate=True)]
         assert await rig.engine.insert([first]) == [Inserted(first.id)], "its own key"
@@ -89,18 +93,16 @@ class Inserts:
 
     async def test_an_idempotency_key_is_that_of_a_task_and_a_tenant(self, rig: Rig) -> None:
         jobs = [
-            rig.job(idempotency_key="k"),
-            rig.job(idempotency_key="k", tenant="acme"),
-            rig.job(idempotency_key="k", task="else"),
+            rig.job(unique=ONCE),
+            rig.job(unique=ONCE, tenant="acme"),
+            rig.job(unique=ONCE, task="else"),
             rig.job(),
         ]
         assert await rig.engine.insert(jobs) == [Inserted(job.id) for job in jobs]
         assert len(await rig.take()) == 4
 
     async def test_an_idempotency_key_expires(self, rig: Rig) -> None:
-        first, second = (
-            rig.job(idempotency_key="k", idempotency_for=timedelta(minutes=10)) for _ in range(2)
-        )
+        first, second = (rig.job(unique=Unique(key="k", for_="10m")) for _ in range(2))
         await rig.engine.insert([first])
         await rig.around.pass_time(599)
         assert await rig.engine.insert([second]) == [Inserted(first.id, duplicate=True)]
@@ -109,14 +111,14 @@ class Inserts:
         assert {one.id for one in await rig.take()} == {first.id, second.id}
 
     async def test_one_key_twice_in_a_call_is_one_job(self, rig: Rig) -> None:
-        first, second = rig.job(idempotency_key="k"), rig.job(idempotency_key="k")
+        first, second = rig.job(unique=ONCE), rig.job(unique=ONCE)
         assert await rig.engine.insert([first, second]) == [
             Inserted(first.id),
             Inserted(first.id, duplicate=True),
         ]
 
     async def test_concurrent_callers_of_one_key_have_one_job(self, rig: Rig) -> None:
-        jobs = [rig.job(idempotency_key="k") for _ in range(12)]
+        jobs = [rig.job(unique=ONCE) for _ in range(12)]
         answers = [
             one for (one,) in await asyncio.gather(*(rig.engine.insert([job]) for job in jobs))
         ]
@@ -125,7 +127,7 @@ class Inserts:
         assert [one.duplicate for one in answers].count(False) == 1
 
     async def test_a_foreign_transaction_decides(self, rig: Rig) -> None:
-        kept, dropped = rig.job(), rig.job(idempotency_key="k")
+        kept, dropped = rig.job(), rig.job(unique=ONCE)
         async with rig.around.connection() as connection:
             async with connection.transaction():
                 assert await rig.engine.insert([kept], connection) == [Inserted(kept.id)]
@@ -136,7 +138,7 @@ class Inserts:
             assert await rig.engine.insert([dropped], connection) == [Inserted(dropped.id)]
             await begun.rollback()
         assert [one.id for one in await rig.take()] == [kept.id]
-        again = rig.job(idempotency_key="k")
+        again = rig.job(unique=ONCE)
         assert await rig.engine.insert([again]) == [Inserted(again.id)], "the key is free again"
 
     async def test_a_refusal_leaves_a_foreign_transaction_usable(self, rig: Rig) -> None:
