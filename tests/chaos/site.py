@@ -132,10 +132,23 @@ class Site:
         return self._role(name, "worker", processes, crash, more)
 
     def producer(
-        self, *, processes: int = 1, crash: str = "", hold: str = "", live: int = 300
+        self,
+        *,
+        processes: int = 1,
+        crash: str = "",
+        hold: str = "",
+        live: int = 300,
+        unique: bool = False,
     ) -> Role:
-        """Processes that enqueue in every way until SIGTERM, while no more jobs are live."""
-        more = {holdpoints.VARIABLE: hold, "HEADRACE_CHAOS_LIVE": str(live)}
+        """Processes that enqueue in every way until SIGTERM, while no more jobs are live.
+
+        Or in one way alone: `unique` jobs of few keys.
+        """
+        more = {
+            holdpoints.VARIABLE: hold,
+            "HEADRACE_CHAOS_LIVE": str(live),
+            "HEADRACE_CHAOS_UNIQUE": "yes" if unique else "",
+        }
         return self._role("producer", "producer", processes, crash, more)
 
     def services(

@@ -16,11 +16,13 @@ from chaos.history import History
 from chaos.processes.patience import until_the_ledger_is_there
 from chaos.processes.stage import set_stage
 from chaos.processes.tasks import build
-from headrace import Headrace, JobHandle, OutcomeUnknown, Task
+from headrace import Headrace, JobHandle, OutcomeUnknown, Task, Unique
 from headrace.ledger.faults import translated
+from headrace.model.unique import OnConflict, Until
 from headrace.supervisor.signals import draining
 
 LIVE_AT_MOST = "HEADRACE_CHAOS_LIVE"
+UNIQUE_ALONE = "HEADRACE_CHAOS_UNIQUE"
 PAUSE = 0.05
 KEYS = 40
 KINDS = {
@@ -36,6 +38,12 @@ KINDS = {
     "snoozing": 4,
     "unwanted": 2,
 }
+RULES: tuple[tuple[Until, OnConflict], ...] = (
+    ("done", "return"),
+    ("started", "return"),
+    ("started", "replace"),
+    ("queued", "replace"),
+)
 LIVE = "SELECT count(*) FROM headrace.job WHERE state = 0"
 
 
@@ -51,7 +59,10 @@ class Producer:
         self._random = Random()
         self._live_at_most = int(os.environ[LIVE_AT_MOST])
         self._orders = orders
-        self._ways: tuple[Callable[[], Awaitable[None]], ...] = (
+        self._ways: tuple[Callable[[], Awaitable[None]], ...] = (self._unique,)
+        if os.environ[UNIQUE_ALONE]:
+            return
+        self._ways = (
             self._one_by_one,
             self._concurrently,
             self._many,
@@ -100,6 +111,13 @@ class Producer:
         key = f"key-{self._random.randrange(KEYS)}"
         bound = self._app.tasks["quick"].options(idempotency_key=key)
         self._durable([await bound.enqueue(key)])
+
+    async def _unique(self) -> None:
+        until, on_conflict = self._random.choice(RULES)
+        key = f"{until} {on_conflict} {self._random.randrange(3)}"
+        unique = Unique(key=key, until=until, on_conflict=on_conflict)
+        bound = self._app.tasks["slow"].options(unique=unique)
+        self._durable([await bound.enqueue(next(self._orders), self._seconds())])
 
     async def _enqueue(self, **options: object) -> JobHandle[object]:
         task = self._task()
