@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     )
     from headrace.handle import JobHandle
     from headrace.model.job import Job
-    from headrace.model.outcome import Cancel, Complete, Dead, Retry, Snooze
+    from headrace.model.outcome import Cancel, Complete, Dead, RateLimited, Retry, Snooze
     from headrace.model.priority import Priority
+    from headrace.model.rate import RateLimit
     from headrace.model.retry import RetryPolicy
     from headrace.model.state import State
     from headrace.task import JobSpec, Task
@@ -55,6 +56,8 @@ __all__ = [
     "LedgerUnavailable",
     "OutcomeUnknown",
     "Priority",
+    "RateLimit",
+    "RateLimited",
     "ResultTimeout",
     "Retry",
     "RetryPolicy",
@@ -95,10 +98,12 @@ _HOMES = {
         "Cancel",
         "Complete",
         "Dead",
+        "RateLimited",
         "Retry",
         "Snooze",
     ),
     "headrace.model.priority": ("Priority",),
+    "headrace.model.rate": ("RateLimit",),
     "headrace.model.retry": ("RetryPolicy",),
     "headrace.model.state": ("State",),
     "headrace.task": (

@@ -1,7 +1,7 @@
 """The application: its tasks, its settings, and its connection in each event loop."""
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from types import MappingProxyType, TracebackType
@@ -16,7 +16,8 @@ from headrace.intake import as_id, as_ids, first_state, new_jobs
 from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
 from headrace.model.promise import Promise, read_promise
-from headrace.options import TaskOptions
+from headrace.model.rate import RateLimit
+from headrace.options import TaskOptions, read_limits
 from headrace.ports.engine import Engine
 from headrace.results import Results
 from headrace.setting_names import SettingsArguments, check_names
@@ -50,6 +51,8 @@ class Headrace:
         self._tasks: dict[str, Task[..., Any]] = {}
         self._queues: set[str] = set()
         self._promises: dict[str, Promise] = {}
+        self._limits: dict[str, RateLimit] = {}
+        self._queue_limits: dict[str, tuple[RateLimit, ...]] = {}
         self._lifespans: list[Callable[[], AbstractAsyncContextManager[None]]] = []
         self._starts = Starts(self.name, self._connect, self._declare)
 
@@ -99,16 +102,25 @@ class Headrace:
             )
         return TaskDecorator(self, options, self._register)
 
-    def queue(self, name: str, *, promise: str | None = None) -> None:
-        """Declare a queue that is no task's own, for `options(queue=...)`, or what one promises.
+    @property
+    def queue_limits(self) -> Mapping[str, tuple[RateLimit, ...]]:
+        """How often jobs of queues may start, where that is limited."""
+        return MappingProxyType(self._queue_limits)
+
+    def queue(
+        self, name: str, *, promise: str | None = None, limits: Sequence[RateLimit] = ()
+    ) -> None:
+        """Declare a queue that is no task's own, for `options(queue=...)`, or more of one.
 
         Args:
             name: of the queue.
             promise: "standard", "strict" or "loss-tolerant" (docs/promises.md). What the database
                 says of the queue must be the same, if it says anything.
+            limits: how often its jobs may start: each a `RateLimit`.
 
         Raises:
-            UsageError: the name is not allowed, or the promise unknown or another one than before.
+            UsageError: the name is not allowed, the promise unknown or another one than before, or
+                a limit has other rates than elsewhere.
         """
         self._queues.add(check_name("queue", name))
         if promise is not None:
@@ -116,6 +128,20 @@ class Headrace:
             before = self._promises.setdefault(name, said)
             if before is not said:
                 raise UsageError(f'queue "{name}" is declared {before} and {said}; say one of them')
+
+        if limits:
+            self._queue_limits[name] = read_limits(limits)
+            self._share(self._queue_limits[name])
+
+    def _share(self, limits: Iterable[RateLimit]) -> None:
+        for limit in limits:
+            before = self._limits.setdefault(limit.name, limit)
+            if before.rates != limit.rates:
+                ours, theirs = (", ".join(map(str, one.rates)) for one in (limit, before))
+                raise UsageError(
+                    f'limit "{limit.name}" is declared as {theirs} and as {ours}; say one of them, '
+                    "or give them two names"
+                )
 
     def lifespan(self, hook: Lifespan) -> Lifespan:
         """Register what each worker process opens before its first job and closes after its last.
@@ -291,7 +317,7 @@ class Headrace:
 
     @property
     def _declarable(self) -> int:
-        return len(self._tasks) + len(self._queues) + len(self._promises)
+        return len(self._tasks) + len(self._queues) + len(self._promises) + len(self._limits)
 
     def _connect(self) -> Engine:
         from headrace.connect import connect  # noqa: PLC0415 - drivers, when they are needed
@@ -302,6 +328,7 @@ class Headrace:
         declared = self._declarable
         tasks = [self._tasks[name].declaration() for name in sorted(self._tasks)]
         await engine.declare(tasks, sorted(self._queues), self._promises)
+        await engine.limiter.declare(self._limits.values())
         return declared
 
     def _register(self, task: Task[..., Any]) -> None:
@@ -311,6 +338,7 @@ class Headrace:
                 f'task "{task.name}" exists already ({other.__module__}.{other.__qualname__}); '
                 "give one of them another name: @app.task(name=...)"
             )
+        self._share(task.limits)
         self._tasks[task.name] = task
 
     def _handle(self, job: NewJob, inserted: Inserted) -> JobHandle[Any]:

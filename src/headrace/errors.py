@@ -7,7 +7,8 @@
     │   ├── BadArguments         arguments do not fit the task's signature
     │   ├── BadPayload           arguments cannot be stored: size, depth, NUL, surrogate, NaN
     │   ├── UnknownTask
-    │   └── UnknownQueue
+    │   ├── UnknownQueue
+    │   └── UnknownLimit
     ├── LedgerError              PostgreSQL
     │   ├── LedgerUnavailable    it cannot be reached, or it refused us
     │   │   ├── LedgerBusy       a lock could not be had in the time allowed
@@ -66,6 +67,10 @@ class UnknownTask(UsageError):
 
 class UnknownQueue(UsageError):
     """No task declares this queue and no operator created it."""
+
+
+class UnknownLimit(UsageError):
+    """No rate limit has this name."""
 
 
 class LedgerError(HeadraceError):

@@ -56,6 +56,7 @@ def _new_job(job_id: UUID, spec: JobSpec[Any]) -> NewJob:
         idempotency_for=settings.idempotency_for,
         tenant=settings.tenant,
         rerun_on_crash=settings.rerun_on_crash,
+        headers=settings.headers,
     )
 
 

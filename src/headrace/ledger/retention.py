@@ -57,6 +57,7 @@ class LedgerKeeper:
         await self.fold_counters()
         await self.forget_workers()
         await self.prune_keys()
+        await self.prune_windows()
         await self.sweep_default()
         try:
             await self.add_partitions()
@@ -76,6 +77,13 @@ class LedgerKeeper:
         """Delete expired idempotency keys; returns how many."""
         pruned = 0
         while rows := await self._queries.fetch("prune_keys", _STEP):
+            pruned += len(rows)
+        return pruned
+
+    async def prune_windows(self) -> int:
+        """Forget windows of rate limits that nobody used for a whole span; returns how many."""
+        pruned = 0
+        while rows := await self._queries.fetch("prune_windows", _STEP):
             pruned += len(rows)
         return pruned
 

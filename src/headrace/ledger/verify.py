@@ -18,6 +18,7 @@ CHECKS = (
     Check("attempts", "A live job has an attempt left, a dead one has a reason."),
     Check("generations", "No generation of a job ends twice."),
     Check("keys", "An idempotency key that holds names a job that is there."),
+    Check("limits", "No window of a rate limit has more starts than the limit allows."),
     Check("owners", "Whoever runs a job is a known worker.", repair="repair_owners"),
     Check("silence", "A silent worker is reaped, and what it ran is taken from it."),
     Check("waiting", "A due job does not wait while a worker of its queue lives.", quiesced=True),

@@ -12,6 +12,7 @@ from headrace.ports.bell import Bell
 from headrace.ports.engine import Transaction
 from headrace.ports.inspector import BlindInspector
 from headrace.ports.lane_ledger import LaneLedger
+from headrace.ports.limiter import Limiter
 
 
 class Pulse(NamedTuple):
@@ -36,6 +37,10 @@ class Ledger(Protocol):
     @property
     def bell(self) -> Bell:
         """What tells idle workers of new jobs."""
+
+    @property
+    def limiter(self) -> Limiter:
+        """What keeps rate limits."""
 
     @property
     def inspector(self) -> BlindInspector:
