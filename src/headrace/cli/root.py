@@ -14,6 +14,7 @@ from headrace.cli import (
     enqueue,
     jobs,
     lane,
+    limits,
     queues,
     relay,
     schema,
@@ -71,6 +72,7 @@ top.register(app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(queues.app, name="queues")
+app.add_typer(limits.app, name="limits")
 
 
 def _print_version(value: bool) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from headrace.errors import UsageError
 from headrace.model.duration import parse_duration
 from headrace.model.job import Delivery
-from headrace.model.names import check_name
+from headrace.model.names import check_name, unknown
 from headrace.model.shown import shown
 
 MOST = 1_000_000
@@ -29,6 +29,17 @@ _UNITS = {
 _RATE = re.compile(r"([0-9]{1,7})/([0-9a-z.]+)")
 _SHORTEST, _LONGEST = timedelta(milliseconds=100), timedelta(days=31)
 _NAMES = {1: "s", 60: "min", 3600: "hour", 86400: "day"}
+PRESETS: dict[str, tuple[str, ...]] = {
+    "emailSending": ("100/min", "2000/hour", "20000/day"),
+    "emailCampaign": ("50/min", "1000/hour"),
+    "stripeApi": ("25/s", "20000/hour"),
+    "resendApi": ("2/s", "5000/hour"),
+    "databaseWrites": ("100/s", "3000/min"),
+    "searchIndexing": ("50/s", "1000/min"),
+    "assetProcessing": ("30/min", "500/hour"),
+    "taxGeneration": ("10/min", "200/hour"),
+}
+"""Limits of a shop: names and windows are fixed, the figures a beginning."""
 HOLD = 0.25
 """Seconds that a job waits in its slot for its start, rather than to be put off."""
 
@@ -113,6 +124,17 @@ class RateLimit:
         object.__setattr__(self, "rates", parse_rates(name, rates))
         object.__setattr__(self, "key", check_template(name, key))
         object.__setattr__(self, "weight", check_weight(weight))
+
+    @classmethod
+    def preset(cls, name: str) -> "RateLimit":
+        """One of the limits that docs/limits.md lists.
+
+        Raises:
+            UsageError: there is none of this name.
+        """
+        if name not in PRESETS:
+            raise UsageError(unknown("preset", name, sorted(PRESETS)))
+        return cls(name, *PRESETS[name])
 
     @property
     def fields(self) -> frozenset[str]:

@@ -16,6 +16,7 @@ from headrace.model.inspection import (
     QueueCounts,
 )
 from headrace.model.job import Job
+from headrace.ports.limiter import Limiter
 
 Answers = Mapping[UUID, Answer]
 
@@ -32,6 +33,10 @@ class Inspector(Protocol):
     outcome of such a run is refused. What would run again is not touched where the lane cannot
     be asked: a worker that had it would run it twice at once. The answer is UNKNOWN, then.
     """
+
+    @property
+    def limiter(self) -> Limiter:
+        """What keeps rate limits."""
 
     async def find(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Found:
         """The ids of matching jobs, newest first.
