@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from headrace.errors import LedgerError, LedgerUnavailable
-from headrace.limits import uses_of
 from headrace.model.job import Delivery
 from headrace.model.rate import Admission, Ask, RateLimit, Use
+from headrace.model.uses import uses_of
 from headrace.ports.limiter import Limiter
 from headrace.task import Task
 
