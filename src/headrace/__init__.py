@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     )
     from headrace.handle import JobHandle
     from headrace.model.job import Job
-    from headrace.model.outcome import Cancel, Complete, Dead, Retry, Snooze
+    from headrace.model.outcome import Cancel, Complete, Dead, RateLimited, Retry, Snooze
     from headrace.model.priority import Priority
+    from headrace.model.rate import RateLimit
     from headrace.model.retry import RetryPolicy
     from headrace.model.schedule import Schedule
     from headrace.model.state import State
@@ -60,6 +61,8 @@ __all__ = [
     "LedgerUnavailable",
     "OutcomeUnknown",
     "Priority",
+    "RateLimit",
+    "RateLimited",
     "ResultTimeout",
     "Retry",
     "RetryPolicy",
@@ -105,10 +108,12 @@ _HOMES = {
         "Cancel",
         "Complete",
         "Dead",
+        "RateLimited",
         "Retry",
         "Snooze",
     ),
     "headrace.model.priority": ("Priority",),
+    "headrace.model.rate": ("RateLimit",),
     "headrace.model.retry": ("RetryPolicy",),
     "headrace.model.schedule": ("Schedule",),
     "headrace.model.state": ("State",),

@@ -1,7 +1,7 @@
 """The application: its tasks, its settings, and its connection in each event loop."""
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from types import MappingProxyType, TracebackType
@@ -17,8 +17,9 @@ from headrace.intake import as_id, as_ids, first_state, new_jobs
 from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
 from headrace.model.promise import Promise, read_promise
+from headrace.model.rate import RateLimit
 from headrace.model.timing_options import TimingOptions, read_timing
-from headrace.options import TaskOptions, refuse_unknown
+from headrace.options import TaskOptions, read_limits, refuse_unknown
 from headrace.ports.cache import CacheStore
 from headrace.ports.engine import Engine
 from headrace.results import Results
@@ -56,6 +57,8 @@ class Headrace:
         self._queues: set[str] = set()
         self._promises: dict[str, Promise] = {}
         self.schedules: Schedules = Schedules(self)
+        self._limits: dict[str, RateLimit] = {}
+        self._queue_limits: dict[str, tuple[RateLimit, ...]] = {}
         self._lifespans: list[Callable[[], AbstractAsyncContextManager[None]]] = []
         self._starts = Starts(self.name, self._connect, self._declare, self._open_cache)
 
@@ -105,16 +108,25 @@ class Headrace:
             )
         return TaskDecorator(self, options, self._register)
 
-    def queue(self, name: str, *, promise: str | None = None) -> None:
-        """Declare a queue that is no task's own, for `options(queue=...)`, or what one promises.
+    @property
+    def queue_limits(self) -> Mapping[str, tuple[RateLimit, ...]]:
+        """How often jobs of queues may start, where that is limited."""
+        return MappingProxyType(self._queue_limits)
+
+    def queue(
+        self, name: str, *, promise: str | None = None, limits: Sequence[RateLimit] = ()
+    ) -> None:
+        """Declare a queue that is no task's own, for `options(queue=...)`, or more of one.
 
         Args:
             name: of the queue.
             promise: "standard", "strict" or "loss-tolerant" (docs/promises.md). What the database
                 says of the queue must be the same, if it says anything.
+            limits: how often its jobs may start: each a `RateLimit`.
 
         Raises:
-            UsageError: the name is not allowed, or the promise unknown or another one than before.
+            UsageError: the name is not allowed, the promise unknown or another one than before, or
+                a limit has other rates than elsewhere.
         """
         self._queues.add(check_name("queue", name))
         if promise is not None:
@@ -122,6 +134,20 @@ class Headrace:
             before = self._promises.setdefault(name, said)
             if before is not said:
                 raise UsageError(f'queue "{name}" is declared {before} and {said}; say one of them')
+
+        if limits:
+            self._queue_limits[name] = read_limits(limits)
+            self._share(self._queue_limits[name])
+
+    def _share(self, limits: Iterable[RateLimit]) -> None:
+        for limit in limits:
+            before = self._limits.setdefault(limit.name, limit)
+            if before.rates != limit.rates:
+                ours, theirs = (", ".join(map(str, one.rates)) for one in (limit, before))
+                raise UsageError(
+                    f'limit "{limit.name}" is declared as {theirs} and as {ours}; say one of them, '
+                    "or give them two names"
+                )
 
     @overload
     def schedule(self, name: str, /, **timing: Unpack[TimingOptions]) -> Callable[[T], T]: ...
@@ -339,7 +365,7 @@ class Headrace:
 
     @property
     def _declarable(self) -> int:
-        names = (self._tasks, self._queues, self._promises, self.schedules.declared)
+        names = (self._tasks, self._queues, self._promises, self._limits, self.schedules.declared)
         return sum(map(len, names))
 
     def _connect(self) -> Engine:
@@ -356,6 +382,7 @@ class Headrace:
         declared = self._declarable
         tasks = [self._tasks[name].declaration() for name in sorted(self._tasks)]
         await engine.declare(tasks, sorted(self._queues), self._promises)
+        await engine.limiter.declare(self._limits.values())
         if said := self.schedules.declared:
             await engine.inspector.schedules.declare(self.name, said, self.actor)
         return declared
@@ -367,6 +394,7 @@ class Headrace:
                 f'task "{task.name}" exists already ({other.__module__}.{other.__qualname__}); '
                 "give one of them another name: @app.task(name=...)"
             )
+        self._share(task.limits)
         self._tasks[task.name] = task
 
     def _handle(self, job: NewJob, inserted: Inserted) -> JobHandle[Any]:

@@ -2,12 +2,13 @@
 
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Never, Protocol
 from uuid import UUID, uuid4
 
 from headrace.errors import UsageError
 from headrace.model.cancellation import Cancellation
 from headrace.model.duration import Duration, parse_duration
+from headrace.model.outcome import RateLimited
 from headrace.model.shown import shown
 
 
@@ -66,6 +67,19 @@ class Context(Protocol):
             UsageError: the fraction is no such number.
         """
 
+    def rate_limited(self, after: Duration, *, limit: str = "") -> Never:
+        """An outside service wants less: raise `RateLimited`.
+
+        Args:
+            after: how long the job's rate limits rest, for all workers.
+            limit: the name of the one that rests; all of them, if it is not given.
+
+        Raises:
+            RateLimited: always.
+            UsageError: the duration cannot be.
+        """
+        raise RateLimited(after, limit=limit)
+
     async def extend(self, duration: Duration) -> None:
         """Ask for more time: the attempt's deadline moves to `duration` from now.
 
@@ -120,6 +134,10 @@ class LocalContext:
     def idempotency_key(self) -> str:
         """The made-up job's id."""
         return str(self.job_id)
+
+    def rate_limited(self, after: Duration, *, limit: str = "") -> Never:
+        """Raise `RateLimited`; a plain call has no limits."""
+        raise RateLimited(after, limit=limit)
 
     async def progress(self, fraction: float, message: str = "") -> None:  # noqa: ARG002 - as in the protocol
         """Nobody watches a plain call; the fraction is checked all the same."""

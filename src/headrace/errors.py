@@ -9,7 +9,8 @@
     │   ├── DuplicateJob         another job holds its unique key
     │   ├── UnknownTask
     │   ├── UnknownQueue
-    │   └── UnknownSchedule
+    │   ├── UnknownSchedule
+    │   └── UnknownLimit
     ├── LedgerError              PostgreSQL
     │   ├── LedgerUnavailable    it cannot be reached, or it refused us
     │   │   ├── LedgerBusy       a lock could not be had in the time allowed
@@ -76,6 +77,10 @@ class UnknownQueue(UsageError):
 
 class UnknownSchedule(UsageError):
     """No code declares this schedule and nobody created it."""
+
+
+class UnknownLimit(UsageError):
+    """No rate limit has this name."""
 
 
 class LedgerError(HeadraceError):

@@ -6,11 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from headrace.errors import UsageError
-from headrace.model.job import CLAIM, Headers, NewJob
+from headrace.model.job import NewJob
 from headrace.model.schedule import NO_ID, Template, template_of
 from headrace.model.shown import shown
 from headrace.model.state import State
-from headrace.options import JobSettings
 from headrace.task import JobSpec
 
 _JOBS = "what task.job(...) makes, such as [task.job(1), task.job(2)]"
@@ -80,14 +79,8 @@ def _new_job(job_id: UUID, spec: JobSpec[Any]) -> NewJob:
         unique=settings.unique,
         tenant=settings.tenant,
         rerun_on_crash=settings.rerun_on_crash,
-        headers=_headers(settings),
+        headers=settings.headers,
     )
-
-
-def _headers(settings: JobSettings) -> Headers | None:
-    """What is to be known of it on its way."""
-    claimed = settings.unique is not None and settings.unique.ends_at_start
-    return {CLAIM: True} if claimed else None
 
 
 def first_state(job: NewJob) -> State:

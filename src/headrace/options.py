@@ -1,6 +1,6 @@
 """The options of tasks and of single jobs, as users write them and as they are kept."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
@@ -10,8 +10,10 @@ from typing import Any, Literal, TypedDict
 from headrace.errors import UsageError
 from headrace.model.attempts import check_attempts
 from headrace.model.duration import Duration, parse_duration
+from headrace.model.job import CLAIM, Headers
 from headrace.model.names import check_name
 from headrace.model.priority import parse_priority
+from headrace.model.rate import RateLimit, check_weight
 from headrace.model.retry import RetryPolicy, parse_retry
 from headrace.model.shown import shown
 from headrace.model.text import check_text
@@ -37,6 +39,7 @@ class TaskOptions(TypedDict, total=False):
         executor: "process" runs each job in a process of its own, which is killed at the timeout,
             and whose crash fails that job alone; else in the worker.
         unique: which of its jobs are the same, and what becomes of a second one.
+        limits: how often its jobs may start: each a `RateLimit`.
     """
 
     name: str | None
@@ -48,6 +51,7 @@ class TaskOptions(TypedDict, total=False):
     rerun_on_crash: bool
     executor: Literal["process"] | None
     unique: Unique | None
+    limits: Sequence[RateLimit]
 
 
 class JobOptions(TypedDict, total=False):
@@ -64,6 +68,8 @@ class JobOptions(TypedDict, total=False):
         idempotency_for: how long a while is; "24h".
         unique: as for the task; None: not unique.
         tenant: whose job it is.
+        limit_key: what it counts for in rate limits with a key, whatever their template says.
+        limit_weight: how many starts it counts for in rate limits.
         tx: the transaction to insert in, as for `Task.enqueue`.
     """
 
@@ -76,6 +82,8 @@ class JobOptions(TypedDict, total=False):
     idempotency_for: Duration
     unique: Unique | None
     tenant: str
+    limit_key: str
+    limit_weight: int
     tx: object
 
 
@@ -91,6 +99,20 @@ class JobSettings:
     run_at: datetime | None = None
     unique: Unique | None = None
     tenant: str = ""
+    limit_key: str | None = None
+    limit_weight: int | None = None
+
+    @property
+    def headers(self) -> Headers | None:
+        """What rare options say on the way to the worker; None for all but rare jobs."""
+        weight = {"key": self.limit_key, "weight": self.limit_weight}
+        limits = {name: value for name, value in weight.items() if value is not None}
+        claimed = self.unique is not None and self.unique.ends_at_start
+        said: Headers = {
+            **({CLAIM: True} if claimed else {}),
+            **({"limits": limits} if limits else {}),
+        }
+        return said or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +124,7 @@ class TaskSettings:
     timeout: timedelta
     retry: RetryPolicy
     in_process: bool
+    limits: tuple[RateLimit, ...]
 
 
 def read_task_options(options: TaskOptions, function_name: str) -> TaskSettings:
@@ -121,6 +144,7 @@ def read_task_options(options: TaskOptions, function_name: str) -> TaskSettings:
         retry=retry,
         timeout=timeout,
         in_process=_in_process(options.get("executor")),
+        limits=read_limits(options.get("limits", ())),
         job=JobSettings(
             queue=check_name("queue", options.get("queue", "default")),
             priority=parse_priority(options.get("priority", 5)),
@@ -147,6 +171,27 @@ def read_job_options(options: JobOptions, settings: JobSettings) -> JobSettings:
     elif "idempotency_for" in options:
         raise UsageError("idempotency_for needs an idempotency_key to hold for")
     return replace(settings, **changes)
+
+
+def read_limits(value: object) -> tuple[RateLimit, ...]:
+    """The limits of a task or queue.
+
+    Raises:
+        UsageError: one is no `RateLimit`, or named twice.
+    """
+    if isinstance(value, str | RateLimit) or not isinstance(value, Iterable):
+        raise UsageError(
+            f'limits={shown(value)} is no list; write limits=[RateLimit("stripe", "10/s")]'
+        )
+    limits = tuple(value)
+    for one in limits:
+        if not isinstance(one, RateLimit):
+            raise UsageError(f'{shown(one)} is no RateLimit; write RateLimit("stripe", "10/s")')
+    names = [one.name for one in limits]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f'limit "{name}" is given twice; one job counts once for it')
+    return limits
 
 
 def refuse_unknown(kind: str, given: Iterable[str], known: Iterable[str]) -> None:
@@ -222,4 +267,6 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "max_attempts": check_attempts,
     "unique": check_unique,
     "tenant": partial(check_text, "tenant"),
+    "limit_key": partial(check_text, "limit_key"),
+    "limit_weight": check_weight,
 }

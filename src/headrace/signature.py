@@ -42,6 +42,11 @@ class Signature:
     _fields: tuple[tuple[str, str], ...]
     _result: msgspec.json.Decoder[Any]
 
+    @property
+    def names(self) -> frozenset[str]:
+        """All of them."""
+        return frozenset(name for name, _ in self._fields)
+
     def bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
         """Arguments by name; what was left out is not there.
 
@@ -287,3 +292,9 @@ def _decoder_for(hint: Any, what: str) -> msgspec.json.Decoder[Any]:  # noqa: AN
             f"{what} is annotated {hint}, which cannot be read from JSON ({exc}); "
             "use a simpler type"
         ) from exc
+
+
+def defaults_of(fn: Callable[..., Any]) -> dict[str, object]:
+    """The defaults of a function's parameters, by name."""
+    parameters = inspect.signature(fn).parameters.values()
+    return {one.name: one.default for one in parameters if one.default is not _Kind.empty}

@@ -21,6 +21,7 @@ import msgspec
 from headrace.context import Context, LocalContext
 from headrace.errors import BadPayload, UsageError
 from headrace.handle import JobHandle
+from headrace.model.rate import RateLimit
 from headrace.model.retry import RetryPolicy
 from headrace.model.task import Declaration
 from headrace.model.unique import Unique
@@ -32,7 +33,7 @@ from headrace.options import (
     read_task_options,
 )
 from headrace.payload import MAX_RESULT, encode
-from headrace.signature import read_signature
+from headrace.signature import defaults_of, read_signature
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,6 +84,8 @@ class Task(Generic[P, R]):
         timeout: of one run; `timeout_seconds` is the same.
         retry: when a failed job runs again.
         in_process: its jobs run in processes of their own.
+        limits: how often its jobs may start.
+        defaults: of its parameters, by name.
         importable: another process can find it.
     """
 
@@ -103,6 +106,9 @@ class Task(Generic[P, R]):
         self.timeout_seconds: float = settings.timeout.total_seconds()
         self.retry: RetryPolicy = settings.retry
         self.in_process: bool = settings.in_process
+        self.limits: tuple[RateLimit, ...] = settings.limits
+        self.defaults: Mapping[str, object] = defaults_of(fn)
+        self._check_keys()
         self.importable: bool = "<locals>" not in fn.__qualname__ and fn.__module__ != "__main__"
         if self.in_process and not self.importable:
             raise UsageError(
@@ -226,6 +232,14 @@ class Task(Generic[P, R]):
     def decode_result(self, result: bytes) -> R:
         """A stored result as the return annotation says; as plain JSON where it does not fit."""
         return cast("R", self._signature.decode_result(result))
+
+    def _check_keys(self) -> None:
+        for limit in self.limits:
+            for field in sorted(limit.fields - self._signature.names):
+                raise UsageError(
+                    f'task "{self.name}" has no argument "{field}", which the key of limit '
+                    f'"{limit.name}" names: {limit.key}'
+                )
 
     def _job(
         self, settings: JobSettings, args: tuple[object, ...], kwargs: Mapping[str, object]

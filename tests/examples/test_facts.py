@@ -12,6 +12,8 @@ from headrace import State
 from headrace.cli.root import app
 from headrace.config import Settings
 from headrace.model.priority import Priority
+from headrace.model.rate import PRESETS as RATES
+from headrace.model.rate import RateLimit
 from headrace.model.retry import PRESETS, RetryPolicy
 from headrace.options import JobOptions, TaskOptions
 
@@ -59,6 +61,12 @@ def _short(delay: timedelta) -> str:
     seconds = delay.total_seconds()
     unit, name = (1, "s") if seconds < 60 else (60, "min") if seconds < 3600 else (3600, "h")
     return f"{seconds / unit:g} {name}"
+
+
+def test_every_preset_of_limits_is_listed() -> None:
+    listed = {name: text for name, text in rows("limits.md").items() if name in RATES}
+    told = {name: [str(rate) for rate in RateLimit.preset(name).rates] for name in RATES}
+    assert {name: text.replace("`", "").split(", ") for name, text in listed.items()} == told
 
 
 def test_every_priority_that_has_a_name_is_told() -> None:

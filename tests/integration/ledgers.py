@@ -50,6 +50,7 @@ async def wipe(sql: asyncpg.Connection) -> None:
     await sql.execute(
         "DELETE FROM headrace.job; DELETE FROM headrace.job_event; "
         "DELETE FROM headrace.idempotency; DELETE FROM headrace.worker; "
+        "DELETE FROM headrace.rate_limit; "
         "DELETE FROM headrace.counter; DELETE FROM headrace.counter_delta; "
         "UPDATE headrace.queue SET paused = false, promise = NULL "
         "WHERE paused OR promise IS NOT NULL; "

@@ -72,6 +72,16 @@ async def test_a_ledger_in_use_is_whole(smith: Jobsmith, queries: Queries) -> No
                 "('x', headrace.uuid7(), now() + interval '1 hour')"
             ),
         ),
+        (
+            "limits",
+            (
+                "INSERT INTO headrace.rate_limit VALUES ('a', '{1}', '{1000000}', false, "
+                "now() - interval '1 day'); "
+                "INSERT INTO headrace.rate_window (name, key, span, log) "
+                "SELECT 'a', '', 1000000, ROW(ARRAY[t], ARRAY[t], ARRAY[2])::headrace.rate_log "
+                "FROM (SELECT (extract(epoch FROM now()) * 1000000)::bigint) AS here (t)"
+            ),
+        ),
         ("owners", "DELETE FROM headrace.worker"),
         ("silence", "UPDATE headrace.worker SET beat_at = now() - interval '2 minutes'"),
         ("silence", "UPDATE headrace.worker SET reaped_at = now() - interval '2 minutes'"),

@@ -75,7 +75,7 @@ async def test_two_versions_work_side_by_side(
     if "HEADRACE_REDIS_URL" in shop.environment:
         await until(lambda: sql.fetchval(HYBRID), LONG)
     await sold(sql, "earlier", "earlier", 25)
-    # The earlier code connects for its beats with the first one, and then asks which schema there is.
+    # The earlier code connects for its beats with the first one, and asks then for the schema.
     await until(lambda: sql.fetchval("SELECT bool_and(beats > 0) FROM headrace.worker"), LONG)
 
     assert [one.version for one in await migrate(database_url)] == list(range(15, newest() + 1))

@@ -18,6 +18,7 @@ from headrace.model.job import Delivery, Settlement
 from headrace.ports.clock import boottime
 from headrace.ports.engine import Engine
 from headrace.worker.executor import Executor
+from headrace.worker.gate import Gate
 from headrace.worker.hand import Hand
 from headrace.worker.process.children import Children
 from headrace.worker.settler import Settler
@@ -67,6 +68,7 @@ async def test_the_run_of_a_job() -> None:
         tasks=app.tasks,
         engine=NOWHERE,
         children=Children(app, most_jobs=None, most_memory=None),
+        gate=Gate(lambda: NOWHERE.limiter, app.tasks, app.queue_limits),
         settler=settler,
         concurrency=10,
         freed=lambda: None,

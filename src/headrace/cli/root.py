@@ -14,6 +14,7 @@ from headrace.cli import (
     enqueue,
     jobs,
     lane,
+    limits,
     queues,
     relay,
     schedule_changes,
@@ -76,6 +77,7 @@ app.add_typer(dlq.app, name="dlq")
 app.add_typer(queues.app, name="queues")
 app.add_typer(schedules.app, name="schedules")
 schedule_changes.register(schedules.app)
+app.add_typer(limits.app, name="limits")
 
 
 def _print_version(value: bool) -> None:

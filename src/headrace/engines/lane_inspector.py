@@ -31,6 +31,7 @@ from headrace.ports.clock import boottime
 from headrace.ports.inspector import Answers, BlindInspector
 from headrace.ports.lane import Lane
 from headrace.ports.lane_ledger import LaneLedger
+from headrace.ports.limiter import Limiter
 
 _log = logging.getLogger("headrace.engine")
 _REST = 10.0  # a command of many steps shall not wait for a hanging lane at each
@@ -51,6 +52,11 @@ class LaneInspector(LaneSight):
         super().__init__(inspector, ledger, lane)
         self._inspector: BlindInspector = inspector
         self._rests_until = 0.0
+
+    @property
+    def limiter(self) -> Limiter:
+        """What keeps rate limits: the ledger, with a lane or without."""
+        return self._inspector.limiter
 
     async def history(self, job_id: UUID) -> list[JobEvent]:
         """A job's events, oldest first."""

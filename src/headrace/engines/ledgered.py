@@ -31,6 +31,7 @@ from headrace.ports.engine import Transaction
 from headrace.ports.inspector import Inspector
 from headrace.ports.lane import Lane
 from headrace.ports.ledger import Ledger
+from headrace.ports.limiter import Limiter
 
 _log = logging.getLogger("headrace.engine")
 
@@ -65,6 +66,11 @@ class LedgeredEngine:
     def inspector(self) -> Inspector:
         """What operators see and do."""
         return LaneInspector(self.ledger.inspector, self.ledger.lanes, self.lane)
+
+    @property
+    def limiter(self) -> Limiter:
+        """What keeps rate limits: the ledger, whoever gives out jobs."""
+        return self.ledger.limiter
 
     async def start(self) -> None:
         """Connect; a lane that is away is no reason not to."""

@@ -8,6 +8,7 @@ import msgspec
 from headrace.errors import JobNotFound, UnknownQueue, UnknownTask
 from headrace.ledger.ids import first_id
 from headrace.ledger.lane_ledger import as_view
+from headrace.ledger.limiter import LedgerLimiter
 from headrace.ledger.queries import Queries
 from headrace.ledger.rows import Row, as_job
 from headrace.ledger.schedules import PostgresSchedules
@@ -42,6 +43,11 @@ class LedgerInspector:
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
         self.schedules: Schedules = PostgresSchedules(queries)
+
+    @property
+    def limiter(self) -> LedgerLimiter:
+        """What keeps rate limits."""
+        return LedgerLimiter(self._queries)
 
     async def find(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Found:
         """The ids of matching jobs, newest first; each call walks at most 10,000 rows.

@@ -16,6 +16,7 @@ from headrace.ledger.faults import translated
 from headrace.ledger.inspector import LedgerInspector
 from headrace.ledger.known_queues import KnownQueues
 from headrace.ledger.lane_ledger import PostgresLaneLedger
+from headrace.ledger.limiter import LedgerLimiter
 from headrace.ledger.migrate import newest
 from headrace.ledger.queries import Queries
 from headrace.ledger.retention import LedgerKeeper
@@ -43,6 +44,7 @@ from headrace.ports.bell import Bell
 from headrace.ports.engine import Transaction
 from headrace.ports.lane_ledger import LaneLedger
 from headrace.ports.ledger import Pulse
+from headrace.ports.limiter import Limiter
 from headrace.ports.ticks import Ticks
 
 
@@ -63,6 +65,7 @@ class PostgresLedger:
         self._keeper = LedgerKeeper(self._queries)
         self._lanes = PostgresLaneLedger(self._queries)
         self._inspector = LedgerInspector(self._queries)
+        self._limiter = LedgerLimiter(self._queries)
         self._bell = PostgresBell(url, self._queries, listens=listens and prepared)
         self._ticks = PostgresTicks(self._queries, self._bell)
         self._handlers = HandlerConnections(url, prepared=prepared)
@@ -79,6 +82,11 @@ class PostgresLedger:
     def ticks(self) -> Ticks:
         """What it does for a scheduler."""
         return self._ticks
+
+    @property
+    def limiter(self) -> Limiter:
+        """What keeps rate limits."""
+        return self._limiter
 
     @property
     def inspector(self) -> LedgerInspector:

@@ -57,6 +57,7 @@ class LedgerKeeper:
         await self.fold_counters()
         await self.forget_workers()
         await self.prune_keys()
+        await self.prune_windows()
         await self.sweep_default()
         try:
             await self.add_partitions()
@@ -78,6 +79,13 @@ class LedgerKeeper:
         for keys in ("prune_keys", "prune_spent_keys"):
             while rows := await self._queries.fetch(keys, _STEP):
                 pruned += len(rows)
+        return pruned
+
+    async def prune_windows(self) -> int:
+        """Forget windows of rate limits that nobody used for a whole span; returns how many."""
+        pruned = 0
+        while rows := await self._queries.fetch("prune_windows", _STEP):
+            pruned += len(rows)
         return pruned
 
     async def sweep_default(self) -> int:

@@ -127,6 +127,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         ran: how long the handler ran, in seconds.
         result: JSON, or None.
         error: JSON object with `type` and `message`, or None.
+        rests: the rate limit that rests for the delay, "" for all of the job's; None for none.
     """
 
     id: UUID
@@ -138,6 +139,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ran: float = 0.0
     result: str | None = None
     error: str | None = None
+    rests: str | None = None
 
 
 class Ending(NamedTuple):

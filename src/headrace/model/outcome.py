@@ -54,6 +54,26 @@ class Snooze(Outcome):
         self.delay: timedelta = parse_duration(delay, "delay")
 
 
+class RateLimited(Outcome):
+    """An outside service wants less: run again later, and nothing under the limit before.
+
+    Not a failure, uses no attempt. The job's rate limits rest for all workers; one with a key
+    rests for that key alone. What is under no limit comes back alone, as by `Snooze`.
+
+    Args:
+        after: how long to rest, such as the service says by Retry-After.
+        limit: the name of the limit that rests; all that the job is under, if it is not given.
+
+    Raises:
+        UsageError: the duration cannot be.
+    """
+
+    def __init__(self, after: Duration, *, limit: str = "") -> None:
+        super().__init__(after)
+        self.after: timedelta = parse_duration(after, "after")
+        self.limit = limit
+
+
 class Cancel(Outcome):
     """Give the job up as no longer wanted.
 

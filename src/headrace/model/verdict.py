@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from headrace.model.cancellation import Cancellation
 from headrace.model.job import Delivery, Settlement
-from headrace.model.outcome import Cancel, Dead, Outcome, Retry, Snooze
+from headrace.model.outcome import Cancel, Dead, Outcome, RateLimited, Retry, Snooze
 from headrace.model.state import Stored
 
 _LONGEST_TEXT = 8_000
@@ -90,6 +90,16 @@ def steered(delivery: Delivery, outcome: Outcome, ran: float, delay: timedelta) 
                 snoozed=True,
                 delay=outcome.delay.total_seconds(),
                 ran=ran,
+            )
+        case RateLimited():
+            return Settlement(
+                id=delivery.id,
+                gen=delivery.gen,
+                state=Stored.LIVE,
+                snoozed=True,
+                delay=outcome.after.total_seconds(),
+                ran=ran,
+                rests=outcome.limit,
             )
         case Retry():
             error = describe("Retry", outcome.error)

@@ -11,6 +11,7 @@ from headrace.model.lane_view import LaneView
 from headrace.model.promise import NOTHING_SAID, Promise
 from headrace.model.task import Declaration
 from headrace.ports.inspector import Inspector
+from headrace.ports.limiter import Limiter
 
 
 class Engine(Protocol):
@@ -19,6 +20,13 @@ class Engine(Protocol):
     @property
     def inspector(self) -> Inspector:
         """What operators see and do with its jobs."""
+
+    @property
+    def limiter(self) -> Limiter:
+        """What keeps rate limits.
+
+        What it puts off has left the worker's hands in the ledger: tell `settled` of it.
+        """
 
     async def start(self) -> None:
         """Connect.

@@ -16,6 +16,7 @@ from headrace.model.inspection import (
     QueueCounts,
 )
 from headrace.model.job import Job
+from headrace.ports.limiter import Limiter
 from headrace.ports.schedules import Schedules
 
 Answers = Mapping[UUID, Answer]
@@ -37,6 +38,10 @@ class Inspector(Protocol):
     @property
     def schedules(self) -> Schedules:
         """What makes jobs by the clock."""
+
+    @property
+    def limiter(self) -> Limiter:
+        """What keeps rate limits."""
 
     async def find(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Found:
         """The ids of matching jobs, newest first.

@@ -12,6 +12,7 @@ from headrace.ports.bell import Bell
 from headrace.ports.engine import Transaction
 from headrace.ports.inspector import BlindInspector
 from headrace.ports.lane_ledger import LaneLedger
+from headrace.ports.limiter import Limiter
 from headrace.ports.ticks import Ticks
 
 
@@ -41,6 +42,10 @@ class Ledger(Protocol):
     @property
     def ticks(self) -> Ticks:
         """What it does for a scheduler."""
+
+    @property
+    def limiter(self) -> Limiter:
+        """What keeps rate limits."""
 
     @property
     def inspector(self) -> BlindInspector:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Never, Protocol
 from uuid import UUID
 
 from headrace.context import check_fraction
@@ -13,6 +13,7 @@ from headrace.errors import StaleAttempt, UsageError
 from headrace.model.cancellation import Cancellation
 from headrace.model.duration import Duration, parse_duration
 from headrace.model.job import Delivery, Settlement
+from headrace.model.outcome import RateLimited
 from headrace.model.schedule import tick_of
 from headrace.ports.engine import Engine, Transaction
 
@@ -117,6 +118,10 @@ class AttemptContext:
         """
         check_fraction(fraction)
         _log.info("job %s: %.0f %% %s", self.job_id, fraction * 100, message)
+
+    def rate_limited(self, after: Duration, *, limit: str = "") -> Never:
+        """Raise `RateLimited`: the job's limits rest for so long."""
+        raise RateLimited(after, limit=limit)
 
     async def extend(self, duration: Duration) -> None:
         """Move this attempt's deadline to a duration from now.

@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 from headrace.model.cancellation import Cancellation
@@ -20,6 +21,7 @@ from headrace.worker.bystander import Bystander
 from headrace.worker.conclude import Conclusion, conclude
 from headrace.worker.context import AttemptContext
 from headrace.worker.deadlines import Deadlines
+from headrace.worker.gate import Gate
 from headrace.worker.hand import Hand
 from headrace.worker.process.attempt import ProcessAttempt
 from headrace.worker.process.children import Children
@@ -27,6 +29,7 @@ from headrace.worker.settler import Settler
 from headrace.worker.tell import tell
 
 _log = logging.getLogger("headrace.worker")
+_SOON = 1.0
 
 
 class Executor:
@@ -36,6 +39,7 @@ class Executor:
         tasks: by name.
         engine: for contexts.
         children: the processes of tasks that want one.
+        gate: what jobs under rate limits pass before they start.
         settler: where outcomes go.
         concurrency: slots.
         freed: called whenever a slot ends an attempt and no more than `low` wait for one.
@@ -49,6 +53,7 @@ class Executor:
         tasks: Mapping[str, Task[Any, Any]],
         engine: Engine,
         children: Children,
+        gate: Gate,
         settler: Settler,
         concurrency: int,
         freed: Callable[[], None],
@@ -58,6 +63,9 @@ class Executor:
         self._tasks = tasks
         self._engine = engine
         self._children = children
+        self._gate = gate
+        self._limited = False
+        self._at_gate = 0
         self._settler = settler
         self._concurrency = concurrency
         self._freed = freed
@@ -79,6 +87,7 @@ class Executor:
     def start(self) -> None:
         """Open the slots."""
         self._bystander.start()
+        self._limited = self._gate.stands_anywhere
         self._slots = [asyncio.create_task(self._slot()) for _ in range(self._concurrency)]
         for slot in self._slots:
             slot.add_done_callback(self._on_slot_ended)
@@ -86,7 +95,7 @@ class Executor:
     @property
     def free(self) -> int:
         """Slots that nothing runs in or waits for."""
-        return self._concurrency - len(self.attempts) - len(self._waiting)
+        return self._concurrency - len(self.attempts) - len(self._waiting) - self._at_gate
 
     @property
     def slots(self) -> int:
@@ -106,7 +115,7 @@ class Executor:
     @property
     def busy(self) -> bool:
         """Whether anything runs or waits for a slot."""
-        return bool(self.attempts or self._waiting)
+        return bool(self.attempts or self._waiting or self._at_gate)
 
     def attempt_of(self, slot: "asyncio.Task[Any] | None") -> Attempt | None:
         """The attempt that a slot runs, if it is one of ours (readable from any thread)."""
@@ -192,12 +201,34 @@ class Executor:
             hand, delivery = self._waiting.popleft()
             if self._idle:
                 self._rouse()
-            if hand.start(delivery):
+            if self._limited and not await self._passes(hand, delivery):
+                pass
+            elif hand.start(delivery):
                 await self._run(here, hand, delivery)
             else:
                 _log.info("job %s is not started: its lease may be over", delivery.id)
             if len(self._waiting) <= self.low:
                 await self._ask_for_more()
+
+    async def _passes(self, hand: Hand, delivery: Delivery) -> bool:
+        """Whether the job may start now; it waits here for the moment, if that is close."""
+        if not self._gate.stands_before(delivery):
+            return True
+        self._at_gate += 1
+        try:
+            answer = await self._gate.admits(delivery)
+            if answer is not None and not answer.put_off:
+                await asyncio.sleep(answer.wait)
+                return True
+        finally:
+            self._at_gate -= 1
+        hand.close([delivery])  # where nobody knows what became of it, the next beat gives it back
+        if answer is not None:
+            self._engine.settled(hand.worker, delivery)
+            if answer.wait <= _SOON:
+                # Nobody rings for it, and an idle fetcher looks once a second.
+                asyncio.get_running_loop().call_later(answer.wait, self._freed)
+        return False
 
     async def _ask_for_more(self) -> None:
         self._freed()
@@ -259,6 +290,8 @@ class Executor:
             self._busy_seconds += attempt.elapsed
             self.finished += 1
         if isinstance(ended, Settlement):
+            if ended.rests is not None:
+                await self._calm_limits(delivery, ended)
             self._settle(hand, delivery, ended)
         else:
             self._close(hand, delivery, ended)
@@ -277,7 +310,10 @@ class Executor:
             self._busy_seconds += attempt.elapsed
             self.finished += 1
         if isinstance(ended, Settlement):
-            self._settle(hand, delivery, attempt.as_wished(ended))
+            settlement = attempt.as_wished(ended)
+            if settlement.rests is not None:
+                await self._calm_limits(delivery, settlement)
+            self._settle(hand, delivery, settlement)
         elif ended is not None:
             self._close(hand, delivery, ended)
         return ended is not None
@@ -286,6 +322,10 @@ class Executor:
         if ended is Conclusion.COMMITTED:
             self._engine.settled(hand.worker, delivery)
         hand.close([delivery])
+
+    async def _calm_limits(self, delivery: Delivery, settlement: Settlement) -> None:
+        after = timedelta(seconds=settlement.delay)
+        await self._gate.rest(delivery, settlement.rests or "", after)
 
     def _settle(self, hand: Hand, delivery: Delivery, settlement: Settlement) -> None:
         tell(delivery, settlement)

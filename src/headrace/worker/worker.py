@@ -23,6 +23,7 @@ from headrace.worker.attempt import Attempt
 from headrace.worker.culprit import Culprit, find_culprit
 from headrace.worker.executor import Executor
 from headrace.worker.fetcher import Fetcher
+from headrace.worker.gate import Gate
 from headrace.worker.hand import Hand
 from headrace.worker.heartbeat import Heartbeat
 from headrace.worker.identity import Identity
@@ -66,6 +67,7 @@ class Worker:
         self._children = Children(
             app, most_jobs=app.settings.child_jobs, most_memory=app.settings.child_memory
         )
+        self._gate = Gate(lambda: app.engine.limiter, app.tasks, app.queue_limits)
         self._settler = Settler(app.engine, self._on_settled, self.fail)
         self._executors: dict[str, Executor] = {}
         self._fetchers: dict[str, Fetcher] = {}
@@ -201,7 +203,7 @@ class Worker:
         fetching = [fetcher.loop.stop() for fetcher in self._fetchers.values()]
         await asyncio.gather(self._listener.stop(), self._lookout.loop.stop(), *fetching)
         draining = [executor.stop(self._grace) for executor in self._executors.values()]
-        await asyncio.gather(self._identity.release(), *draining)
+        await asyncio.gather(self._identity.release(), self._gate.close(), *draining)
         await self._children.close()
         await self._settler.drain()
         await self._identity.settle_down()
@@ -225,6 +227,7 @@ class Worker:
             tasks=self._app.tasks,
             engine=self._app.engine,
             children=self._children,
+            gate=self._gate,
             settler=self._settler,
             concurrency=concurrency,
             freed=lambda: self._on_freed(queue),

@@ -10,6 +10,7 @@ Derive a test class from `EngineConformance` and give it a fixture `rig`:
 from headrace.testing.engines.endings import Endings
 from headrace.testing.engines.inserts import Inserts
 from headrace.testing.engines.leases import Leases
+from headrace.testing.engines.limits import Limits
 from headrace.testing.engines.operators import Operators
 from headrace.testing.engines.promises import PromiseKeeping
 from headrace.testing.engines.rig import Rig, Surroundings
@@ -33,5 +34,6 @@ class EngineConformance(
     PromiseKeeping,
     SchedulesByHand,
     Uniqueness,
+    Limits,
 ):
     """All promises."""
