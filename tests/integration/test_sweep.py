@@ -7,7 +7,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from headrace.engines.write_through import _fresh
+from headrace.engines.write_through import _entry
 from headrace.lanes.memory import MemoryLane
 from headrace.ledger.postgres import PostgresLedger
 from headrace.model.entry import PutReply
@@ -73,7 +73,7 @@ async def test_a_put_that_comes_when_all_is_over_is_refused(
     taken = (await lane.take(VIEW.epoch, worker, "q", 1, 9)).deliveries
     assert [(one.id, one.flagged) for one in taken] == [(job.id, True)]
     await lane.ack(VIEW.epoch, worker, taken)
-    late = _fresh(job, lane.stamp())
+    late = _entry(job, lane.stamp())
     assert await lane.put(VIEW.epoch, [late]) == [PutReply.REFUSED]
 
 

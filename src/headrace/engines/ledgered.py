@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from itertools import count
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from headrace.engines.lane_lease import LaneLease
 from headrace.engines.lane_owner import recognise
 from headrace.engines.lane_sight import Doubt, as_they_run
 from headrace.engines.reach import Reach
-from headrace.engines.write_through import WriteThrough
+from headrace.engines.write_through import Stamp, WriteThrough
 from headrace.errors import LaneUnavailable, LedgerError, WrongEpoch
 from headrace.model.entry import Lease, Taken
 from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob
@@ -55,6 +55,7 @@ class LedgeredEngine:
         self._looking: asyncio.Task[None] | None = None
         self._looks, self._answered = count(1), 0
         self._doubt = Doubt()
+        self._stopped = False
         self.reach: Reach = Reach()
         self._adoption = Adoption(ledger.lanes)
         if lane is not None:
@@ -85,6 +86,7 @@ class LedgeredEngine:
 
     async def stop(self) -> None:
         """Wait for inserts under way and disconnect."""
+        self._stopped = True
         await self._commits.close()
         if self.lane is not None:
             await self._through.close()
@@ -122,7 +124,7 @@ class LedgeredEngine:
     async def insert(self, jobs: Sequence[NewJob], tx: object = None) -> list[Inserted]:
         """Insert jobs: committed when it returns, or in the caller's transaction."""
         if tx is not None:
-            return await self.ledger.insert_in(tx, jobs)
+            return await self._insert_in(tx, jobs)
         promises = self.view.promises
         if self.lane is None:
             return await self._commits.insert(jobs, promises)
@@ -132,11 +134,35 @@ class LedgeredEngine:
         self._through.push([job for job, one in new if not one.duplicate], stamp)
         return inserted
 
+    async def _insert_in(self, tx: object, jobs: Sequence[NewJob]) -> list[Inserted]:
+        stamp = None if self.lane is None else self._through.stamp()
+        inserted = await self.ledger.insert_in(tx, jobs)
+        pairs = zip(jobs, inserted, strict=True)
+        if new := [job for job, one in pairs if not one.duplicate]:
+            loop = asyncio.get_running_loop()
+
+            def tell() -> None:
+                with suppress(RuntimeError):  # the loop is closed: a relay finds them
+                    loop.call_soon_threadsafe(self._told_of_commit, new, stamp)
+
+            await self.ledger.once_committed(tx, tell)
+        return inserted
+
+    def _told_of_commit(self, jobs: Sequence[NewJob], stamp: Stamp | None) -> None:
+        if self._stopped:
+            return
+        if self.lane is not None:
+            self._through.push(jobs, stamp, told=True)
+        self._ring_for(jobs)
+
+    def _ring_for(self, jobs: Sequence[NewJob]) -> None:
+        if self.view.mode is Mode.DIRECT:
+            self.ledger.bell.ring({job.queue for job in jobs if not job.delay and not job.run_at})
+
     async def _commit(self, jobs: Sequence[NewJob], *, durable: bool) -> list[Inserted]:
         pushed = self.lane is not None and self._through.ready
         inserted = await self.ledger.insert(jobs, pushed=pushed, durable=durable)
-        if self.view.mode is Mode.DIRECT:
-            self.ledger.bell.ring({job.queue for job in jobs if not job.delay and not job.run_at})
+        self._ring_for(jobs)
         return inserted
 
     async def make_ticks(self, moves: Sequence[Move]) -> int:

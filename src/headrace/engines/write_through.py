@@ -63,10 +63,13 @@ class WriteThrough:
         view = self._view()
         return Stamp(view.epoch, self._lane.stamp()) if view.mode is Mode.HYBRID else None
 
-    def push(self, jobs: Sequence[NewJob], stamp: Stamp | None) -> None:
+    def push(self, jobs: Sequence[NewJob], stamp: Stamp | None, *, told: bool = False) -> None:
         """Put jobs that this process committed, at their first sending.
 
-        The lane flags the first ones of a process, which does not know the lane's clock yet.
+        The lane flags the first ones of a process, which does not know the lane's clock yet. So are
+        those that it was only `told` are committed: their savepoint may have been rolled back (A3;
+        tests/integration/test_after_commit.py runs one that never was without it). What is delayed
+        counts from the begin of that transaction, which the sweep knows.
         """
         now = asyncio.get_running_loop().time()
         if now < self._rests_until:
@@ -76,10 +79,12 @@ class WriteThrough:
             self._rests_until = now + _PAUSE
             self._behind()
             return
-        due_soon = [job for job in jobs if job.run_at is None and _delay(job) <= HORIZON]
+        horizon = 0.0 if told else HORIZON
+        due_soon = [job for job in jobs if job.run_at is None and _delay(job) <= horizon]
         if len(self._waiting) + len(due_soon) > _MOST:
             return
-        self._waiting.extend((stamp.epoch, _fresh(job, stamp.time)) for job in due_soon)
+        time = None if told else stamp.time
+        self._waiting.extend((stamp.epoch, _entry(job, time)) for job in due_soon)
         if self._flight is None and self._waiting:
             self._flight = asyncio.create_task(self._fly())
 
@@ -114,7 +119,7 @@ class WriteThrough:
         return epoch, batch
 
 
-def _fresh(job: NewJob, stamp: int | None) -> LaneEntry:
+def _entry(job: NewJob, stamp: int | None) -> LaneEntry:
     delay = _delay(job)
     made = (job.id.int >> 80) * 1000
     return LaneEntry(
@@ -124,7 +129,7 @@ def _fresh(job: NewJob, stamp: int | None) -> LaneEntry:
         priority=job.priority,
         body=_body(job),
         delay=delay,
-        flagged=False,
+        flagged=stamp is None,
         stamp=stamp,
         clear=True,
         run_at=max(0, made + int(delay * 1_000_000) - _SLACK),

@@ -49,9 +49,7 @@ def _kind(value: object) -> str:
 
 
 def _is_async(tx: object) -> bool:
-    if of(tx, "psycopg"):
-        return inspect.iscoroutinefunction(getattr(tx, "execute", None))
-    return of(tx, "asyncpg") or hasattr(tx, "run_sync")
+    return of(tx, "asyncpg") or inspect.iscoroutinefunction(getattr(tx, "execute", None))
 
 
 def _open_first(instead: str) -> UsageError:

@@ -1,7 +1,7 @@
 """The ledger on PostgreSQL: one method a statement of sql/."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from operator import attrgetter
 from uuid import UUID
@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from headrace.errors import LedgerError, UsageError
-from headrace.ledger import foreign, ids
+from headrace.ledger import after_commit, foreign, ids
 from headrace.ledger.bell import PostgresBell
 from headrace.ledger.cursor import Cursor
 from headrace.ledger.faults import translated
@@ -173,6 +173,10 @@ class PostgresLedger:
         await self._queues.require(job.queue for job in jobs)
         with translated():
             return await foreign.insert_in(tx, insert_document(jobs))
+
+    async def once_committed(self, tx: object, tell: Callable[[], None]) -> None:
+        """Let `tell` be called after the caller's commit, if what `tx` is of knows of it."""
+        await after_commit.once_committed(tx, tell)
 
     async def claim(
         self,

@@ -1,6 +1,6 @@
 """The durable record, as the engine knows it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -75,6 +75,12 @@ class Ledger(Protocol):
 
     async def insert_in(self, tx: object, jobs: Sequence[NewJob]) -> list[Inserted]:
         """Insert in a transaction of the caller's."""
+
+    async def once_committed(self, tx: object, tell: Callable[[], None]) -> None:
+        """Let `tell` be called, on any thread, when the caller's transaction is committed.
+
+        A hint, which not every `tx` can give, and which says nothing of its savepoints.
+        """
 
     async def claim(
         self,
