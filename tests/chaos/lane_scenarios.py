@@ -129,13 +129,16 @@ async def a_transaction_commits_behind_the_walk(site: Site, _server: EmbeddedVal
     async with site.customer() as customer, site.connection() as connection:
         transaction = connection.transaction()
         await transaction.start()
-        job = await customer.app.tasks["quick"].enqueue("early", tx=connection)
+        # By SQL: whoever enqueues in a transaction is told of its commit, and puts the job at once.
+        job = await connection.fetchval(
+            "SELECT headrace_enqueue($1)", '{"task": "quick", "args": {"order": "early"}}'
+        )
         await customer.ask("quick")
         async with site.fleet(site.services(hold="lane.put:after:1")) as fleet:
             await site.seen(HoldReached)
             site.gate.touch()
             await transaction.commit()
-            customer.history.append(EnqueueReturned(job=str(job.id)))
+            customer.history.append(EnqueueReturned(job=str(job)))
             fleet.add(site.worker(alone=True))
             with suppress(TimeoutError):
                 await site.quiet(within=UNFINISHED_AFTER)

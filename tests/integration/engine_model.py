@@ -57,15 +57,17 @@ class Row:
 
     def crash(self) -> None:
         self.crashes += 1
-        most = self.job.max_attempts
-        spent = (
-            self.failures >= most or self.crashes >= max(_CRASHES, most)
-            if self.job.rerun_on_crash or most > 1
-            else self.failures + self.crashes >= 1
-        )
-        self.end_gen("dead" if spent else "crash")
-        if spent:
+        self.end_gen("dead" if self.spent else "crash")
+        if self.spent:
             self.stored = Stored.DEAD
+
+    @property
+    def spent(self) -> bool:
+        """Whether it may not start again; a crash is no attempt, but too many are too many."""
+        most = self.job.max_attempts
+        if self.job.rerun_on_crash or most > 1:
+            return self.failures >= most or self.crashes >= max(_CRASHES, most)
+        return self.failures + self.crashes >= 1
 
     def settle(self, worker: UUID, one: Settlement) -> bool:
         """Write an outcome; False, and nothing is changed, if the attempt is stale."""
@@ -116,7 +118,7 @@ class Model:
             row.owner, row.call = worker, call
             assert (one.gen, one.call, one.queue) == (row.gen, call, queue)
             assert (one.failures, one.crashes) == (row.failures, row.crashes)
-            assert one.attempt <= row.job.max_attempts or row.job.rerun_on_crash
+            assert not row.spent
             self.given.add(one.token)
 
     def due(self, queue: str) -> dict[UUID, Row]:
