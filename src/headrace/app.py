@@ -1,8 +1,21 @@
 """The application: its tasks, its settings, and its connection in each event loop."""
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from functools import cached_property
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Never, Self, TypeVar, Unpack, overload
@@ -362,6 +375,34 @@ class Headrace:
         result = b"null" if job.result is None else bytes(job.result)
         task = self._tasks.get(job.task)
         return msgspec.json.decode(result) if task is None else task.decode_result(result)
+
+    @contextmanager
+    def rehearsing(
+        self,
+        connect: Callable[[], Engine] | None = None,
+        *,
+        anywhere: bool = False,
+        settings: "Settings | None" = None,
+    ) -> Iterator[None]:
+        """For a while, be another one: `headrace.testing` is built on it.
+
+        Starts from before are left alone and valid again afterwards.
+
+        Args:
+            connect: makes its engines; without it they follow from the settings.
+            anywhere: it counts as started in every event loop.
+            settings: instead of those that it has.
+        """
+        had = self.__dict__.get("settings")
+        if settings is not None:
+            self.__dict__["settings"] = settings
+        try:
+            with self._starts.rehearsing(connect, anywhere=anywhere):
+                yield
+        finally:
+            self.__dict__.pop("settings", None)
+            if had is not None:
+                self.__dict__["settings"] = had
 
     @property
     def _declarable(self) -> int:
