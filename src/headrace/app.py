@@ -11,15 +11,15 @@ from uuid import UUID
 import msgspec
 
 from headrace.cache.cache import Cache
+from headrace.declared import Declared
 from headrace.errors import UsageError
 from headrace.handle import JobHandle
 from headrace.intake import as_id, as_ids, first_state, new_jobs
 from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
-from headrace.model.promise import Promise, read_promise
 from headrace.model.rate import RateLimit
 from headrace.model.timing_options import TimingOptions, read_timing
-from headrace.options import TaskOptions, read_limits, refuse_unknown
+from headrace.options import TaskOptions, refuse_unknown
 from headrace.ports.cache import CacheStore
 from headrace.ports.engine import Engine
 from headrace.results import Results
@@ -53,12 +53,8 @@ class Headrace:
         check_names(settings)
         self.name: str = check_name("application", name)
         self._arguments = settings
-        self._tasks: dict[str, Task[..., Any]] = {}
-        self._queues: set[str] = set()
-        self._promises: dict[str, Promise] = {}
+        self._declared = Declared()
         self.schedules: Schedules = Schedules(self)
-        self._limits: dict[str, RateLimit] = {}
-        self._queue_limits: dict[str, tuple[RateLimit, ...]] = {}
         self._lifespans: list[Callable[[], AbstractAsyncContextManager[None]]] = []
         self._starts = Starts(self.name, self._connect, self._declare, self._open_cache)
 
@@ -81,12 +77,13 @@ class Headrace:
     @property
     def tasks(self) -> Mapping[str, Task[..., Any]]:
         """The tasks by name."""
-        return MappingProxyType(self._tasks)
+        return MappingProxyType(self._declared.tasks)
 
     @property
     def queues(self) -> frozenset[str]:
         """The queues that tasks or the application itself declare."""
-        return frozenset(self._queues) | {task.queue for task in self._tasks.values()}
+        said = self._declared
+        return frozenset(said.queues) | {task.queue for task in said.tasks.values()}
 
     def task(self, *misplaced: Never, **options: Unpack[TaskOptions]) -> TaskDecorator:
         """Register a function as a task: `@app.task(queue="emails")`.
@@ -106,12 +103,12 @@ class Headrace:
                 "app.task makes a decorator and takes options by name; "
                 'write @app.task() or @app.task(queue="emails") above the function'
             )
-        return TaskDecorator(self, options, self._register)
+        return TaskDecorator(self, options, self._declared.add_task)
 
     @property
     def queue_limits(self) -> Mapping[str, tuple[RateLimit, ...]]:
         """How often jobs of queues may start, where that is limited."""
-        return MappingProxyType(self._queue_limits)
+        return MappingProxyType(self._declared.queue_limits)
 
     def queue(
         self, name: str, *, promise: str | None = None, limits: Sequence[RateLimit] = ()
@@ -128,26 +125,7 @@ class Headrace:
             UsageError: the name is not allowed, the promise unknown or another one than before, or
                 a limit has other rates than elsewhere.
         """
-        self._queues.add(check_name("queue", name))
-        if promise is not None:
-            said = read_promise(name, promise)
-            before = self._promises.setdefault(name, said)
-            if before is not said:
-                raise UsageError(f'queue "{name}" is declared {before} and {said}; say one of them')
-
-        if limits:
-            self._queue_limits[name] = read_limits(limits)
-            self._share(self._queue_limits[name])
-
-    def _share(self, limits: Iterable[RateLimit]) -> None:
-        for limit in limits:
-            before = self._limits.setdefault(limit.name, limit)
-            if before.rates != limit.rates:
-                ours, theirs = (", ".join(map(str, one.rates)) for one in (limit, before))
-                raise UsageError(
-                    f'limit "{limit.name}" is declared as {theirs} and as {ours}; say one of them, '
-                    "or give them two names"
-                )
+        self._declared.add_queue(name, promise, limits)
 
     @overload
     def schedule(self, name: str, /, **timing: Unpack[TimingOptions]) -> Callable[[T], T]: ...
@@ -360,13 +338,12 @@ class Headrace:
     def decode_result(self, job: Job) -> Any:  # noqa: ANN401 - what the task returns
         """What a job's task returned; plain JSON where the task is not known here."""
         result = b"null" if job.result is None else bytes(job.result)
-        task = self._tasks.get(job.task)
+        task = self._declared.tasks.get(job.task)
         return msgspec.json.decode(result) if task is None else task.decode_result(result)
 
     @property
     def _declarable(self) -> int:
-        names = (self._tasks, self._queues, self._promises, self._limits, self.schedules.declared)
-        return sum(map(len, names))
+        return len(self._declared) + len(self.schedules.declared)
 
     def _connect(self) -> Engine:
         from headrace.connect import connect  # noqa: PLC0415 - drivers, when they are needed
@@ -380,22 +357,10 @@ class Headrace:
 
     async def _declare(self, engine: Engine) -> int:
         declared = self._declarable
-        tasks = [self._tasks[name].declaration() for name in sorted(self._tasks)]
-        await engine.declare(tasks, sorted(self._queues), self._promises)
-        await engine.limiter.declare(self._limits.values())
+        await self._declared.tell(engine)
         if said := self.schedules.declared:
             await engine.inspector.schedules.declare(self.name, said, self.actor)
         return declared
-
-    def _register(self, task: Task[..., Any]) -> None:
-        if task.name in self._tasks:
-            other = self._tasks[task.name].fn
-            raise UsageError(
-                f'task "{task.name}" exists already ({other.__module__}.{other.__qualname__}); '
-                "give one of them another name: @app.task(name=...)"
-            )
-        self._share(task.limits)
-        self._tasks[task.name] = task
 
     def _handle(self, job: NewJob, inserted: Inserted) -> JobHandle[Any]:
         return JobHandle(

@@ -2,7 +2,6 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +10,7 @@ import pytest
 
 from headrace import Cancel, Context, Dead, Headrace, JobDead, JobHandle, Retry, Snooze, State
 from headrace.worker.worker import Worker
-from integration.served import MODES, served, until
+from integration.served import MODES, served, until, working
 from steady_pace import SteadyPace
 
 
@@ -21,17 +20,6 @@ async def app(
 ) -> AsyncIterator[Headrace]:
     async with served(request.param, migrated_url, lane_url, lease=5.0) as app:
         yield app
-
-
-@asynccontextmanager
-async def working(app: Headrace, concurrency: int = 4) -> AsyncIterator[Worker]:
-    queues = {task.queue: concurrency for task in app.tasks.values()}
-    worker = Worker(app, queues)
-    await worker.start()
-    try:
-        yield worker
-    finally:
-        await worker.stop()
 
 
 async def test_a_job_runs_and_its_result_comes_back(app: Headrace) -> None:

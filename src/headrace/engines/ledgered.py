@@ -178,8 +178,7 @@ class LedgeredEngine:
             for job, one in zip(move.jobs, made.get(move.schedule.name, ()), strict=False)
             if not one.duplicate
         ]
-        if self.view.mode is Mode.DIRECT:
-            self.ledger.bell.ring({job.queue for job in jobs})
+        self._ring_for(jobs)
         if self.lane is not None and jobs:
             self._through.push(jobs, stamp)
         return len(jobs)

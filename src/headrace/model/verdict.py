@@ -83,24 +83,9 @@ def steered(delivery: Delivery, outcome: Outcome, ran: float, delay: timedelta) 
     """
     match outcome:
         case Snooze():
-            return Settlement(
-                id=delivery.id,
-                gen=delivery.gen,
-                state=Stored.LIVE,
-                snoozed=True,
-                delay=outcome.delay.total_seconds(),
-                ran=ran,
-            )
+            return _snoozed(delivery, outcome.delay, ran)
         case RateLimited():
-            return Settlement(
-                id=delivery.id,
-                gen=delivery.gen,
-                state=Stored.LIVE,
-                snoozed=True,
-                delay=outcome.after.total_seconds(),
-                ran=ran,
-                rests=outcome.limit,
-            )
+            return _snoozed(delivery, outcome.after, ran, rests=outcome.limit)
         case Retry():
             error = describe("Retry", outcome.error)
             return failed(delivery, error, ran, delay if outcome.after is None else outcome.after)
@@ -112,3 +97,17 @@ def steered(delivery: Delivery, outcome: Outcome, ran: float, delay: timedelta) 
             return given_up(delivery, Stored.DEAD, error, ran)
         case _:
             raise TypeError(f"{type(outcome).__name__} is no outcome of an attempt")
+
+
+def _snoozed(
+    delivery: Delivery, delay: timedelta, ran: float, rests: str | None = None
+) -> Settlement:
+    return Settlement(
+        id=delivery.id,
+        gen=delivery.gen,
+        state=Stored.LIVE,
+        snoozed=True,
+        delay=delay.total_seconds(),
+        ran=ran,
+        rests=rests,
+    )
