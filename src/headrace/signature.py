@@ -292,9 +292,3 @@ def _decoder_for(hint: Any, what: str) -> msgspec.json.Decoder[Any]:  # noqa: AN
             f"{what} is annotated {hint}, which cannot be read from JSON ({exc}); "
             "use a simpler type"
         ) from exc
-
-
-def defaults_of(fn: Callable[..., Any]) -> dict[str, object]:
-    """The defaults of a function's parameters, by name."""
-    parameters = inspect.signature(fn).parameters.values()
-    return {one.name: one.default for one in parameters if one.default is not _Kind.empty}

@@ -33,7 +33,7 @@ from headrace.options import (
     read_task_options,
 )
 from headrace.payload import MAX_RESULT, encode
-from headrace.signature import defaults_of, read_signature
+from headrace.signature import read_signature
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -107,7 +107,7 @@ class Task(Generic[P, R]):
         self.retry: RetryPolicy = settings.retry
         self.in_process: bool = settings.in_process
         self.limits: tuple[RateLimit, ...] = settings.limits
-        self.defaults: Mapping[str, object] = defaults_of(fn)
+        self.defaults: Mapping[str, object] = self._signature.defaults
         self._check_keys()
         self.importable: bool = "<locals>" not in fn.__qualname__ and fn.__module__ != "__main__"
         if self.in_process and not self.importable:
