@@ -24,6 +24,7 @@ from chaos.report import Summary, render, summarise
 from headrace.model.state import Stored
 
 SHORT_LEASE = 1.5  # seconds
+WAYS = ("one by one", "concurrently", "many", "transaction", "keyed")
 EFFECTS = "CREATE TABLE effect (job uuid, gen_of_run int)"
 WITH_EFFECTS = ("effect", "effect_then_failure")
 STORED = """
@@ -138,16 +139,13 @@ class Site:
         crash: str = "",
         hold: str = "",
         live: int = 300,
-        unique: bool = False,
+        ways: Sequence[str] = WAYS,
     ) -> Role:
-        """Processes that enqueue in every way until SIGTERM, while no more jobs are live.
-
-        Or in one way alone: `unique` jobs of few keys.
-        """
+        """Processes that enqueue in some ways until SIGTERM, while no more jobs are live."""
         more = {
             holdpoints.VARIABLE: hold,
             "HEADRACE_CHAOS_LIVE": str(live),
-            "HEADRACE_CHAOS_UNIQUE": "yes" if unique else "",
+            "HEADRACE_CHAOS_WAYS": ",".join(ways),
         }
         return self._role("producer", "producer", processes, crash, more)
 
