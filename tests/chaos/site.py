@@ -21,6 +21,7 @@ from chaos.history import History, events_of, now_ns, read_history
 from chaos.nursery import Nursery, in_its_own_image
 from chaos.processes.tasks import QUEUE, Middle, build
 from chaos.report import Summary, render, summarise
+from chaos.story import stories
 from headrace.model.state import Stored
 
 SHORT_LEASE = 1.5  # seconds
@@ -289,7 +290,7 @@ class Site:
         """Check the history against the ledger as they are now."""
         ledger = await self.read_ledger()
         events = self.events()
-        return Verdict(check(events, ledger), summarise(events, ledger), ledger)
+        return Verdict.of(events, ledger)
 
     async def read_ledger(self) -> list[LedgerJob]:
         """Return every row."""
@@ -317,10 +318,17 @@ class Verdict:
 
     violations: Sequence[Violation]
     summary: Summary
-    ledger: Sequence[LedgerJob]
+    ledger: Sequence[LedgerJob] = field(repr=False)
+    stories: Sequence[str]
+
+    @classmethod
+    def of(cls, events: Sequence[AnyEvent], ledger: Sequence[LedgerJob]) -> "Verdict":
+        """Check a history against the ledger; of jobs that broke a rule, say all that is told."""
+        found = check(events, ledger)
+        return cls(found, summarise(events, ledger), ledger, stories(events, found))
 
     def __str__(self) -> str:
-        return render(self.summary, self.violations)
+        return "\n\n".join([render(self.summary, self.violations), *self.stories])
 
 
 async def _fork(nursery: Nursery, role: Role, output: Path) -> Process:
