@@ -1,8 +1,6 @@
 """The application: its tasks, its settings, and its connection in each event loop."""
 
-import inspect
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Never, Self, TypeVar, Unpack, overload
@@ -11,8 +9,10 @@ from uuid import UUID
 import msgspec
 
 from headrace.cache.cache import Cache
+from headrace.decorator import TaskDecorator
 from headrace.errors import UsageError
 from headrace.handle import JobHandle
+from headrace.hooks import Hooks
 from headrace.intake import as_id, as_ids, first_state, new_jobs
 from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
@@ -26,30 +26,37 @@ from headrace.results import Results
 from headrace.schedules import Schedules
 from headrace.setting_names import SettingsArguments, check_names
 from headrace.started import Starts
-from headrace.task import JobSpec, Task, TaskDecorator
+from headrace.task import JobSpec, Task
 
 if TYPE_CHECKING:
     from headrace.config import Settings
 
 R = TypeVar("R")
 T = TypeVar("T")
-Lifespan = Callable[[], AsyncIterator[None]]
 
 
-class Headrace:
+class Headrace(Hooks):
     """An application: `Headrace("mailroom")`, then `@app.task()` and `async with app:`.
 
     Args:
         name: of the application.
+        middleware: as with `middleware`, the outermost first.
         settings: as in `headrace.config.Settings`; what is not given is read from the
             environment (HEADRACE_*), headrace.toml and pyproject.toml when it is first needed.
 
     Raises:
-        UsageError: the name is not allowed.
+        UsageError: the name or a middleware is refused.
         ConfigError: a setting is unknown.
     """
 
-    def __init__(self, name: str, **settings: Unpack[SettingsArguments]) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        middleware: Iterable[Callable[..., Any]] = (),
+        **settings: Unpack[SettingsArguments],
+    ) -> None:
+        super().__init__(middleware)
         check_names(settings)
         self.name: str = check_name("application", name)
         self._arguments = settings
@@ -59,7 +66,6 @@ class Headrace:
         self.schedules: Schedules = Schedules(self)
         self._limits: dict[str, RateLimit] = {}
         self._queue_limits: dict[str, tuple[RateLimit, ...]] = {}
-        self._lifespans: list[Callable[[], AbstractAsyncContextManager[None]]] = []
         self._starts = Starts(self.name, self._connect, self._declare, self._open_cache)
 
     @cached_property
@@ -175,29 +181,6 @@ class Headrace:
         check_name("schedule", name)
         refuse_unknown("option of a schedule", timing, TimingOptions.__annotations__)
         return self.schedules.declare(name, job, read_timing(timing, name))
-
-    def lifespan(self, hook: Lifespan) -> Lifespan:
-        """Register what each worker process opens before its first job and closes after its last.
-
-        The hook is an async generator function that yields once.
-
-        Raises:
-            UsageError: it is something else.
-        """
-        if not inspect.isasyncgenfunction(hook):
-            raise UsageError(
-                f"@app.lifespan needs an `async def` function that yields once, not {hook!r}"
-            )
-        self._lifespans.append(asynccontextmanager(hook))
-        return hook
-
-    @asynccontextmanager
-    async def living(self) -> AsyncIterator[None]:
-        """Run the lifespan hooks around a worker's life: opened in order, closed in reverse."""
-        async with AsyncExitStack() as stack:
-            for hook in self._lifespans:
-                await stack.enter_async_context(hook())
-            yield
 
     async def start(self) -> None:
         """Connect in the running event loop and declare tasks and queues; may be nested.

@@ -1,8 +1,9 @@
 """What a handler knows of its job, and a context for plain calls of a task."""
 
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any, Never, Protocol
+from typing import Any, Never, Protocol, TypeVar
 from uuid import UUID, uuid4
 
 from headrace.errors import UsageError
@@ -10,6 +11,11 @@ from headrace.model.cancellation import Cancellation
 from headrace.model.duration import Duration, parse_duration
 from headrace.model.outcome import RateLimited
 from headrace.model.shown import shown
+
+T = TypeVar("T")
+Lifespan = Callable[[], AsyncIterator[T]]
+StateOf = Callable[[Lifespan[Any]], Any]
+"""Gives what a lifespan hook yielded in this process."""
 
 
 class Context(Protocol):
@@ -88,6 +94,17 @@ class Context(Protocol):
             UsageError: the duration cannot be, or the handler runs in a thread.
         """
 
+    def state(self, hook: Lifespan[T]) -> T:
+        """What a lifespan hook yielded when this process began.
+
+        Args:
+            hook: the function under `@app.lifespan`.
+
+        Raises:
+            UsageError: it is no such function, or not open here.
+        """
+        ...
+
     def transaction(self, session: object = None) -> AbstractAsyncContextManager[Any]:
         """A connection whose writes commit with the job's completion, or not at all.
 
@@ -120,7 +137,8 @@ def check_fraction(fraction: object) -> None:
 class LocalContext:
     """The context of a plain call: no job stands behind it."""
 
-    def __init__(self, task: str, queue: str, max_attempts: int) -> None:
+    def __init__(self, task: str, queue: str, max_attempts: int, state_of: StateOf) -> None:
+        self._state_of = state_of
         self.job_id: UUID = uuid4()
         self.task = task
         self.queue = queue
@@ -143,6 +161,15 @@ class LocalContext:
         """Nobody watches a plain call; the fraction is checked all the same."""
         check_fraction(fraction)
 
+    def state(self, hook: Lifespan[T]) -> T:
+        """What the hook yielded, where it is open.
+
+        Raises:
+            UsageError: it is not.
+        """
+        value: T = self._state_of(hook)
+        return value
+
     async def extend(self, duration: Duration) -> None:
         """A plain call has no deadline; the duration is checked all the same."""
         parse_duration(duration, "duration")
@@ -160,3 +187,8 @@ class LocalContext:
             f'a plain call of task "{self.task}" has no job whose completion could commit with '
             "the transaction; enqueue it"
         )
+
+
+def is_context_type(hint: object) -> bool:
+    """Whether an annotation says `Context`."""
+    return isinstance(hint, type) and Context in hint.__mro__

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from headrace.context import Context
+from headrace.context import is_context_type
+from headrace.dependencies import Depends, injected, marked
 from headrace.errors import BadArguments, BadPayload, UsageError
 from headrace.model.outcome import Outcome
 from headrace.payload import decode_hook, encode
@@ -29,6 +30,7 @@ class Signature:
         by_name: names that may be given by name.
         required: names without a default.
         defaults: those of the others.
+        injected: parameters that are no arguments of the job, with what provides them.
     """
 
     task: str
@@ -38,6 +40,7 @@ class Signature:
     by_name: frozenset[str]
     required: frozenset[str]
     defaults: Mapping[str, object]
+    injected: Mapping[str, Depends]
     _decoder: msgspec.json.Decoder[Any]
     _fields: tuple[tuple[str, str], ...]
     _result: msgspec.json.Decoder[Any]
@@ -152,6 +155,11 @@ class Signature:
                 raise BadArguments(
                     f'task "{self.task}" got the argument "{name}" twice, by position and by name'
                 )
+            if name in self.injected:
+                raise BadArguments(
+                    f'task "{self.task}": "{name}" is no argument of its jobs: each run provides '
+                    "it; leave it out"
+                )
             if name not in self.by_name:
                 raise BadArguments(
                     f'task "{self.task}" has no argument "{name}" to be given by name; '
@@ -189,6 +197,8 @@ def read_signature(fn: Callable[..., Any], task: str) -> Signature:
     wants_context = bool(parameters) and _is_context(parameters[0], hints)
     if wants_context:
         parameters = parameters[1:]
+    provided = _injected(parameters, hints, task)
+    parameters = [one for one in parameters if one.name not in provided]
     for parameter in parameters:
         _refuse_unfit(parameter, hints, task)
     fields = tuple((one.name, f"a{place}") for place, one in enumerate(parameters))
@@ -202,6 +212,7 @@ def read_signature(fn: Callable[..., Any], task: str) -> Signature:
         by_name=frozenset(one.name for one in parameters if one.kind is not _Kind.POSITIONAL_ONLY),
         required=frozenset(one.name for one in parameters if one.default is _Kind.empty),
         defaults={one.name: one.default for one in parameters if one.default is not _Kind.empty},
+        injected=provided,
         _decoder=_arguments_decoder(task, parameters, hints),
         _fields=fields,
         _result=_result_decoder(task, hints),
@@ -223,11 +234,43 @@ def _hints(fn: Callable[..., Any], task: str) -> dict[str, Any]:
 
 
 def _is_context(parameter: inspect.Parameter, hints: Mapping[str, Any]) -> bool:
-    return parameter.name == "ctx" or _is_context_type(hints.get(parameter.name))
+    return parameter.name == "ctx" or is_context_type(hints.get(parameter.name))
 
 
-def _is_context_type(hint: object) -> bool:
-    return isinstance(hint, type) and Context in hint.__mro__
+def _injected(
+    parameters: list[inspect.Parameter], hints: Mapping[str, Any], task: str
+) -> dict[str, Depends]:
+    marks = {one.name: marked(hints.get(one.name)) for one in parameters}
+    for one in parameters:
+        if marks[one.name] is None and one.default is injected:
+            raise UsageError(
+                f'task "{task}": "{one.name}" is injected by nothing; annotate it '
+                "Annotated[T, Depends(f)]"
+            )
+        if marks[one.name] is not None and one.kind is _Kind.POSITIONAL_ONLY:
+            raise UsageError(
+                f'task "{task}": "{one.name}" is injected by its name, so it cannot be '
+                "positional-only; move it behind the /"
+            )
+    _refuse_unordered(parameters, marks, task)
+    return {name: mark for name, mark in marks.items() if mark is not None}
+
+
+def _refuse_unordered(
+    parameters: list[inspect.Parameter], marks: Mapping[str, object], task: str
+) -> None:
+    """By position, enqueue() and a plain call must mean the same."""
+    before = ""
+    for one in parameters:
+        if one.kind is not _Kind.POSITIONAL_OR_KEYWORD:
+            continue
+        if marks[one.name] is not None:
+            before = one.name
+        elif before:
+            raise UsageError(
+                f'task "{task}": "{one.name}" comes after what is injected; move "{before}" to the '
+                "end"
+            )
 
 
 def _refuse_unfit(parameter: inspect.Parameter, hints: Mapping[str, Any], task: str) -> None:
@@ -243,7 +286,7 @@ def _refuse_unfit(parameter: inspect.Parameter, hints: Mapping[str, Any], task: 
             f'task "{task}": a parameter cannot be called "tx", which enqueue() takes for the '
             "transaction; choose another name"
         )
-    if name == "ctx" or _is_context_type(hints.get(name)):
+    if name == "ctx" or is_context_type(hints.get(name)):
         raise UsageError(f'task "{task}": the context "{name}" must be the first parameter')
 
 

@@ -21,6 +21,7 @@ from headrace.worker.executor import Executor
 from headrace.worker.gate import Gate
 from headrace.worker.hand import Hand
 from headrace.worker.process.children import Children
+from headrace.worker.reporter import Reporter
 from headrace.worker.settler import Settler
 
 JOBS = 500
@@ -70,6 +71,7 @@ async def test_the_run_of_a_job() -> None:
         children=Children(app, most_jobs=None, most_memory=None),
         gate=Gate(lambda: NOWHERE.limiter, app.tasks, app.queue_limits),
         settler=settler,
+        reporter=Reporter(()),
         concurrency=10,
         freed=lambda: None,
         stuck=lambda _: None,

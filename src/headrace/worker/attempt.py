@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
+from headrace.context import Lifespan
 from headrace.errors import BadArguments, BadPayload
 from headrace.model.cancellation import Cancellation
 from headrace.model.duration import parse_duration
@@ -24,8 +26,10 @@ from headrace.task import Task
 from headrace.worker.apart import Apart
 from headrace.worker.bystander import Bystander
 from headrace.worker.context import AttemptContext
+from headrace.worker.threads import in_thread, raising_here
 
 _log = logging.getLogger("headrace.worker")
+T = TypeVar("T")
 _BY_ITSELF = "the handler cancelled its own task, or a task that it started did"
 _BY_WHAT_IT_AWAITED = (
     "the handler raised CancelledError: something that it awaited was cancelled; catch that there"
@@ -47,7 +51,10 @@ class Attempt:
 
     Attributes:
         cancellation: the wish that it end.
+        raised: what failed it, for those who are told of errors.
     """
+
+    raised: BaseException | None = None
 
     def __init__(
         self,
@@ -151,7 +158,7 @@ class Attempt:
         return cancelled(self.delivery, self.cancellation, self.elapsed)
 
     def _cancel_handler(self) -> None:
-        if self._runner is not None and self._task.is_async:
+        if self._runner is not None and self._task.in_loop:
             self._asked += 1
             self._runner.cancel()
 
@@ -162,10 +169,11 @@ class Attempt:
         arguments: dict[str, Any],
         threads: ThreadPoolExecutor | None,
     ) -> Settlement:
-        """An exception stays in its thread: a future refuses some, others end the event loop.
-
-        A stray cancellation frees no slot whose thread still runs.
-        """
+        """An exception stays in its thread: a future refuses some, others end the event loop."""
+        if self._task.call_around is not None:
+            call_there = partial(raising_here, threads, self._bystander, variables)
+            around = self._task.call_around(context, arguments, call_there)
+            return self._as_returned(await Apart(around, variables))
 
         def call() -> Settlement:
             try:
@@ -175,15 +183,11 @@ class Attempt:
             except BaseException as exc:  # noqa: BLE001 - as in `run`
                 return self._as_raised(exc)
 
-        running = asyncio.get_running_loop().run_in_executor(threads, call)
-        while not running.done():
-            try:
-                await asyncio.shield(running)
-            except asyncio.CancelledError:
-                if self._bystander.cancelled:
-                    running.cancel()
-                    raise
-        return running.result()
+        return await in_thread(threads, self._bystander, call)
+
+    def state_of(self, hook: Lifespan[T]) -> T:
+        """What a lifespan hook yielded in this process."""
+        return self._task.state_of(hook)
 
     def prolong(self, longer: timedelta) -> None:
         """Move the deadline to that long from now, unless it has passed."""
@@ -214,13 +218,21 @@ class Attempt:
 
     def _cut_short(self, exc: asyncio.CancelledError, *, by_itself: bool) -> Settlement:
         whose = _BY_ITSELF if by_itself else _BY_WHAT_IT_AWAITED
+        if self._expired:
+            self.raised = self.timed_out()
+        elif not (self._interrupted or self.cancellation):
+            self.raised = exc
         error = self._why_asked() or describe("Cancelled", whose, stack_of(exc))
         return failed(self.delivery, error, self.elapsed, self.retry_delay())
+
+    def timed_out(self) -> TimeoutError:
+        """What its end at the deadline is told as."""
+        return TimeoutError(f"the attempt passed its timeout of {self._task.timeout}")
 
     def _why_asked(self) -> str | None:
         """Why the worker has cut it short, if it has."""
         if self._expired:
-            return describe("Timeout", f"the attempt passed its timeout of {self._task.timeout}")
+            return describe("Timeout", str(self.timed_out()))
         if self._interrupted:
             return describe("Interrupted", "the worker stopped before the attempt ended")
         return None
@@ -231,6 +243,7 @@ class Attempt:
                 return self._as_returned(exc)
             except Exception as no_outcome:  # noqa: BLE001 - its result or its class is the user's
                 exc = no_outcome
+        self.raised = exc
         error = describe(type(exc).__name__, words(exc), stack_of(exc))
         return failed(self.delivery, error, self.elapsed, self.retry_delay())
 
@@ -244,12 +257,14 @@ class Attempt:
         try:
             result = None if value is None else self._task.encode_result(value)
         except BadPayload as exc:  # the sentence says it all: no stack, which would be ours alone
+            self.raised = exc
             error = describe(type(exc).__name__, str(exc))
             return failed(self.delivery, error, self.elapsed, self.retry_delay())
         return completed(self.delivery, result, self.elapsed)
 
     def _give_up(self, exc: Exception) -> Settlement:
         """Arguments do not get better by another run."""
+        self.raised = exc
         error = describe(type(exc).__name__, str(exc))
         return given_up(self.delivery, Stored.DEAD, error, self.elapsed)
 

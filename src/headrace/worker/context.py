@@ -5,10 +5,10 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, Never, Protocol
+from typing import Any, Never, Protocol, TypeVar
 from uuid import UUID
 
-from headrace.context import check_fraction
+from headrace.context import Lifespan, check_fraction
 from headrace.errors import StaleAttempt, UsageError
 from headrace.model.cancellation import Cancellation
 from headrace.model.duration import Duration, parse_duration
@@ -18,6 +18,7 @@ from headrace.model.schedule import tick_of
 from headrace.ports.engine import Engine, Transaction
 
 _log = logging.getLogger("headrace.worker")
+T = TypeVar("T")
 
 
 class Run(Protocol):
@@ -31,6 +32,10 @@ class Run(Protocol):
 
     def prolong(self, longer: timedelta) -> None:
         """Move the deadline to that long from now."""
+
+    def state_of(self, hook: Lifespan[T]) -> T:
+        """What a lifespan hook yielded in this process."""
+        ...
 
 
 class AttemptContext:
@@ -122,6 +127,14 @@ class AttemptContext:
     def rate_limited(self, after: Duration, *, limit: str = "") -> Never:
         """Raise `RateLimited`: the job's limits rest for so long."""
         raise RateLimited(after, limit=limit)
+
+    def state(self, hook: Lifespan[T]) -> T:
+        """What a lifespan hook yielded when this process began.
+
+        Raises:
+            UsageError: it is no such function, or not open here.
+        """
+        return self._run.state_of(hook)
 
     async def extend(self, duration: Duration) -> None:
         """Move this attempt's deadline to a duration from now.

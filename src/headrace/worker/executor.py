@@ -25,6 +25,7 @@ from headrace.worker.gate import Gate
 from headrace.worker.hand import Hand
 from headrace.worker.process.attempt import ProcessAttempt
 from headrace.worker.process.children import Children
+from headrace.worker.reporter import Reporter
 from headrace.worker.settler import Settler
 from headrace.worker.tell import tell
 
@@ -41,6 +42,7 @@ class Executor:
         children: the processes of tasks that want one.
         gate: what jobs under rate limits pass before they start.
         settler: where outcomes go.
+        reporter: who is told of what attempts raised.
         concurrency: slots.
         freed: called whenever a slot ends an attempt and no more than `low` wait for one.
         stuck: called with an attempt that outlives its second timeout.
@@ -55,6 +57,7 @@ class Executor:
         children: Children,
         gate: Gate,
         settler: Settler,
+        reporter: Reporter,
         concurrency: int,
         freed: Callable[[], None],
         stuck: Callable[[Attempt], None],
@@ -67,6 +70,7 @@ class Executor:
         self._limited = False
         self._at_gate = 0
         self._settler = settler
+        self._reporter = reporter
         self._concurrency = concurrency
         self._freed = freed
         self._stuck = stuck
@@ -285,7 +289,10 @@ class Executor:
                 ended = await Apart(concluded, variables)
                 if here.cancelling():
                     await forget_cancellations(here)
+            if attempt.raised is not None:
+                variables.run(self._reporter.tell, context, attempt.raised)
         finally:
+            attempt.raised = None  # whose frames know the attempt
             del self.attempts[here]
             self._busy_seconds += attempt.elapsed
             self.finished += 1
@@ -305,7 +312,11 @@ class Executor:
         self._deadlines.watch()
         try:
             ended = await attempt.run_in(self._children, hand.worker, here)
+            if attempt.raised is not None:  # here, not in the process, which told of what it saw
+                context = AttemptContext(self._engine, delivery, here.get_loop(), attempt)
+                self._reporter.tell(context, attempt.raised)
         finally:
+            attempt.raised = None
             del self.attempts[here]
             self._busy_seconds += attempt.elapsed
             self.finished += 1

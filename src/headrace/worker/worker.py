@@ -31,6 +31,7 @@ from headrace.worker.listener import Listener
 from headrace.worker.lookout import Lookout
 from headrace.worker.pace import Pace
 from headrace.worker.process.children import Children
+from headrace.worker.reporter import Reporter
 from headrace.worker.rescue import Rescue
 from headrace.worker.settler import Settler
 
@@ -69,6 +70,7 @@ class Worker:
         )
         self._gate = Gate(lambda: app.engine.limiter, app.tasks, app.queue_limits)
         self._settler = Settler(app.engine, self._on_settled, self.fail)
+        self._reporter = Reporter(app.error_hooks)
         self._executors: dict[str, Executor] = {}
         self._fetchers: dict[str, Fetcher] = {}
         self._empty: set[str] = set()
@@ -206,6 +208,7 @@ class Worker:
         await asyncio.gather(self._identity.release(), self._gate.close(), *draining)
         await self._children.close()
         await self._settler.drain()
+        await self._reporter.close()
         await self._identity.settle_down()
 
     def _abandon(self) -> None:
@@ -220,6 +223,7 @@ class Worker:
             executor.abandon()
         self._children.abandon()
         self._settler.abandon()
+        self._reporter.abandon()
         self._begin_to_stop().cancel()
 
     def _staff(self, queue: str, concurrency: int, pace: Pace) -> None:
@@ -229,6 +233,7 @@ class Worker:
             children=self._children,
             gate=self._gate,
             settler=self._settler,
+            reporter=self._reporter,
             concurrency=concurrency,
             freed=lambda: self._on_freed(queue),
             stuck=self._on_stuck,

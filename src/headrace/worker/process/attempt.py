@@ -65,7 +65,7 @@ class ProcessAttempt(Attempt):
                 if self._interrupted:
                     return self._not_begun()
                 if self._task.in_process:
-                    return self._failed(exc.error)
+                    return self._failed(exc, exc.error)
                 _log.warning("job %s cannot be run alone: %s", self.delivery.id, exc)
                 return None
             if self._interrupted or self.cancellation is not None:
@@ -77,7 +77,7 @@ class ProcessAttempt(Attempt):
             except ChildDied as exc:
                 children.discard(child)
                 if exc.begun or self._expired or self._interrupted:
-                    return self._failed(self._why_asked() or self._blamed(exc))
+                    return self._failed(exc, self._blamed(exc))
                 _log.info("a process for handlers was dead already: %s", exc)
             except BaseException:
                 children.discard(child)
@@ -122,5 +122,10 @@ class ProcessAttempt(Attempt):
     def _blamed(self, exc: ChildDied) -> str:
         return exc.poison if self.delivery.last_to_fail else exc.error
 
-    def _failed(self, error: str) -> Settlement:
+    def _failed(self, exc: ChildUnfit | ChildDied, error: str) -> Settlement:
+        if self._expired:
+            self.raised = self.timed_out()
+        elif not self._interrupted:
+            self.raised = exc
+        error = self._why_asked() or error
         return failed(self.delivery, error, self.elapsed, self.retry_delay())

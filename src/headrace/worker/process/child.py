@@ -50,6 +50,7 @@ from headrace.worker.process.wire import (
     receive,
     send,
 )
+from headrace.worker.reporter import Reporter
 
 _log = logging.getLogger("headrace.worker")
 _CLOSING = 5.0
@@ -82,6 +83,7 @@ class Child:
         except Exception as exc:  # noqa: BLE001 - a module of the application's can raise anything
             await self._refuse(exc)
             return
+        self._reporter = Reporter(app.error_hooks)
         async with contextlib.AsyncExitStack() as living:
             try:
                 await living.enter_async_context(app)
@@ -92,6 +94,7 @@ class Child:
             send(self._writer, Ready())
             while (told := await receive(reader, TOLD)) is not None:
                 self._heed(app, told)
+            await self._reporter.close()
 
     async def _refuse(self, exc: Exception) -> None:
         name = type(exc).__name__
@@ -133,6 +136,9 @@ class Child:
             closing = conclude(order.worker, attempt, context, settlement, self._bystander)
             ended = await Apart(closing, variables)
         self._attempt = None
+        if attempt.raised is not None:
+            variables.run(self._reporter.tell, context, attempt.raised)
+            attempt.raised = None  # whose frames know the attempt
         send(self._writer, Done(ended, _resident()))
 
     def _tell(self, message: Answered) -> None:
