@@ -9,9 +9,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from headrace.context import Context
-from headrace.dependencies import Dependencies, Opened
+from headrace.dependencies import Dependencies
 from headrace.errors import UsageError
 from headrace.middleware import Layer
+from headrace.provision import Opened
 
 T = TypeVar("T")
 Call = Callable[[Context, Mapping[str, Any]], Any]
