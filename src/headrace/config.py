@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, ByteSize, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,6 +17,7 @@ from pydantic_settings import (
 
 from headrace.errors import ConfigError, UsageError
 from headrace.model.duration import parse_duration
+from headrace.model.redaction import check_patterns
 from headrace.setting_names import SettingsArguments, check_names, unknown
 
 _PREFIX = "HEADRACE_"
@@ -53,6 +54,8 @@ class Settings(BaseSettings):
             statement is a transaction of a few round trips, and nobody listens.
         child_jobs: after so many jobs a process of `executor="process"` is replaced; without it
             never.
+        redact: regular expressions of what is hidden in errors, stacks and what jobs tell, besides
+            what looks like a secret anyway; a group called `secret`, or all that matches.
         child_memory: "512MB": one that takes more after a job is replaced; without it never.
     """
 
@@ -75,6 +78,7 @@ class Settings(BaseSettings):
     prepared_statements: bool = True
     child_jobs: int | None = Field(default=None, ge=1)
     child_memory: ByteSize | None = None
+    redact: Annotated[tuple[str, ...], AfterValidator(check_patterns)] = ()
     lease: Annotated[timedelta, BeforeValidator(_read_lease)] = timedelta(seconds=15)
 
     @classmethod

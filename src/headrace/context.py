@@ -1,6 +1,7 @@
 """What a handler knows of its job, and a context for plain calls of a task."""
 
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Never, Protocol, TypeVar
@@ -16,6 +17,20 @@ T = TypeVar("T")
 Lifespan = Callable[[], AsyncIterator[T]]
 StateOf = Callable[[Lifespan[Any]], Any]
 """Gives what a lifespan hook yielded in this process."""
+
+
+_log = logging.getLogger("headrace.worker")
+
+
+class Nothing:
+    """To be awaited by who likes to, at once and as often."""
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        """Give nothing."""
+        yield from ()
+
+
+NOTHING_TO_AWAIT = Nothing()
 
 
 class Context(Protocol):
@@ -62,15 +77,26 @@ class Context(Protocol):
     @property
     def cancellation(self) -> Cancellation | None: ...  # noqa: D102
 
-    async def progress(self, fraction: float, message: str = "") -> None:
-        """Tell how far the job is; it is written to the worker's log.
+    def progress(self, fraction: float, message: str = "") -> Awaitable[None]:
+        """Tell how far the job is: `job.refresh()` shows it a second later.
+
+        It is noted at once, and written in batches: there is nothing to wait for. So it works from
+        a handler's thread, too, where nothing is awaited.
 
         Args:
             fraction: 0 to 1.
-            message: a few words.
+            message: a few words, 1,000 characters at most.
 
         Raises:
             UsageError: the fraction is no such number.
+        """
+        ...
+
+    def log(self, text: object) -> None:
+        """Keep a line with the job, and write it to the worker's log; from any thread.
+
+        Args:
+            text: 1,000 characters at most; the last 200 lines of a job are kept.
         """
 
     def rate_limited(self, after: Duration, *, limit: str = "") -> Never:
@@ -157,9 +183,14 @@ class LocalContext:
         """Raise `RateLimited`; a plain call has no limits."""
         raise RateLimited(after, limit=limit)
 
-    async def progress(self, fraction: float, message: str = "") -> None:  # noqa: ARG002 - as in the protocol
+    def progress(self, fraction: float, message: str = "") -> Awaitable[None]:  # noqa: ARG002 - as in the protocol
         """Nobody watches a plain call; the fraction is checked all the same."""
         check_fraction(fraction)
+        return NOTHING_TO_AWAIT
+
+    def log(self, text: object) -> None:
+        """No job keeps it."""
+        _log.info("%s: %s", self.task, text)
 
     def state(self, hook: Lifespan[T]) -> T:
         """What the hook yielded, where it is open.

@@ -63,6 +63,7 @@ async def test_jobs_run_in_a_process_that_stays(apart: ModuleType) -> None:
         job = await apart.whereabouts.enqueue("über")
         assert await job.result(SECONDS) == [first, [first], "über", 1, str(job.id)]
         assert first != os.getpid()
+        assert (await job.refresh()).told.progress.fraction == 0.5
         os.kill(first, 0)  # it is there
     with pytest.raises(ProcessLookupError):
         os.kill(first, 0)

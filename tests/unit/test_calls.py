@@ -15,11 +15,13 @@ from asyncpg.pgproto import pgproto
 
 from headrace import Headrace
 from headrace.model.job import Delivery, Settlement
+from headrace.model.redaction import Redaction
 from headrace.ports.clock import boottime
 from headrace.ports.engine import Engine
 from headrace.worker.executor import Executor
 from headrace.worker.gate import Gate
 from headrace.worker.hand import Hand
+from headrace.worker.notes import Teller
 from headrace.worker.process.children import Children
 from headrace.worker.reporter import Reporter
 from headrace.worker.settler import Settler
@@ -39,6 +41,9 @@ class Collector(Settler):
         self.taken += 1
         if self.taken == JOBS:
             self.done.set()
+
+
+async def tell_nobody(_: object) -> None: ...
 
 
 async def calls_of_each(work: Callable[[], Coroutine[Any, Any, None]]) -> float:
@@ -72,6 +77,8 @@ async def test_the_run_of_a_job() -> None:
         gate=Gate(lambda: NOWHERE.limiter, app.tasks, app.queue_limits),
         settler=settler,
         reporter=Reporter(()),
+        teller=Teller(tell_nobody, Redaction()),
+        redaction=Redaction(),
         concurrency=10,
         freed=lambda: None,
         stuck=lambda _: None,

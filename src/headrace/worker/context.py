@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Never, Protocol, TypeVar
 from uuid import UUID
 
-from headrace.context import Lifespan, check_fraction
+from headrace.context import NOTHING_TO_AWAIT, Lifespan, check_fraction
 from headrace.errors import StaleAttempt, UsageError
 from headrace.model.cancellation import Cancellation
 from headrace.model.duration import Duration, parse_duration
@@ -16,6 +16,7 @@ from headrace.model.job import Delivery, Settlement
 from headrace.model.outcome import RateLimited
 from headrace.model.schedule import tick_of
 from headrace.ports.engine import Engine, Transaction
+from headrace.worker.notes import Notes, Teller
 
 _log = logging.getLogger("headrace.worker")
 T = TypeVar("T")
@@ -46,8 +47,10 @@ class AttemptContext:
         delivery: the job.
         loop: the worker's.
         run: the attempt.
+        teller: who writes what it tells.
 
     Attributes:
+        notes: what it tells, once it does.
         over: the handler has returned: what it left behind opens no transaction any more, which
             nobody would end (test_apart.py).
     """
@@ -58,10 +61,13 @@ class AttemptContext:
         delivery: Delivery,
         loop: asyncio.AbstractEventLoop,
         run: Run,
+        teller: Teller,
     ) -> None:
         self._engine = engine
         self._delivery = delivery
         self._run = run
+        self._teller = teller
+        self.notes: Notes | None = None
         self._loop = loop
         self._stack: AsyncExitStack | None = None
         self._opening: asyncio.Lock | None = None
@@ -115,14 +121,26 @@ class AttemptContext:
         """Who wants this run to end, and why; None while nobody does."""
         return self._run.cancellation
 
-    async def progress(self, fraction: float, message: str = "") -> None:
-        """Tell how far the work is (0 to 1).
+    def progress(self, fraction: float, message: str = "") -> Awaitable[None]:
+        """Tell how far the work is (0 to 1): noted at once, from any thread.
 
         Raises:
             UsageError: the fraction is no such number.
         """
         check_fraction(fraction)
         _log.info("job %s: %.0f %% %s", self.job_id, fraction * 100, message)
+        self._noted().progress(fraction, message)
+        return NOTHING_TO_AWAIT
+
+    def log(self, text: object) -> None:
+        """Keep a line with the job; from any thread."""
+        _log.info("job %s: %s", self.job_id, text)
+        self._noted().log(text)
+
+    def _noted(self) -> Notes:
+        if self.notes is None:
+            self.notes = Notes(self._delivery, self._teller)
+        return self.notes
 
     def rate_limited(self, after: Duration, *, limit: str = "") -> Never:
         """Raise `RateLimited`: the job's limits rest for so long."""

@@ -9,8 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import msgspec
+
 from headrace.model.cancellation import Cancellation
 from headrace.model.job import Delivery, Settlement
+from headrace.model.redaction import Redaction
 from headrace.model.state import Stored
 from headrace.model.verdict import cancelled, describe, given_up
 from headrace.ports.engine import Engine
@@ -23,6 +26,7 @@ from headrace.worker.context import AttemptContext
 from headrace.worker.deadlines import Deadlines
 from headrace.worker.gate import Gate
 from headrace.worker.hand import Hand
+from headrace.worker.notes import Teller
 from headrace.worker.process.attempt import ProcessAttempt
 from headrace.worker.process.children import Children
 from headrace.worker.reporter import Reporter
@@ -43,6 +47,8 @@ class Executor:
         gate: what jobs under rate limits pass before they start.
         settler: where outcomes go.
         reporter: who is told of what attempts raised.
+        teller: who writes what attempts tell.
+        redaction: hides secrets in errors.
         concurrency: slots.
         freed: called whenever a slot ends an attempt and no more than `low` wait for one.
         stuck: called with an attempt that outlives its second timeout.
@@ -58,6 +64,8 @@ class Executor:
         gate: Gate,
         settler: Settler,
         reporter: Reporter,
+        teller: Teller,
+        redaction: Redaction,
         concurrency: int,
         freed: Callable[[], None],
         stuck: Callable[[Attempt], None],
@@ -71,6 +79,8 @@ class Executor:
         self._at_gate = 0
         self._settler = settler
         self._reporter = reporter
+        self._teller = teller
+        self._redaction = redaction
         self._concurrency = concurrency
         self._freed = freed
         self._stuck = stuck
@@ -273,7 +283,7 @@ class Executor:
         if apart and await self._run_apart(here, hand, delivery, task):
             return
         attempt = Attempt(delivery, task, self._stuck, self._bystander)
-        context = AttemptContext(self._engine, delivery, here.get_loop(), attempt)
+        context = AttemptContext(self._engine, delivery, here.get_loop(), attempt, self._teller)
         self.attempts[here] = attempt
         self._deadlines.watch()
         variables = contextvars.copy_context()
@@ -284,6 +294,9 @@ class Executor:
             if attempt.cancellation is not None:
                 ended = settlement = attempt.as_wished(settlement)
             context.over = True
+            if context.notes is not None:
+                last = asyncio.ensure_future(self._teller.finish(context.notes))
+                await self._bystander.sees_through(last)
             if context.transacting:
                 concluded = conclude(hand.worker, attempt, context, settlement, self._bystander)
                 ended = await Apart(concluded, variables)
@@ -313,7 +326,8 @@ class Executor:
         try:
             ended = await attempt.run_in(self._children, hand.worker, here)
             if attempt.raised is not None:  # here, not in the process, which told of what it saw
-                context = AttemptContext(self._engine, delivery, here.get_loop(), attempt)
+                loop = here.get_loop()
+                context = AttemptContext(self._engine, delivery, loop, attempt, self._teller)
                 self._reporter.tell(context, attempt.raised)
         finally:
             attempt.raised = None
@@ -339,6 +353,9 @@ class Executor:
         await self._gate.rest(delivery, settlement.rests or "", after)
 
     def _settle(self, hand: Hand, delivery: Delivery, settlement: Settlement) -> None:
+        if settlement.error is not None:
+            error = self._redaction.clean_error(settlement.error)
+            settlement = msgspec.structs.replace(settlement, error=error)
         tell(delivery, settlement)
         self._settler.add(hand.worker, delivery, settlement)
 

@@ -15,15 +15,7 @@ async def in_thread(
     threads: ThreadPoolExecutor | None, bystander: Bystander, call: Callable[[], T]
 ) -> T:
     """Call in a thread; a stray cancellation frees no slot whose thread still runs."""
-    running = asyncio.get_running_loop().run_in_executor(threads, call)
-    while not running.done():
-        try:
-            await asyncio.shield(running)
-        except asyncio.CancelledError:
-            if bystander.cancelled:
-                running.cancel()
-                raise
-    return running.result()
+    return await bystander.sees_through(asyncio.get_running_loop().run_in_executor(threads, call))
 
 
 async def raising_here(

@@ -18,6 +18,7 @@ from headrace.app import Headrace
 from headrace.connect import connect
 from headrace.errors import LedgerUnavailable
 from headrace.model.job import Beat, Ending
+from headrace.model.redaction import Redaction
 from headrace.model.state import Stored
 from headrace.worker.attempt import Attempt
 from headrace.worker.culprit import Culprit, find_culprit
@@ -29,6 +30,7 @@ from headrace.worker.heartbeat import Heartbeat
 from headrace.worker.identity import Identity
 from headrace.worker.listener import Listener
 from headrace.worker.lookout import Lookout
+from headrace.worker.notes import Teller
 from headrace.worker.pace import Pace
 from headrace.worker.process.children import Children
 from headrace.worker.reporter import Reporter
@@ -71,6 +73,8 @@ class Worker:
         self._gate = Gate(lambda: app.engine.limiter, app.tasks, app.queue_limits)
         self._settler = Settler(app.engine, self._on_settled, self.fail)
         self._reporter = Reporter(app.error_hooks)
+        self._redaction = Redaction(app.settings.redact)
+        self._teller = Teller(app.engine.tell, self._redaction)
         self._executors: dict[str, Executor] = {}
         self._fetchers: dict[str, Fetcher] = {}
         self._empty: set[str] = set()
@@ -206,6 +210,7 @@ class Worker:
         await asyncio.gather(self._listener.stop(), self._lookout.loop.stop(), *fetching)
         draining = [executor.stop(self._grace) for executor in self._executors.values()]
         await asyncio.gather(self._identity.release(), self._gate.close(), *draining)
+        self._teller.close()
         await self._children.close()
         await self._settler.drain()
         await self._reporter.close()
@@ -224,6 +229,7 @@ class Worker:
         self._children.abandon()
         self._settler.abandon()
         self._reporter.abandon()
+        self._teller.close()
         self._begin_to_stop().cancel()
 
     def _staff(self, queue: str, concurrency: int, pace: Pace) -> None:
@@ -234,6 +240,8 @@ class Worker:
             gate=self._gate,
             settler=self._settler,
             reporter=self._reporter,
+            teller=self._teller,
+            redaction=self._redaction,
             concurrency=concurrency,
             freed=lambda: self._on_freed(queue),
             stuck=self._on_stuck,

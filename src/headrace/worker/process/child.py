@@ -26,6 +26,7 @@ from typing import Any
 from headrace.app import Headrace
 from headrace.errors import ConfigError
 from headrace.model.job import Delivery, Settlement
+from headrace.model.redaction import Redaction
 from headrace.model.shown import stack_of, words
 from headrace.model.verdict import describe
 from headrace.task import Task
@@ -35,6 +36,7 @@ from headrace.worker.attempt import Attempt
 from headrace.worker.bystander import Bystander
 from headrace.worker.conclude import Conclusion, conclude
 from headrace.worker.context import AttemptContext
+from headrace.worker.notes import Teller
 from headrace.worker.process.wire import (
     TOLD,
     Answered,
@@ -87,6 +89,7 @@ class Child:
         async with contextlib.AsyncExitStack() as living:
             try:
                 await living.enter_async_context(app)
+                self._teller = Teller(app.engine.tell, Redaction(app.settings.redact))
                 await living.enter_async_context(app.living())
             except Exception as exc:  # noqa: BLE001 - as above: a hook of the application's
                 await self._refuse(exc)
@@ -95,6 +98,7 @@ class Child:
             while (told := await receive(reader, TOLD)) is not None:
                 self._heed(app, told)
             await self._reporter.close()
+            self._teller.close()
 
     async def _refuse(self, exc: Exception) -> None:
         name = type(exc).__name__
@@ -127,11 +131,13 @@ class Child:
         delivery = order.delivery
         attempt = _Told(delivery, app.tasks[delivery.task], self._bystander, self._tell)
         self._attempt = attempt
-        context = AttemptContext(app.engine, delivery, here.get_loop(), attempt)
+        context = AttemptContext(app.engine, delivery, here.get_loop(), attempt, self._teller)
         variables = contextvars.copy_context()
         ended: Settlement | Conclusion
         ended = settlement = await attempt.run(context, variables, here, self._threads)
         context.over = True
+        if context.notes is not None:
+            await self._teller.finish(context.notes)
         if context.transacting:
             closing = conclude(order.worker, attempt, context, settlement, self._bystander)
             ended = await Apart(closing, variables)
