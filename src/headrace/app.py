@@ -1,6 +1,8 @@
 """The application: its tasks, its settings, and its connection in each event loop."""
 
+import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextvars import copy_context
 from functools import cached_property
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Never, Self, TypeVar, Unpack, overload
@@ -12,7 +14,7 @@ from headrace.cache.cache import Cache
 from headrace.decorator import TaskDecorator
 from headrace.errors import UsageError
 from headrace.handle import JobHandle
-from headrace.hooks import Hooks
+from headrace.hooks import EnqueueNext, Hooks, Sender
 from headrace.intake import as_id, as_ids, first_state, new_jobs
 from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
@@ -279,8 +281,19 @@ class Headrace(Hooks):
         if here.declared != self._declarable:
             await self._starts.declare(self._declarable)
         new = new_jobs(jobs, here.engine.new_id)
-        inserted = await here.engine.insert(new, tx)
+        inserted = await (
+            self._send(here.engine, new, tx) if self._senders else here.engine.insert(new, tx)
+        )
         return [self._handle(job, one) for job, one in zip(new, inserted, strict=True)]
+
+    async def _send(self, engine: Engine, jobs: list[NewJob], tx: object) -> list[Inserted]:
+        async def insert(last: Sequence[NewJob]) -> list[Inserted]:
+            return await engine.insert(last, tx)
+
+        call_next: EnqueueNext = insert
+        for sender in reversed(self._senders):
+            call_next = _around(sender, call_next)
+        return await call_next(jobs)
 
     def enqueue_many_sync(
         self, jobs: Iterable[JobSpec[R]], *, tx: object = None
@@ -338,7 +351,15 @@ class Headrace(Hooks):
 
     def call_sync(self, make: Callable[[], Coroutine[Any, Any, R]], instead: str) -> R:
         """Run a coroutine where the `..._sync` verbs work; `instead` is for where a loop runs."""
-        return self._starts.call_sync(make, instead)
+        if not self._senders:
+            return self._starts.call_sync(make, instead)
+        # What stands around an enqueue may go by context variables of the caller's.
+        variables = copy_context()
+
+        async def in_context() -> R:
+            return await asyncio.get_running_loop().create_task(make(), context=variables)
+
+        return self._starts.call_sync(in_context, instead)
 
     def decode_result(self, job: Job) -> Any:  # noqa: ANN401 - what the task returns
         """What a job's task returned; plain JSON where the task is not known here."""
@@ -387,6 +408,10 @@ class Headrace(Hooks):
             duplicate=inserted.duplicate,
             state=None if inserted.duplicate else first_state(job),
         )
+
+
+def _around(sender: Sender, call_next: EnqueueNext) -> EnqueueNext:
+    return lambda jobs: sender(jobs, call_next)
 
 
 async def _nothing() -> None:

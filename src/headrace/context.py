@@ -1,7 +1,7 @@
 """What a handler knows of its job, and a context for plain calls of a task."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Never, Protocol, TypeVar
@@ -46,6 +46,7 @@ class Context(Protocol):
             id, not the key that it may have been enqueued with.
         schedule: the name of the schedule that made the job; None for all other jobs.
         scheduled_for: the tick that it was made for, an aware datetime, however late it runs.
+        headers: what `@app.around_enqueue` gave the job on its way.
         cancellation: who wants the job to end, and why; None while nobody does. A coroutine is
             cancelled then; a thread cannot be: it looks here, and returns or raises `Cancel`.
     """
@@ -73,6 +74,9 @@ class Context(Protocol):
 
     @property
     def scheduled_for(self) -> datetime | None: ...  # noqa: D102
+
+    @property
+    def headers(self) -> Mapping[str, Any]: ...  # noqa: D102
 
     @property
     def cancellation(self) -> Cancellation | None: ...  # noqa: D102
@@ -173,6 +177,7 @@ class LocalContext:
         self.schedule: str | None = None
         self.scheduled_for: datetime | None = None
         self.cancellation: Cancellation | None = None
+        self.headers: Mapping[str, Any] = {}
 
     @property
     def idempotency_key(self) -> str:

@@ -1,7 +1,7 @@
 """What an application hangs on the runs of its jobs: middleware, error hooks, lifespans."""
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -9,11 +9,16 @@ from headrace.context import Context, Lifespan
 from headrace.errors import UsageError
 from headrace.lifespans import Lifespans
 from headrace.middleware import Middleware, read_middleware
+from headrace.model.job import Inserted, NewJob
 from headrace.model.shown import shown
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 E = TypeVar("E", bound="ErrorHook")
+S = TypeVar("S", bound="Sender")
+EnqueueNext = Callable[[Sequence[NewJob]], Awaitable[list[Inserted]]]
+Sender = Callable[[Sequence[NewJob], EnqueueNext], Awaitable[list[Inserted]]]
+"""`async def fn(jobs, call_next)`: stands around the inserting of jobs."""
 ErrorHook = Callable[[Context, BaseException], object]
 """`def hook(ctx, exc)`, called in a thread, or `async def`, called in the event loop."""
 
@@ -34,6 +39,7 @@ class Hooks:
 
     def __init__(self, middleware: Iterable[Callable[..., Any]]) -> None:
         self._middlewares: list[Middleware] = []
+        self._senders: list[Sender] = []
         self._error_hooks: list[ErrorHook] = []
         self._lifespans = Lifespans()
         for one in middleware:
@@ -64,6 +70,28 @@ class Hooks:
         return fn
 
     @property
+    def senders(self) -> Sequence[Sender]:
+        """What stands around enqueueing, the outermost first."""
+        return tuple(self._senders)
+
+    def around_enqueue(self, fn: S) -> S:
+        """Register what stands around the inserting of jobs: `async def fn(jobs, call_next)`.
+
+        `await call_next(jobs)` inserts them. It may give other values of the same jobs, with
+        headers for instance, which a run finds in `ctx.headers`.
+
+        Raises:
+            UsageError: it is no coroutine function of two parameters.
+        """
+        fits = inspect.iscoroutinefunction(fn) and _takes(fn, 2)
+        if not fits:
+            raise UsageError(
+                f"{shown(fn)} cannot stand around an enqueue; write `async def fn(jobs, call_next)`"
+            )
+        self._senders.append(fn)
+        return fn
+
+    @property
     def error_hooks(self) -> Sequence[ErrorHook]:
         """What is told of failed attempts."""
         return tuple(self._error_hooks)
@@ -77,12 +105,10 @@ class Hooks:
         Raises:
             UsageError: it is no function of two parameters.
         """
-        try:
-            inspect.signature(hook).bind(None, None)
-        except (TypeError, ValueError):
+        if not _takes(hook, 2):
             raise UsageError(
                 f"{shown(hook)} cannot be told of an error; write `async def hook(ctx, exc)`"
-            ) from None
+            )
         self._error_hooks.append(hook)
         return hook
 
@@ -122,3 +148,11 @@ class Hooks:
         """Run the lifespan hooks around a worker's life: opened in order, closed in reverse."""
         async with self._lifespans.open():
             yield
+
+
+def _takes(fn: object, arguments: int) -> bool:
+    try:
+        inspect.signature(fn).bind(*[None] * arguments)  # type: ignore[arg-type]  # what is none is refused
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Never, Protocol, TypeVar
@@ -115,6 +115,11 @@ class AttemptContext:
         """The tick that it was made for."""
         tick = tick_of(self._delivery.headers)
         return None if tick is None else tick.at
+
+    @property
+    def headers(self) -> Mapping[str, Any]:
+        """What was given to the job on its way."""
+        return self._delivery.headers or {}
 
     @property
     def cancellation(self) -> Cancellation | None:
