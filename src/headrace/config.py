@@ -31,6 +31,10 @@ def _read_lease(value: object) -> timedelta:
     return lease
 
 
+def _read_patience(value: object) -> timedelta:
+    return parse_duration(value, "unknown_tasks")
+
+
 class Settings(BaseSettings):
     """The settings of an application.
 
@@ -52,6 +56,8 @@ class Settings(BaseSettings):
         prepared_statements: whether connections to PostgreSQL keep prepared statements and planner
             settings; off behind PgBouncer in transaction mode. Then no session keeps anything, each
             statement is a transaction of a few round trips, and nobody listens.
+        unknown_tasks: how long a job waits for a worker whose code has its task, "1h"; then it is
+            dead. "0s": the first worker that does not know it gives it up.
         child_jobs: after so many jobs a process of `executor="process"` is replaced; without it
             never.
         redact: regular expressions of what is hidden in errors, stacks and what jobs tell, besides
@@ -76,6 +82,7 @@ class Settings(BaseSettings):
     max_payload: int = Field(default=256 * 1024, ge=1024, le=1024 * 1024)
     listen: bool = True
     prepared_statements: bool = True
+    unknown_tasks: Annotated[timedelta, BeforeValidator(_read_patience)] = timedelta(hours=1)
     child_jobs: int | None = Field(default=None, ge=1)
     child_memory: ByteSize | None = None
     redact: Annotated[tuple[str, ...], AfterValidator(check_patterns)] = ()

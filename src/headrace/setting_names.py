@@ -19,6 +19,7 @@ class SettingsArguments(TypedDict, total=False):
     listen: bool
     prepared_statements: bool
     lease: Duration
+    unknown_tasks: Duration
     child_jobs: int | None
     child_memory: int | str | None
     redact: Sequence[str]

@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from types import FrameType
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -79,6 +80,7 @@ async def test_the_run_of_a_job() -> None:
         reporter=Reporter(()),
         teller=Teller(tell_nobody, Redaction()),
         redaction=Redaction(),
+        patience=timedelta(),
         concurrency=10,
         freed=lambda: None,
         stuck=lambda _: None,

@@ -45,6 +45,7 @@ def test_arguments_beat_the_environment_beats_files(
         "child_jobs": None,
         "child_memory": None,
         "redact": (),
+        "unknown_tasks": timedelta(hours=1),
     }
 
 

@@ -8,6 +8,9 @@ import msgspec
 
 from headrace.model.inspection import JobEvent
 
+UNKNOWN_TASK = "UnknownTask"
+"""The type of the error of a job whose task its workers do not know."""
+
 _RUNS = ("retry", "crash", "dead")
 KINDS = (*_RUNS, "replay")
 """Which events `past_attempts` reads."""
@@ -79,3 +82,12 @@ def past_attempts(events: Iterable[JobEvent]) -> list[PastAttempt]:
 def _worker(actor: str) -> UUID | None:
     kind, _, name = actor.partition(":")
     return UUID(name) if kind == "worker" else None
+
+
+def put_off_as_unknown(events: Iterable[JobEvent]) -> list[JobEvent]:
+    """The last events in a row in which workers left the job for one that knows its task."""
+    row: list[JobEvent] = []
+    for event in events:
+        data = _Data() if event.data is None else msgspec.json.decode(event.data, type=_Data)
+        row = [*row, event] if event.kind == "snooze" and data.type == UNKNOWN_TASK else []
+    return row

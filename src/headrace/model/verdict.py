@@ -69,6 +69,18 @@ def given_up(delivery: Delivery, state: Stored, error: str, ran: float) -> Settl
     )
 
 
+def put_off(delivery: Delivery, error: str, delay: timedelta) -> Settlement:
+    """The settlement of a job that was not run, and waits for somebody else: no attempt."""
+    return Settlement(
+        id=delivery.id,
+        gen=delivery.gen,
+        state=Stored.LIVE,
+        snoozed=True,
+        delay=delay.total_seconds(),
+        error=error,
+    )
+
+
 def steered(delivery: Delivery, outcome: Outcome, ran: float, delay: timedelta) -> Settlement:
     """The settlement of an outcome other than `Complete` that a handler returned or raised.
 

@@ -14,8 +14,7 @@ import msgspec
 from headrace.model.cancellation import Cancellation
 from headrace.model.job import Delivery, Settlement
 from headrace.model.redaction import Redaction
-from headrace.model.state import Stored
-from headrace.model.verdict import cancelled, describe, given_up
+from headrace.model.verdict import cancelled
 from headrace.ports.engine import Engine
 from headrace.task import Task
 from headrace.worker.apart import Apart
@@ -31,6 +30,7 @@ from headrace.worker.process.attempt import ProcessAttempt
 from headrace.worker.process.children import Children
 from headrace.worker.reporter import Reporter
 from headrace.worker.settler import Settler
+from headrace.worker.stranger import leave_for_another
 from headrace.worker.tell import tell
 
 _log = logging.getLogger("headrace.worker")
@@ -49,6 +49,7 @@ class Executor:
         reporter: who is told of what attempts raised.
         teller: who writes what attempts tell.
         redaction: hides secrets in errors.
+        patience: how long a job whose task is unknown waits for a worker that knows it.
         concurrency: slots.
         freed: called whenever a slot ends an attempt and no more than `low` wait for one.
         stuck: called with an attempt that outlives its second timeout.
@@ -66,6 +67,7 @@ class Executor:
         reporter: Reporter,
         teller: Teller,
         redaction: Redaction,
+        patience: timedelta,
         concurrency: int,
         freed: Callable[[], None],
         stuck: Callable[[Attempt], None],
@@ -81,6 +83,7 @@ class Executor:
         self._reporter = reporter
         self._teller = teller
         self._redaction = redaction
+        self._patience = patience
         self._concurrency = concurrency
         self._freed = freed
         self._stuck = stuck
@@ -272,11 +275,9 @@ class Executor:
     async def _run(self, here: "asyncio.Task[None]", hand: Hand, delivery: Delivery) -> None:
         task = self._tasks.get(delivery.task)
         if task is None:
-            message = (
-                f'no task "{delivery.task}" in this application; import the module that has it'
-            )
-            error = describe("UnknownTask", message)
-            self._settle(hand, delivery, given_up(delivery, Stored.DEAD, error, 0.0))
+            leaving = leave_for_another(self._engine, delivery, self._patience)
+            settlement = await self._bystander.sees_through(asyncio.ensure_future(leaving))
+            self._settle(hand, delivery, settlement)
             return
         # Who ran when its worker died is a suspect: alone it can blame no other (test_poison.py).
         apart = task.in_process or (delivery.crashes and task.importable)

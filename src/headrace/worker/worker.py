@@ -242,6 +242,7 @@ class Worker:
             reporter=self._reporter,
             teller=self._teller,
             redaction=self._redaction,
+            patience=self._app.settings.unknown_tasks,
             concurrency=concurrency,
             freed=lambda: self._on_freed(queue),
             stuck=self._on_stuck,
