@@ -5,23 +5,24 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextvars import copy_context
 from functools import cached_property
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Never, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Never, Self, TypeVar, Unpack, cast, overload
 from uuid import UUID
 
 import msgspec
 
 from headrace.cache.cache import Cache
-from headrace.decorator import TaskDecorator
+from headrace.decorator import BatchDecorator, TaskDecorator
 from headrace.errors import UsageError
 from headrace.handle import JobHandle
 from headrace.hooks import EnqueueNext, Hooks, Sender
 from headrace.intake import as_id, as_ids, first_state, new_jobs
+from headrace.model.duration import Duration
 from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
 from headrace.model.promise import Promise, read_promise
 from headrace.model.rate import RateLimit
 from headrace.model.timing_options import TimingOptions, read_timing
-from headrace.options import TaskOptions, read_limits, refuse_unknown
+from headrace.options import BatchOptions, TaskOptions, read_limits, refuse_unknown
 from headrace.ports.cache import CacheStore
 from headrace.ports.engine import Engine
 from headrace.results import Results
@@ -96,7 +97,13 @@ class Headrace(Hooks):
         """The queues that tasks or the application itself declare."""
         return frozenset(self._queues) | {task.queue for task in self._tasks.values()}
 
-    def task(self, *misplaced: Never, **options: Unpack[TaskOptions]) -> TaskDecorator:
+    @overload
+    def task(
+        self, *, batch: int, batch_wait: Duration = "50ms", **options: Unpack[TaskOptions]
+    ) -> BatchDecorator: ...
+    @overload
+    def task(self, *misplaced: Never, **options: Unpack[TaskOptions]) -> TaskDecorator: ...
+    def task(self, *misplaced: Never, **options: Any) -> TaskDecorator | BatchDecorator:
         """Register a function as a task: `@app.task(queue="emails")`.
 
         The function's first parameter may be a `Context`, by its annotation; the others are the
@@ -104,7 +111,9 @@ class Headrace(Hooks):
 
         Args:
             misplaced: nothing; what `@app.task` without its parentheses would give.
-            options: as in `TaskOptions`.
+            options: as in `TaskOptions`; with `batch`, which has `batch_wait` beside it, the
+                function takes a list of what its jobs take, and may return a list of what they
+                return (`BatchOptions`).
 
         Raises:
             UsageError: an option, the name or the signature was refused.
@@ -114,7 +123,9 @@ class Headrace(Hooks):
                 "app.task makes a decorator and takes options by name; "
                 'write @app.task() or @app.task(queue="emails") above the function'
             )
-        return TaskDecorator(self, options, self._register)
+        if "batch" in options:
+            return BatchDecorator(self, cast("BatchOptions", options), self._register)
+        return TaskDecorator(self, cast("TaskOptions", options), self._register)
 
     @property
     def queue_limits(self) -> Mapping[str, tuple[RateLimit, ...]]:
@@ -398,8 +409,18 @@ class Headrace(Hooks):
                 f'task "{task.name}" exists already ({other.__module__}.{other.__qualname__}); '
                 "give one of them another name: @app.task(name=...)"
             )
+        self._refuse_mixture(task)
         self._share(task.limits)
         self._tasks[task.name] = task
+
+    def _refuse_mixture(self, task: Task[..., Any]) -> None:
+        """The slots of a queue are calls, of as many jobs each: of one kind, therefore."""
+        for other in self._tasks.values():
+            if other.queue == task.queue and other.batch != task.batch:
+                raise UsageError(
+                    f'tasks "{other.name}" and "{task.name}" take {other.batch} and {task.batch} '
+                    f'jobs a call, on one queue, "{task.queue}"; give one of them another queue'
+                )
 
     def _handle(self, job: NewJob, inserted: Inserted) -> JobHandle[Any]:
         return JobHandle(

@@ -4,13 +4,16 @@ import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
+from headrace.batch_task import BatchTask
 from headrace.context import Context
 from headrace.errors import UsageError
-from headrace.options import TaskOptions
+from headrace.model.shown import shown
+from headrace.options import BatchOptions, TaskOptions
 from headrace.task import AsyncTask, Enqueuer, SyncTask, Task
 
 P = ParamSpec("P")
 R = TypeVar("R")
+A = TypeVar("A")
 
 
 class TaskDecorator:
@@ -46,6 +49,48 @@ class TaskDecorator:
             raise UsageError(f"@app.task() needs a function that returns once, not {fn!r}")
         kind: type[Task[..., Any]] = AsyncTask if inspect.iscoroutinefunction(fn) else SyncTask
         task = kind(self._app, fn, self._options)
+        self._register(task)
+        return task
+
+
+class BatchDecorator:
+    """Makes tasks of functions that take many jobs in one call; `register` gets each."""
+
+    def __init__(
+        self, app: Enqueuer, options: BatchOptions, register: Callable[[Task[..., Any]], None]
+    ) -> None:
+        self._app = app
+        self._options = options
+        self._register = register
+
+    @overload
+    def __call__(
+        self, fn: Callable[[list[A]], Coroutine[Any, Any, None]]
+    ) -> BatchTask[[A], None]: ...
+    @overload
+    def __call__(
+        self, fn: Callable[[list[Context], list[A]], Coroutine[Any, Any, None]]
+    ) -> BatchTask[[A], None]: ...
+    @overload
+    def __call__(
+        self, fn: Callable[[list[A]], Coroutine[Any, Any, list[R]]]
+    ) -> BatchTask[[A], R]: ...
+    @overload
+    def __call__(
+        self, fn: Callable[[list[Context], list[A]], Coroutine[Any, Any, list[R]]]
+    ) -> BatchTask[[A], R]: ...
+    def __call__(self, fn: Callable[..., Any]) -> BatchTask[..., Any]:
+        """Make a task of a function.
+
+        Raises:
+            UsageError: it is no coroutine function, or its options or signature were refused.
+        """
+        if not inspect.iscoroutinefunction(fn):
+            raise UsageError(
+                f"@app.task(batch=...) needs an `async def` function, not {shown(fn)}; run code "
+                "that blocks by asyncio.to_thread"
+            )
+        task: BatchTask[..., Any] = BatchTask(self._app, fn, self._options)
         self._register(task)
         return task
 

@@ -56,6 +56,18 @@ class TaskOptions(TypedDict, total=False):
     limits: Sequence[RateLimit]
 
 
+class BatchOptions(TaskOptions, total=False):
+    """The options of a task whose handler takes many jobs in one call: those of any, and these.
+
+    Attributes:
+        batch: how many jobs a call takes at most, 1 to 1,000.
+        batch_wait: how long the first of them waits for others; "50ms".
+    """
+
+    batch: int
+    batch_wait: Duration
+
+
 class JobOptions(TypedDict, total=False):
     """The options of single jobs.
 

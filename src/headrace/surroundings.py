@@ -55,7 +55,7 @@ class Surroundings:
     async def run(self, ctx: Context, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what the function returns
         """Run an async function in the midst of all."""
         call_next: Callable[[], Any] = partial(
-            _provided, self._call, self._dependencies, ctx, arguments
+            provided, self._call, self._dependencies, ctx, arguments
         )
         for layer in self._async_layers:
             call_next = partial(layer, ctx, call_next)
@@ -90,7 +90,7 @@ class Surroundings:
         return call_next()
 
 
-async def _provided(
+async def provided(
     call: Call, dependencies: Dependencies, ctx: Context, arguments: Mapping[str, Any]
 ) -> Any:  # noqa: ANN401 - what the function returns
     """Call an async function with what it depends on."""
@@ -129,7 +129,7 @@ def call_plainly(
         return call(**filled)
 
     if inspect.iscoroutinefunction(call.func):
-        return _provided(go_on, left, ctx, arguments)
+        return provided(go_on, left, ctx, arguments)
     if left.in_loop:
         missing = next(name for name, one in left.by_parameter.items() if left.takes_loop(one))
         raise UsageError(

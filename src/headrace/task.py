@@ -34,7 +34,7 @@ from headrace.options import (
     read_task_options,
 )
 from headrace.payload import MAX_RESULT, encode
-from headrace.signature import defaults_of, read_signature
+from headrace.signature import Signature, defaults_of, read_signature
 from headrace.surroundings import Call, InThread, Surroundings, call_plainly
 
 P = ParamSpec("P")
@@ -101,17 +101,20 @@ class Task(Generic[P, R]):
         limits: how often its jobs may start.
         defaults: of its parameters, by name.
         importable: another process can find it.
+        batch: how many jobs a call takes at most: 1, but for batch tasks.
         in_loop: a run of it is awaited in the event loop.
         call: calls the function with a context and arguments, in the midst of what surrounds it: a
             coroutine where the task is async, else its value.
         call_around: the same for a plain function around which something needs the event loop.
     """
 
+    batch: int = 1
+
     def __init__(self, app: Enqueuer, fn: Callable[..., Any], options: TaskOptions) -> None:
         settings = read_task_options(options, fn.__name__)
         self._app = app
         self._settings = settings.job
-        self._signature = read_signature(fn, settings.name)
+        self._signature = self._read_signature(fn, settings.name)
         self._check_unique(settings.job.unique)
         self.name: str = settings.name
         self.fn = fn
@@ -245,6 +248,9 @@ class Task(Generic[P, R]):
     def depends_on(self, hook: Lifespan[Any]) -> bool:
         """Whether it was registered with this among what its runs provide."""
         return self._dependencies is not None and self._dependencies.include(hook)
+
+    def _read_signature(self, fn: Callable[..., Any], name: str) -> Signature:
+        return read_signature(fn, name)
 
     def _surround(self, layers: Sequence[Layer]) -> None:
         around = Surroundings(self._call, layers, self._dependencies, in_thread=not self.is_async)

@@ -265,7 +265,7 @@ def test_a_task_that_another_process_cannot_find_is_refused() -> None:
 
 def test_an_executor_that_there_is_not_is_refused() -> None:
     with pytest.raises(UsageError, match="executor='thread' is no executor"):
-        Headrace("tests").task(executor="thread")(nothing)  # type: ignore[arg-type] # the very mistake
+        Headrace("tests").task(executor="thread")(nothing)  # type: ignore[call-overload] # the very mistake
 
 
 def nothing() -> None: ...

@@ -38,7 +38,7 @@ def test_options_are_those_that_middleware_declares() -> None:
     with pytest.raises(UsageError, match=r"option level='high' does not fit audited: Expected int"):
         app.task(name="x", middleware={"audit": "", "level": "high"})(_nothing)
     with pytest.raises(UsageError, match=r"middleware=\['audit'\] is no mapping"):
-        app.task(name="x", middleware=["audit"])(_nothing)  # type: ignore[arg-type]
+        app.task(name="x", middleware=["audit"])(_nothing)  # type: ignore[call-overload]
     assert list(app.tasks) == ["good"]
 
 

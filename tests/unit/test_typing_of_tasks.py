@@ -73,6 +73,26 @@ async def provided(to: str, pool: Annotated[list[str], Depends(open_pool)] = inj
     return f"{to} by {pool}"
 
 
+@app.task(batch=10, batch_wait="1s", queue="batches")
+async def many(contexts: list[Context], items: list[str]) -> list[int]:
+    return [len(item) + ctx.attempt for ctx, item in zip(contexts, items, strict=True)]
+
+
+@app.task(batch=10, queue="batches")
+async def many_without(items: list[float]) -> None: ...
+
+
+async def what_batches_take() -> None:
+    assert_type(await many.enqueue("a"), JobHandle[int])
+    assert_type(await many_without.enqueue(1.5), JobHandle[None])
+    assert_type(await many("a"), int)
+    assert_type(many.job("a"), JobSpec[int])
+    await many.enqueue(1)  # type: ignore[call-overload]
+    await many.enqueue(["a"])  # type: ignore[call-overload]
+    app.task(batch="10")  # type: ignore[call-overload]
+    app.task(batch_wait="1s")  # type: ignore[call-overload]
+
+
 async def what_runs_are_provided_with(ctx: Context) -> None:
     assert_type(await provided.enqueue("a"), JobHandle[str])
     assert_type(await provided("a"), str)
@@ -83,7 +103,7 @@ async def what_runs_are_provided_with(ctx: Context) -> None:
     app.task(middleware={"slow": 2.0})
     await provided("a", 1)  # type: ignore[arg-type]
     await provided.enqueue("a", 1)  # type: ignore[call-overload]
-    app.task(middleware=["slow"])  # type: ignore[arg-type]
+    app.task(middleware=["slow"])  # type: ignore[call-overload]
     app.lifespan(timed)  # type: ignore[arg-type]
     app.on_error(timed)  # type: ignore[type-var]
     ctx.state(timed)  # type: ignore[arg-type]
@@ -147,7 +167,7 @@ async def what_is_refused(session: object) -> None:
     app.enqueue_many_sync([plain(1)])  # type: ignore[arg-type]
     with_context.options(dealy="1s")  # type: ignore[call-arg]
     with_context.options(delay=5)  # type: ignore[arg-type]
-    app.task(quue="x")  # type: ignore[call-arg]
+    app.task(quue="x")  # type: ignore[call-overload]
     Headrace("x", databse_url="x")  # type: ignore[call-arg]
 
 

@@ -52,6 +52,8 @@ class Attempt:
     Attributes:
         cancellation: the wish that it end.
         raised: what failed it, for those who are told of errors.
+        expired: it has passed its deadline.
+        interrupted: its worker cannot wait any longer.
     """
 
     raised: BaseException | None = None
@@ -71,9 +73,9 @@ class Attempt:
         self._began = time.monotonic()
         self._overdue_at = self._began + task.timeout_seconds
         self._stuck_at = self._overdue_at + task.timeout_seconds
-        self._expired = False
+        self.expired = False
         self._told_stuck = False
-        self._interrupted = False
+        self.interrupted = False
         self._asked = 0
         self.cancellation: Cancellation | None = None
 
@@ -142,7 +144,7 @@ class Attempt:
 
     def interrupt(self) -> None:
         """The worker cannot wait any longer: cancel the handler."""
-        self._interrupted = True
+        self.interrupted = True
         self._cancel_handler()
 
     def cancel(self, wish: Cancellation) -> None:
@@ -189,9 +191,13 @@ class Attempt:
         """What a lifespan hook yielded in this process."""
         return self._task.state_of(hook)
 
+    def begin_anew(self) -> None:
+        """Its time begins now: it has waited for others of its batch until here."""
+        self.prolong(self._task.timeout)
+
     def prolong(self, longer: timedelta) -> None:
         """Move the deadline to that long from now, unless it has passed."""
-        if not self._expired:
+        if not self.expired:
             self._overdue_at = time.monotonic() + longer.total_seconds()
             self._stuck_at = self._overdue_at + self._task.timeout_seconds
 
@@ -199,14 +205,14 @@ class Attempt:
         """Act on a deadline that has passed, once each."""
         if self._runner is None or now <= self._overdue_at:
             return
-        if not self._expired:
+        if not self.expired:
             self._expire(now)
         elif now > self._stuck_at and not self._told_stuck:
             self._told_stuck = True
             self._on_stuck(self)
 
     def _expire(self, now: float) -> None:
-        self._expired = True
+        self.expired = True
         self._stuck_at = now + self._task.timeout_seconds
         _log.warning(
             "job %s (%s) passed its timeout of %s",
@@ -218,9 +224,9 @@ class Attempt:
 
     def _cut_short(self, exc: asyncio.CancelledError, *, by_itself: bool) -> Settlement:
         whose = _BY_ITSELF if by_itself else _BY_WHAT_IT_AWAITED
-        if self._expired:
+        if self.expired:
             self.raised = self.timed_out()
-        elif not (self._interrupted or self.cancellation):
+        elif not (self.interrupted or self.cancellation):
             self.raised = exc
         error = self._why_asked() or describe("Cancelled", whose, stack_of(exc))
         return failed(self.delivery, error, self.elapsed, self.retry_delay())
@@ -231,9 +237,9 @@ class Attempt:
 
     def _why_asked(self) -> str | None:
         """Why the worker has cut it short, if it has."""
-        if self._expired:
+        if self.expired:
             return describe("Timeout", str(self.timed_out()))
-        if self._interrupted:
+        if self.interrupted:
             return describe("Interrupted", "the worker stopped before the attempt ended")
         return None
 

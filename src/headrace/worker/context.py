@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Never, Protocol, TypeVar
 from uuid import UUID
 
+from headrace.batch_task import BatchTask
 from headrace.context import NOTHING_TO_AWAIT, Lifespan, check_fraction
 from headrace.errors import StaleAttempt, UsageError
 from headrace.model.cancellation import Cancellation
@@ -16,13 +17,14 @@ from headrace.model.job import Delivery, Settlement
 from headrace.model.outcome import RateLimited
 from headrace.model.schedule import tick_of
 from headrace.ports.engine import Engine, Transaction
+from headrace.worker.batches import Batches, Joining
 from headrace.worker.notes import Notes, Teller
 
 _log = logging.getLogger("headrace.worker")
 T = TypeVar("T")
 
 
-class Run(Protocol):
+class Run(Joining, Protocol):
     """The attempt whose context it is.
 
     Attributes:
@@ -48,6 +50,7 @@ class AttemptContext:
         loop: the worker's.
         run: the attempt.
         teller: who writes what it tells.
+        batches: the calls that it may join.
 
     Attributes:
         notes: what it tells, once it does.
@@ -62,11 +65,13 @@ class AttemptContext:
         loop: asyncio.AbstractEventLoop,
         run: Run,
         teller: Teller,
+        batches: Batches,
     ) -> None:
         self._engine = engine
         self._delivery = delivery
         self._run = run
         self._teller = teller
+        self._batches = batches
         self.notes: Notes | None = None
         self._loop = loop
         self._stack: AsyncExitStack | None = None
@@ -141,6 +146,10 @@ class AttemptContext:
         """Keep a line with the job; from any thread."""
         _log.info("job %s: %s", self.job_id, text)
         self._noted().log(text)
+
+    async def gather(self, task: BatchTask[..., Any], item: object) -> object:
+        """Wait for the call that takes this job, and return or raise what became of it."""
+        return await self._batches.join(task, self._run, self, item)
 
     def _noted(self) -> Notes:
         if self.notes is None:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -19,6 +19,7 @@ from headrace.ports.engine import Engine
 from headrace.task import Task
 from headrace.worker.apart import Apart
 from headrace.worker.attempt import Attempt, forget_cancellations
+from headrace.worker.batches import Batches
 from headrace.worker.bystander import Bystander
 from headrace.worker.conclude import Conclusion, conclude
 from headrace.worker.context import AttemptContext
@@ -50,7 +51,8 @@ class Executor:
         teller: who writes what attempts tell.
         redaction: hides secrets in errors.
         patience: how long a job whose task is unknown waits for a worker that knows it.
-        concurrency: slots.
+        concurrency: calls at a time.
+        batch: how many jobs a call takes at most; there are slots for all of them.
         freed: called whenever a slot ends an attempt and no more than `low` wait for one.
         stuck: called with an attempt that outlives its second timeout.
         failed: called with what ended a slot, which must not go on as if it were free.
@@ -69,6 +71,7 @@ class Executor:
         redaction: Redaction,
         patience: timedelta,
         concurrency: int,
+        batch: int = 1,
         freed: Callable[[], None],
         stuck: Callable[[Attempt], None],
         failed: Callable[[BaseException], None],
@@ -84,7 +87,8 @@ class Executor:
         self._teller = teller
         self._redaction = redaction
         self._patience = patience
-        self._concurrency = concurrency
+        self._concurrency = concurrency * batch
+        self._batches = Batches(concurrency)
         self._freed = freed
         self._stuck = stuck
         self._failed = failed
@@ -136,7 +140,10 @@ class Executor:
 
     def attempt_of(self, slot: "asyncio.Task[Any] | None") -> Attempt | None:
         """The attempt that a slot runs, if it is one of ours (readable from any thread)."""
-        return None if slot is None else self.attempts.get(slot)
+        if slot is None:
+            return None
+        leader = self._batches.leader_of(slot)  # slots wait while their batch runs
+        return self.attempts.get(slot) if leader is None else cast("Attempt", leader)
 
     def give(self, hand: Hand, deliveries: Iterable[Delivery]) -> None:
         """Run these, in order, as slots become free."""
@@ -284,7 +291,9 @@ class Executor:
         if apart and await self._run_apart(here, hand, delivery, task):
             return
         attempt = Attempt(delivery, task, self._stuck, self._bystander)
-        context = AttemptContext(self._engine, delivery, here.get_loop(), attempt, self._teller)
+        context = AttemptContext(
+            self._engine, delivery, here.get_loop(), attempt, self._teller, self._batches
+        )
         self.attempts[here] = attempt
         self._deadlines.watch()
         variables = contextvars.copy_context()
@@ -328,7 +337,9 @@ class Executor:
             ended = await attempt.run_in(self._children, hand.worker, here)
             if attempt.raised is not None:  # here, not in the process, which told of what it saw
                 loop = here.get_loop()
-                context = AttemptContext(self._engine, delivery, loop, attempt, self._teller)
+                context = AttemptContext(
+                    self._engine, delivery, loop, attempt, self._teller, self._batches
+                )
                 self._reporter.tell(context, attempt.raised)
         finally:
             attempt.raised = None

@@ -233,6 +233,7 @@ class Worker:
         self._begin_to_stop().cancel()
 
     def _staff(self, queue: str, concurrency: int, pace: Pace) -> None:
+        tasks = self._app.tasks.values()
         executor = Executor(
             tasks=self._app.tasks,
             engine=self._app.engine,
@@ -244,6 +245,7 @@ class Worker:
             redaction=self._redaction,
             patience=self._app.settings.unknown_tasks,
             concurrency=concurrency,
+            batch=max((one.batch for one in tasks if one.queue == queue), default=1),
             freed=lambda: self._on_freed(queue),
             stuck=self._on_stuck,
             failed=self.fail,

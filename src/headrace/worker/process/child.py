@@ -33,6 +33,7 @@ from headrace.task import Task
 from headrace.telemetry.logs import configure
 from headrace.worker.apart import Apart
 from headrace.worker.attempt import Attempt
+from headrace.worker.batches import Batches
 from headrace.worker.bystander import Bystander
 from headrace.worker.conclude import Conclusion, conclude
 from headrace.worker.context import AttemptContext
@@ -131,7 +132,9 @@ class Child:
         delivery = order.delivery
         attempt = _Told(delivery, app.tasks[delivery.task], self._bystander, self._tell)
         self._attempt = attempt
-        context = AttemptContext(app.engine, delivery, here.get_loop(), attempt, self._teller)
+        context = AttemptContext(
+            app.engine, delivery, here.get_loop(), attempt, self._teller, Batches(1)
+        )
         variables = contextvars.copy_context()
         ended: Settlement | Conclusion
         ended = settlement = await attempt.run(context, variables, here, self._threads)
