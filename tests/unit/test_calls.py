@@ -25,6 +25,7 @@ from headrace.worker.hand import Hand
 from headrace.worker.notes import Teller
 from headrace.worker.process.children import Children
 from headrace.worker.reporter import Reporter
+from headrace.worker.runner import Runner
 from headrace.worker.settler import Settler
 
 JOBS = 500
@@ -71,19 +72,26 @@ async def test_the_run_of_a_job() -> None:
     async def send(to: str) -> None: ...
 
     settler = Collector()
-    executor = Executor(
+    gate = Gate(lambda: NOWHERE.limiter, app.tasks, app.queue_limits)
+    runner = Runner(
         tasks=app.tasks,
         engine=NOWHERE,
         children=Children(app, most_jobs=None, most_memory=None),
-        gate=Gate(lambda: NOWHERE.limiter, app.tasks, app.queue_limits),
+        gate=gate,
         settler=settler,
         reporter=Reporter(()),
         teller=Teller(tell_nobody, Redaction()),
         redaction=Redaction(),
         patience=timedelta(),
-        concurrency=10,
-        freed=lambda: None,
+        calls=10,
+        slots=10,
         stuck=lambda _: None,
+    )
+    executor = Executor(
+        runner=runner,
+        gate=gate,
+        engine=NOWHERE,
+        freed=lambda: None,
         failed=lambda _: None,
     )
     hand = Hand(uuid4(), boottime(), lease=60.0)

@@ -35,6 +35,7 @@ from headrace.worker.pace import Pace
 from headrace.worker.process.children import Children
 from headrace.worker.reporter import Reporter
 from headrace.worker.rescue import Rescue
+from headrace.worker.runner import Runner
 from headrace.worker.settler import Settler
 
 _log = logging.getLogger("headrace.worker")
@@ -233,8 +234,8 @@ class Worker:
         self._begin_to_stop().cancel()
 
     def _staff(self, queue: str, concurrency: int, pace: Pace) -> None:
-        tasks = self._app.tasks.values()
-        executor = Executor(
+        of_queue = (task.batch for task in self._app.tasks.values() if task.queue == queue)
+        runner = Runner(
             tasks=self._app.tasks,
             engine=self._app.engine,
             children=self._children,
@@ -244,10 +245,15 @@ class Worker:
             teller=self._teller,
             redaction=self._redaction,
             patience=self._app.settings.unknown_tasks,
-            concurrency=concurrency,
-            batch=max((one.batch for one in tasks if one.queue == queue), default=1),
-            freed=lambda: self._on_freed(queue),
+            calls=concurrency,
+            slots=concurrency * max(of_queue, default=1),
             stuck=self._on_stuck,
+        )
+        executor = Executor(
+            runner=runner,
+            gate=self._gate,
+            engine=self._app.engine,
+            freed=lambda: self._on_freed(queue),
             failed=self.fail,
         )
         self._executors[queue] = executor
