@@ -17,6 +17,7 @@ from headrace.testing.engines.rig import Rig, Surroundings
 from headrace.testing.engines.schedules import SchedulesByHand
 from headrace.testing.engines.shares import Shares
 from headrace.testing.engines.takes import Takes
+from headrace.testing.engines.tellings import Tellings
 from headrace.testing.engines.transactions import Transactions
 from headrace.testing.engines.uniqueness import Uniqueness
 
@@ -35,5 +36,6 @@ class EngineConformance(
     SchedulesByHand,
     Uniqueness,
     Limits,
+    Tellings,
 ):
     """All promises."""
