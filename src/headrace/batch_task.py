@@ -13,7 +13,7 @@ from headrace.model.duration import parse_duration
 from headrace.model.outcome import Outcome
 from headrace.options import BatchOptions, TaskOptions
 from headrace.signature import Signature
-from headrace.surroundings import Surroundings, provided
+from headrace.surroundings import Call, Surroundings, provided
 from headrace.task import AsyncTask, Enqueuer
 
 P = ParamSpec("P")
@@ -80,7 +80,7 @@ class BatchTask(AsyncTask[P, R]):
 
     def _surround(self, layers: Sequence[Layer]) -> None:
         """Middleware stands around each job; what the handler depends on is given once a call."""
-        self.call = Surroundings(self._call, layers, None, in_thread=False).run
+        self.call: Call = Surroundings(self._call, layers, None, in_thread=False).run
 
     def _call(self, ctx: Context, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as above
         return cast("Gatherer", ctx).gather(self, arguments["item"])

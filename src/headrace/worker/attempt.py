@@ -73,9 +73,9 @@ class Attempt:
         self._began = time.monotonic()
         self._overdue_at = self._began + task.timeout_seconds
         self._stuck_at = self._overdue_at + task.timeout_seconds
-        self.expired = False
+        self.expired: bool = False
         self._told_stuck = False
-        self.interrupted = False
+        self.interrupted: bool = False
         self._asked = 0
         self.cancellation: Cancellation | None = None
 
@@ -225,11 +225,14 @@ class Attempt:
     def _cut_short(self, exc: asyncio.CancelledError, *, by_itself: bool) -> Settlement:
         whose = _BY_ITSELF if by_itself else _BY_WHAT_IT_AWAITED
         if self.expired:
-            self.raised = self.timed_out()
+            self._blame(self.timed_out())
         elif not (self.interrupted or self.cancellation):
-            self.raised = exc
+            self._blame(exc)
         error = self._why_asked() or describe("Cancelled", whose, stack_of(exc))
         return failed(self.delivery, error, self.elapsed, self.retry_delay())
+
+    def _blame(self, exc: BaseException) -> None:
+        self.raised = exc
 
     def timed_out(self) -> TimeoutError:
         """What its end at the deadline is told as."""
@@ -249,7 +252,7 @@ class Attempt:
                 return self._as_returned(exc)
             except Exception as no_outcome:  # noqa: BLE001 - its result or its class is the user's
                 exc = no_outcome
-        self.raised = exc
+        self._blame(exc)
         error = describe(type(exc).__name__, words(exc), stack_of(exc))
         return failed(self.delivery, error, self.elapsed, self.retry_delay())
 
@@ -263,14 +266,14 @@ class Attempt:
         try:
             result = None if value is None else self._task.encode_result(value)
         except BadPayload as exc:  # the sentence says it all: no stack, which would be ours alone
-            self.raised = exc
+            self._blame(exc)
             error = describe(type(exc).__name__, str(exc))
             return failed(self.delivery, error, self.elapsed, self.retry_delay())
         return completed(self.delivery, result, self.elapsed)
 
     def _give_up(self, exc: Exception) -> Settlement:
         """Arguments do not get better by another run."""
-        self.raised = exc
+        self._blame(exc)
         error = describe(type(exc).__name__, str(exc))
         return given_up(self.delivery, Stored.DEAD, error, self.elapsed)
 

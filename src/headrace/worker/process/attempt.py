@@ -124,8 +124,8 @@ class ProcessAttempt(Attempt):
 
     def _failed(self, exc: ChildUnfit | ChildDied, error: str) -> Settlement:
         if self.expired:
-            self.raised = self.timed_out()
+            self._blame(self.timed_out())
         elif not self.interrupted:
-            self.raised = exc
+            self._blame(exc)
         error = self._why_asked() or error
         return failed(self.delivery, error, self.elapsed, self.retry_delay())
