@@ -1,8 +1,7 @@
 """The application: its tasks, its settings, and its connection in each event loop."""
 
-import inspect
+import asyncio
 from collections.abc import (
-    AsyncIterator,
     Callable,
     Coroutine,
     Iterable,
@@ -10,69 +9,70 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-    asynccontextmanager,
-    contextmanager,
-)
+from contextlib import contextmanager
+from contextvars import copy_context
 from functools import cached_property
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Never, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Never, Self, TypeVar, Unpack, cast, overload
 from uuid import UUID
 
 import msgspec
 
 from headrace.cache.cache import Cache
+from headrace.declared import Declared
+from headrace.decorator import BatchDecorator, TaskDecorator
 from headrace.errors import UsageError
 from headrace.handle import JobHandle
+from headrace.hooks import EnqueueNext, Hooks, Sender
 from headrace.intake import as_id, as_ids, first_state, new_jobs
+from headrace.model.duration import Duration
 from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
-from headrace.model.promise import Promise, read_promise
 from headrace.model.rate import RateLimit
 from headrace.model.timing_options import TimingOptions, read_timing
-from headrace.options import TaskOptions, read_limits, refuse_unknown
+from headrace.options import BatchOptions, TaskOptions, refuse_unknown
 from headrace.ports.cache import CacheStore
 from headrace.ports.engine import Engine
 from headrace.results import Results
 from headrace.schedules import Schedules
 from headrace.setting_names import SettingsArguments, check_names
 from headrace.started import Starts
-from headrace.task import JobSpec, Task, TaskDecorator
+from headrace.task import JobSpec, Task
 
 if TYPE_CHECKING:
     from headrace.config import Settings
 
 R = TypeVar("R")
 T = TypeVar("T")
-Lifespan = Callable[[], AsyncIterator[None]]
 
 
-class Headrace:
+class Headrace(Hooks):
     """An application: `Headrace("mailroom")`, then `@app.task()` and `async with app:`.
 
     Args:
         name: of the application.
+        middleware: as with `middleware`, the outermost first.
         settings: as in `headrace.config.Settings`; what is not given is read from the
             environment (HEADRACE_*), headrace.toml and pyproject.toml when it is first needed.
 
     Raises:
-        UsageError: the name is not allowed.
+        UsageError: the name or a middleware is refused.
         ConfigError: a setting is unknown.
     """
 
-    def __init__(self, name: str, **settings: Unpack[SettingsArguments]) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        middleware: Iterable[Callable[..., Any]] = (),
+        **settings: Unpack[SettingsArguments],
+    ) -> None:
+        super().__init__(middleware)
         check_names(settings)
         self.name: str = check_name("application", name)
         self._arguments = settings
-        self._tasks: dict[str, Task[..., Any]] = {}
-        self._queues: set[str] = set()
-        self._promises: dict[str, Promise] = {}
+        self._declared = Declared()
         self.schedules: Schedules = Schedules(self)
-        self._limits: dict[str, RateLimit] = {}
-        self._queue_limits: dict[str, tuple[RateLimit, ...]] = {}
-        self._lifespans: list[Callable[[], AbstractAsyncContextManager[None]]] = []
         self._starts = Starts(self.name, self._connect, self._declare, self._open_cache)
 
     @cached_property
@@ -94,14 +94,21 @@ class Headrace:
     @property
     def tasks(self) -> Mapping[str, Task[..., Any]]:
         """The tasks by name."""
-        return MappingProxyType(self._tasks)
+        return MappingProxyType(self._declared.tasks)
 
     @property
     def queues(self) -> frozenset[str]:
         """The queues that tasks or the application itself declare."""
-        return frozenset(self._queues) | {task.queue for task in self._tasks.values()}
+        said = self._declared
+        return frozenset(said.queues) | {task.queue for task in said.tasks.values()}
 
-    def task(self, *misplaced: Never, **options: Unpack[TaskOptions]) -> TaskDecorator:
+    @overload
+    def task(
+        self, *, batch: int, batch_wait: Duration = "50ms", **options: Unpack[TaskOptions]
+    ) -> BatchDecorator: ...
+    @overload
+    def task(self, *misplaced: Never, **options: Unpack[TaskOptions]) -> TaskDecorator: ...
+    def task(self, *misplaced: Never, **options: Any) -> TaskDecorator | BatchDecorator:
         """Register a function as a task: `@app.task(queue="emails")`.
 
         The function's first parameter may be a `Context`, by its annotation; the others are the
@@ -109,7 +116,9 @@ class Headrace:
 
         Args:
             misplaced: nothing; what `@app.task` without its parentheses would give.
-            options: as in `TaskOptions`.
+            options: as in `TaskOptions`; with `batch`, which has `batch_wait` beside it, the
+                function takes a list of what its jobs take, and may return a list of what they
+                return (`BatchOptions`).
 
         Raises:
             UsageError: an option, the name or the signature was refused.
@@ -119,12 +128,14 @@ class Headrace:
                 "app.task makes a decorator and takes options by name; "
                 'write @app.task() or @app.task(queue="emails") above the function'
             )
-        return TaskDecorator(self, options, self._register)
+        if "batch" in options:
+            return BatchDecorator(self, cast("BatchOptions", options), self._declared.add_task)
+        return TaskDecorator(self, cast("TaskOptions", options), self._declared.add_task)
 
     @property
     def queue_limits(self) -> Mapping[str, tuple[RateLimit, ...]]:
         """How often jobs of queues may start, where that is limited."""
-        return MappingProxyType(self._queue_limits)
+        return MappingProxyType(self._declared.queue_limits)
 
     def queue(
         self, name: str, *, promise: str | None = None, limits: Sequence[RateLimit] = ()
@@ -141,26 +152,7 @@ class Headrace:
             UsageError: the name is not allowed, the promise unknown or another one than before, or
                 a limit has other rates than elsewhere.
         """
-        self._queues.add(check_name("queue", name))
-        if promise is not None:
-            said = read_promise(name, promise)
-            before = self._promises.setdefault(name, said)
-            if before is not said:
-                raise UsageError(f'queue "{name}" is declared {before} and {said}; say one of them')
-
-        if limits:
-            self._queue_limits[name] = read_limits(limits)
-            self._share(self._queue_limits[name])
-
-    def _share(self, limits: Iterable[RateLimit]) -> None:
-        for limit in limits:
-            before = self._limits.setdefault(limit.name, limit)
-            if before.rates != limit.rates:
-                ours, theirs = (", ".join(map(str, one.rates)) for one in (limit, before))
-                raise UsageError(
-                    f'limit "{limit.name}" is declared as {theirs} and as {ours}; say one of them, '
-                    "or give them two names"
-                )
+        self._declared.add_queue(name, promise, limits)
 
     @overload
     def schedule(self, name: str, /, **timing: Unpack[TimingOptions]) -> Callable[[T], T]: ...
@@ -188,29 +180,6 @@ class Headrace:
         check_name("schedule", name)
         refuse_unknown("option of a schedule", timing, TimingOptions.__annotations__)
         return self.schedules.declare(name, job, read_timing(timing, name))
-
-    def lifespan(self, hook: Lifespan) -> Lifespan:
-        """Register what each worker process opens before its first job and closes after its last.
-
-        The hook is an async generator function that yields once.
-
-        Raises:
-            UsageError: it is something else.
-        """
-        if not inspect.isasyncgenfunction(hook):
-            raise UsageError(
-                f"@app.lifespan needs an `async def` function that yields once, not {hook!r}"
-            )
-        self._lifespans.append(asynccontextmanager(hook))
-        return hook
-
-    @asynccontextmanager
-    async def living(self) -> AsyncIterator[None]:
-        """Run the lifespan hooks around a worker's life: opened in order, closed in reverse."""
-        async with AsyncExitStack() as stack:
-            for hook in self._lifespans:
-                await stack.enter_async_context(hook())
-            yield
 
     async def start(self) -> None:
         """Connect in the running event loop and declare tasks and queues; may be nested.
@@ -309,8 +278,19 @@ class Headrace:
         if here.declared != self._declarable:
             await self._starts.declare(self._declarable)
         new = new_jobs(jobs, here.engine.new_id)
-        inserted = await here.engine.insert(new, tx)
+        inserted = await (
+            self._send(here.engine, new, tx) if self._senders else here.engine.insert(new, tx)
+        )
         return [self._handle(job, one) for job, one in zip(new, inserted, strict=True)]
+
+    async def _send(self, engine: Engine, jobs: list[NewJob], tx: object) -> list[Inserted]:
+        async def insert(last: Sequence[NewJob]) -> list[Inserted]:
+            return await engine.insert(last, tx)
+
+        call_next: EnqueueNext = insert
+        for sender in reversed(self._senders):
+            call_next = _around(sender, call_next)
+        return await call_next(jobs)
 
     def enqueue_many_sync(
         self, jobs: Iterable[JobSpec[R]], *, tx: object = None
@@ -368,12 +348,20 @@ class Headrace:
 
     def call_sync(self, make: Callable[[], Coroutine[Any, Any, R]], instead: str) -> R:
         """Run a coroutine where the `..._sync` verbs work; `instead` is for where a loop runs."""
-        return self._starts.call_sync(make, instead)
+        if not self._senders:
+            return self._starts.call_sync(make, instead)
+        # What stands around an enqueue may go by context variables of the caller's.
+        variables = copy_context()
+
+        async def in_context() -> R:
+            return await asyncio.get_running_loop().create_task(make(), context=variables)
+
+        return self._starts.call_sync(in_context, instead)
 
     def decode_result(self, job: Job) -> Any:  # noqa: ANN401 - what the task returns
         """What a job's task returned; plain JSON where the task is not known here."""
         result = b"null" if job.result is None else bytes(job.result)
-        task = self._tasks.get(job.task)
+        task = self._declared.tasks.get(job.task)
         return msgspec.json.decode(result) if task is None else task.decode_result(result)
 
     @contextmanager
@@ -406,8 +394,7 @@ class Headrace:
 
     @property
     def _declarable(self) -> int:
-        names = (self._tasks, self._queues, self._promises, self._limits, self.schedules.declared)
-        return sum(map(len, names))
+        return len(self._declared) + len(self.schedules.declared)
 
     def _connect(self) -> Engine:
         from headrace.connect import connect  # noqa: PLC0415 - drivers, when they are needed
@@ -421,22 +408,10 @@ class Headrace:
 
     async def _declare(self, engine: Engine) -> int:
         declared = self._declarable
-        tasks = [self._tasks[name].declaration() for name in sorted(self._tasks)]
-        await engine.declare(tasks, sorted(self._queues), self._promises)
-        await engine.limiter.declare(self._limits.values())
+        await self._declared.tell(engine)
         if said := self.schedules.declared:
             await engine.inspector.schedules.declare(self.name, said, self.actor)
         return declared
-
-    def _register(self, task: Task[..., Any]) -> None:
-        if task.name in self._tasks:
-            other = self._tasks[task.name].fn
-            raise UsageError(
-                f'task "{task.name}" exists already ({other.__module__}.{other.__qualname__}); '
-                "give one of them another name: @app.task(name=...)"
-            )
-        self._share(task.limits)
-        self._tasks[task.name] = task
 
     def _handle(self, job: NewJob, inserted: Inserted) -> JobHandle[Any]:
         return JobHandle(
@@ -445,6 +420,10 @@ class Headrace:
             duplicate=inserted.duplicate,
             state=None if inserted.duplicate else first_state(job),
         )
+
+
+def _around(sender: Sender, call_next: EnqueueNext) -> EnqueueNext:
+    return lambda jobs: sender(jobs, call_next)
 
 
 async def _nothing() -> None:

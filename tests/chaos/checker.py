@@ -5,10 +5,10 @@ of another, so that no delay of a process can make a correct run look wrong.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import chain
+from itertools import chain, pairwise
 
 from chaos.events import (
     AnyEvent,
@@ -253,7 +253,8 @@ def _explains(sent: SettleSent, row: LedgerJob) -> bool:
 
 def _too_many_starts(told: _Job, row: LedgerJob, losses: Sequence[LeaseLost]) -> Iterator[Finding]:
     limit = row.max_attempts + most_crashes(row.max_attempts) - 1
-    counted = len(told.runs) - sum(_excused(told.runs, row, losses)) - len(_snoozed_gens(told))
+    snoozed = _snoozed_gens(told)
+    counted = len(told.runs) - sum(_excused(told.runs, row, losses, snoozed)) - len(snoozed)
     if counted > limit:
         yield Rule.TOO_MANY_STARTS, f"{counted} starts, max_attempts {row.max_attempts}"
     for run in told.runs:
@@ -279,15 +280,19 @@ def _snoozed_gens(told: _Job) -> set[int]:
     return {gen for gen, _ in sent - refused}
 
 
-def _excused(runs: Sequence[Run], row: LedgerJob, losses: Sequence[LeaseLost]) -> Iterator[bool]:
-    # A lane that loses its data loses the mark that a token has started, so the token may start
-    # again without being counted; the last attempt is claimed in the ledger and has no excuse.
-    latest: dict[int, Run] = {}
-    for run in runs:
-        before = latest.get(run.start.gen)
-        latest[run.start.gen] = run
+def _excused(
+    runs: Sequence[Run], row: LedgerJob, losses: Sequence[LeaseLost], snoozed: Container[int]
+) -> Iterator[bool]:
+    # A lane that loses its data, or is voted out, loses the mark that a job has started: it starts
+    # again as the same attempt, be it under the same generation, or under a later one because who
+    # held it next never started it or because the ledger gives it out. The last attempt is claimed
+    # in the ledger and has no excuse.
+    for before, run in pairwise(runs):
         yield (
-            before is not None and row.max_attempts > 1 and data_lost_between(losses, before, run)
+            row.max_attempts > 1
+            and run.start.attempt <= before.start.attempt
+            and (run.start.gen == before.start.gen or before.start.gen not in snoozed)
+            and data_lost_between(losses, before, run)
         )
 
 

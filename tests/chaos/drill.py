@@ -12,12 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from chaos.checker import Rule, Violation, broken_rules, check
+from chaos.checker import Rule, Violation, broken_rules
 from chaos.events import AnyEvent, EnqueueCalled, EnqueueReturned, FaultInjected, Settled
 from chaos.faultplan import until
 from chaos.fleet import Fleet, Role
 from chaos.history import now_ns
-from chaos.report import summarise
 from chaos.restored import Gap, survived
 from chaos.site import Site, Verdict
 
@@ -142,7 +141,7 @@ class Drill:
         # Transactions of two servers have numbers of their own.
         ledger = [replace(row, settled_xid=None) for row in await self.site.read_ledger()]
         history = survived(self.site.events(), self.gap, [row.job for row in ledger])
-        return Verdict(check(history, ledger), summarise(history, ledger), ledger)
+        return Verdict.of(history, ledger)
 
     def result(self, verdict: Verdict) -> Result:
         """What it came to."""

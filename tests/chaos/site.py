@@ -21,9 +21,11 @@ from chaos.history import History, events_of, now_ns, read_history
 from chaos.nursery import Nursery, in_its_own_image
 from chaos.processes.tasks import QUEUE, Middle, build
 from chaos.report import Summary, render, summarise
+from chaos.story import stories
 from headrace.model.state import Stored
 
 SHORT_LEASE = 1.5  # seconds
+WAYS = ("one by one", "concurrently", "many", "transaction", "keyed")
 EFFECTS = "CREATE TABLE effect (job uuid, gen_of_run int)"
 WITH_EFFECTS = ("effect", "effect_then_failure")
 STORED = """
@@ -138,16 +140,13 @@ class Site:
         crash: str = "",
         hold: str = "",
         live: int = 300,
-        unique: bool = False,
+        ways: Sequence[str] = WAYS,
     ) -> Role:
-        """Processes that enqueue in every way until SIGTERM, while no more jobs are live.
-
-        Or in one way alone: `unique` jobs of few keys.
-        """
+        """Processes that enqueue in some ways until SIGTERM, while no more jobs are live."""
         more = {
             holdpoints.VARIABLE: hold,
             "HEADRACE_CHAOS_LIVE": str(live),
-            "HEADRACE_CHAOS_UNIQUE": "yes" if unique else "",
+            "HEADRACE_CHAOS_WAYS": ",".join(ways),
         }
         return self._role("producer", "producer", processes, crash, more)
 
@@ -291,7 +290,7 @@ class Site:
         """Check the history against the ledger as they are now."""
         ledger = await self.read_ledger()
         events = self.events()
-        return Verdict(check(events, ledger), summarise(events, ledger), ledger)
+        return Verdict.of(events, ledger)
 
     async def read_ledger(self) -> list[LedgerJob]:
         """Return every row."""
@@ -319,10 +318,17 @@ class Verdict:
 
     violations: Sequence[Violation]
     summary: Summary
-    ledger: Sequence[LedgerJob]
+    ledger: Sequence[LedgerJob] = field(repr=False)
+    stories: Sequence[str]
+
+    @classmethod
+    def of(cls, events: Sequence[AnyEvent], ledger: Sequence[LedgerJob]) -> "Verdict":
+        """Check a history against the ledger; of jobs that broke a rule, say all that is told."""
+        found = check(events, ledger)
+        return cls(found, summarise(events, ledger), ledger, stories(events, found))
 
     def __str__(self) -> str:
-        return render(self.summary, self.violations)
+        return "\n\n".join([render(self.summary, self.violations), *self.stories])
 
 
 async def _fork(nursery: Nursery, role: Role, output: Path) -> Process:

@@ -22,6 +22,7 @@ from chaos.events import (
     StartChecked,
 )
 from chaos.report import render, summarise
+from chaos.story import stories
 
 JOB = "job-1"
 COMPLETED = LedgerJob(job=JOB, state="completed", max_attempts=3, settled_gen=1)
@@ -248,6 +249,25 @@ def test_a_token_may_start_again_only_where_its_lease_was_lost_between() -> None
     assert broken([*twice, *more, *last, *done], row) == [Rule.TOO_MANY_STARTS]
 
 
+def test_a_start_that_the_lane_forgot_counts_in_no_later_generation() -> None:
+    died = [started(10), ended(12)]
+    again = [started(20, gen=2, worker="w2"), ended(22, gen=2, worker="w2")]
+    counted = [started(20, gen=2, worker="w2", attempt=2), ended(22, gen=2, worker="w2")]
+    others = [
+        started(30, gen=3, worker="w3", attempt=2),
+        ended(32, gen=3, worker="w3"),
+        started(40, gen=4, worker="w4", attempt=3),
+        ended(42, gen=4, worker="w4"),
+        started(50, gen=5, worker="w5", attempt=4),
+        *settled(60, gen=5, worker="w5"),
+    ]
+    row = replace(COMPLETED, max_attempts=2, settled_gen=5)
+    lost = LeaseLost(at=15, cause="epoch")
+    assert broken([*died, lost, *again, *others], row) == []
+    assert broken([*died, *again, *others], row) == [Rule.TOO_MANY_STARTS]
+    assert broken([*died, lost, *counted, *others], row) == [Rule.TOO_MANY_STARTS]
+
+
 def test_the_last_attempt_never_starts_again_though_its_lease_was_lost() -> None:
     twice = [started(10), ended(12), started(20, worker="w2"), ended(22, worker="w2")]
     history = [*twice, LeaseLost(at=15, cause="flush"), *settled(30, worker="w2")]
@@ -352,6 +372,26 @@ def test_the_report_names_rule_job_and_counts() -> None:
         "reruns: 1, killed runs: 2",
         "zombie overlaps: 0, refused settles: 0",
         "recovery of 1 killed runs: median 2.000 s, worst 2.000 s",
+    ]
+
+
+def test_of_a_job_that_broke_a_rule_all_that_is_told_is_shown() -> None:
+    history: list[AnyEvent] = [
+        enqueued(),
+        started(1_000_000_001),
+        FaultInjected(at=1_500_000_001, pid=1, kind=KILL, victim=11),
+        FaultInjected(at=1_600_000_001, pid=1, kind=KILL, victim=99),
+        LeaseLost(at=1_700_000_001, cause="epoch"),
+        LeaseLost(at=1_800_000_001, cause="epoch"),
+        LeaseLost(at=1_900_000_001, cause="bumped", job="another"),
+    ]
+    (story,) = stories(history, check(history, [replace(COMPLETED, state="live")]))
+    assert story.splitlines() == [
+        "job-1, seconds since its first line:",
+        "     0.000  enqueue_returned pid=1",
+        "     1.000  start_checked gen=1 worker=w1 attempt=1 pid=11",
+        "     1.500  fault_injected kind=kill victim=11 pid=1",
+        "     1.700 until 1.800  lease_lost cause=epoch",
     ]
 
 

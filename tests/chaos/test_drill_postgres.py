@@ -22,6 +22,8 @@ SETTINGS = {**ROOMY, "track_commit_timestamp": "on"}
 WATCHED = 40.0  # seconds: the lane for a lease, and the grace of those who may still work by it
 EPOCH = "SELECT epoch FROM headrace.lane"
 NOTICED = "SELECT epoch > {epoch} AND mode = 'hybrid' FROM headrace.lane"
+TIDE = "SELECT tide FROM headrace.lane"
+MARKED = "SELECT tide > {tide} + 1 FROM headrace.lane"
 # The restored ledger's own transactions begin far below those of its rows.
 AGE = """
     DO $$ BEGIN
@@ -116,7 +118,11 @@ async def test_the_ledger_is_restored_from_a_dump_taken_a_moment_ago(
         async with drill("restored from a dump", site, size, within=WATCHED) as going:
             began = now_ns()
             await run("pg_dump", "--format=custom", f"--file={dump}", primary.url)
+            async with site.connection() as connection:
+                tide = await connection.fetchval(TIDE)
             await going.flow()
+            # By its marks the lane knows what the dump does not: the last but one is surely there.
+            await site.ledger_says(MARKED.format(tide=tide))
             going.strike("an earlier state")
             way.refuse()
             way.cut()

@@ -28,7 +28,7 @@ async def test_a_key_has_one_job_whoever_dies(site: Site) -> None:
         behind = site.behind(proxy.url)
         roles = (
             behind.worker(processes=2),
-            behind.producer(processes=3, unique=True),
+            behind.producer(processes=3, ways=("unique",)),
             behind.services(),
         )
         async with behind.fleet(*roles) as fleet, Queries(site.database_url) as queries:

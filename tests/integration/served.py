@@ -9,6 +9,7 @@ from headrace import Headrace
 from headrace.engines.ledgered import LedgeredEngine
 from headrace.relay.services import services
 from headrace.service import running
+from headrace.worker.worker import Worker
 
 MODES = ["direct", "hybrid"]
 
@@ -23,6 +24,17 @@ async def served(
     async with app, running(services(app.engine, lease=lease)):
         await until(lambda: _is_dispatched_by(app, mode))
         yield app
+
+
+@asynccontextmanager
+async def working(app: Headrace, concurrency: int = 4) -> AsyncIterator[Worker]:
+    """A worker of all the queues of the application's tasks, with so many slots each."""
+    worker = Worker(app, {task.queue: concurrency for task in app.tasks.values()})
+    await worker.start()
+    try:
+        yield worker
+    finally:
+        await worker.stop()
 
 
 async def _is_dispatched_by(app: Headrace, mode: str) -> bool:

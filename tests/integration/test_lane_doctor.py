@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from headrace.cli.root import app
 from headrace.embedded import EmbeddedValkey
-from headrace.lanes.redis.doctor import examine, unconfigured
+from headrace.lanes.redis.doctor import Told, examine, unconfigured
 from headrace.lanes.redis.lane import RedisLane
 from headrace.model.finding import Finding, Level
 from headrace.model.lane_view import LaneView, Mark, Mode
@@ -41,7 +41,17 @@ async def client(valkey: EmbeddedValkey) -> AsyncIterator[Redis]:
 async def look(
     url: str, view: LaneView | None = HYBRID, ledger_ahead: float = 0.0
 ) -> dict[str, Finding]:
-    return {one.name: one for one in await examine(url, view, ledger_ahead)}
+    return {one.name: one for one in await examine(url, telling(view, ahead=ledger_ahead))}
+
+
+def telling(*views: LaneView | None, ahead: float = 0.0) -> Told:
+    """A ledger that tells these, one after the other, and the last one from then on."""
+    left = list(views)
+
+    async def told() -> tuple[LaneView | None, float]:
+        return (left.pop(0) if len(left) > 1 else left[0]), ahead
+
+    return told
 
 
 async def test_a_lane_that_is_well(lane: RedisLane, valkey: EmbeddedValkey) -> None:
@@ -55,6 +65,16 @@ async def test_a_lane_that_is_well(lane: RedisLane, valkey: EmbeddedValkey) -> N
     assert str(urlsplit(valkey.url).password) not in str(found)
     assert found["lane epoch"].text == "3, as in the ledger"
     assert found["lane jobs"].text == "3 ready, 1 delayed, 2 leased"
+
+
+async def test_a_mark_that_is_left_meanwhile_is_no_strangers(
+    lane: RedisLane, valkey: EmbeddedValkey
+) -> None:
+    """The ledger has it first, the lane has it by the look, and the doctor had asked before."""
+    later = HYBRID._replace(mark=Mark(HYBRID.mark.tide + 1, uuid4()))
+    await lane.mark(HYBRID.epoch, later.mark)
+    found = {one.name: one for one in await examine(valkey.url, telling(HYBRID, later))}
+    assert found["lane ledger"].level is Level.OK
 
 
 async def test_an_evicting_server_fails_with_its_fix(valkey: EmbeddedValkey, client: Redis) -> None:
@@ -152,7 +172,7 @@ async def test_without_a_ledger_only_the_server_is_judged(valkey: EmbeddedValkey
     ],
 )
 async def test_a_server_that_is_not_there(url: str, words: str) -> None:
-    (finding,) = await examine(url, HYBRID, 0.0)
+    (finding,) = await examine(url, telling(HYBRID))
     assert finding.level is Level.FAIL
     assert words in finding.text
     assert "sec" not in finding.text.replace("seconds", "")
@@ -160,7 +180,7 @@ async def test_a_server_that_is_not_there(url: str, words: str) -> None:
 
 async def test_a_wrong_password_is_not_told(valkey: EmbeddedValkey) -> None:
     wrong = valkey.url.replace(f":{urlsplit(valkey.url).password}@", ":wrong@")
-    (finding,) = await examine(wrong, HYBRID, 0.0)
+    (finding,) = await examine(wrong, telling(HYBRID))
     assert "refused user or password" in finding.text
     assert "wrong" not in finding.text
 

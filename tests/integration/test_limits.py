@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 
 import asyncpg
 import msgspec
@@ -16,9 +15,8 @@ from headrace.ledger.queries import Queries
 from headrace.ledger.rows import Row
 from headrace.model.job import Delivery
 from headrace.model.rate import Ask, Use
-from headrace.worker.worker import Worker
 from integration.ledgers import new_job
-from integration.served import MODES, served, until
+from integration.served import MODES, served, until, working
 
 
 @pytest.fixture(params=MODES)
@@ -27,17 +25,6 @@ async def app(
 ) -> AsyncIterator[Headrace]:
     async with served(request.param, migrated_url, lane_url, lease=5.0) as app:
         yield app
-
-
-@asynccontextmanager
-async def working(app: Headrace, concurrency: int = 4) -> AsyncIterator[Worker]:
-    queues = {task.queue: concurrency for task in app.tasks.values()}
-    worker = Worker(app, queues)
-    await worker.start()
-    try:
-        yield worker
-    finally:
-        await worker.stop()
 
 
 async def test_no_more_jobs_start_than_the_limit_allows(

@@ -134,6 +134,11 @@ def lane_url(place: str, certificates: Certificates, user: str = f"headrace:{SEC
     return f"rediss://{user}@{place}/0?ssl_ca_certs={certificates.authority}"
 
 
+async def nothing_told() -> tuple[None, float]:
+    """A ledger that cannot be asked."""
+    return None, 0.0
+
+
 async def refusal(url: str) -> str:
     """What a lane says of its server at its first call, which the doctor says, too."""
     lane = RedisLane(url, lease=2.0)
@@ -142,7 +147,7 @@ async def refusal(url: str) -> str:
             await lane.epoch()
     finally:
         await lane.close()
-    (finding,) = await lane_doctor.examine(url, None, 0.0)
+    (finding,) = await lane_doctor.examine(url, nothing_told)
     assert finding.level is Level.FAIL
     assert finding.text == str(refused.value)
     return finding.text

@@ -6,13 +6,14 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
 from headrace import (
     Cancel,
     Context,
+    Depends,
     Headrace,
     JobNotFound,
     Retry,
@@ -21,7 +22,9 @@ from headrace import (
     Unique,
     UnknownQueue,
     UsageError,
+    injected,
 )
+from headrace.middleware import Next
 from headrace.testing.kit.memory import MemoryJobs, in_memory
 
 Fixture = Callable[[Headrace], MemoryJobs]
@@ -426,3 +429,62 @@ def test_the_plugin_costs_nothing_where_it_is_not_used() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"asyncpg", "msgspec", "pydantic", "redis", "headrace.app", "headrace.worker"}
     assert not heavy & set(done.stdout.split())
+
+
+async def test_what_surrounds_a_run_surrounds_it_here_too(headrace_manual: Fixture) -> None:
+    told: list[object] = []
+
+    async def around(ctx: Context, call_next: Next) -> object:
+        told.append(("before", ctx.task))
+        return await call_next()
+
+    app = Headrace("shop", middleware=[around])
+
+    @app.on_error
+    async def report(ctx: Context, exc: BaseException) -> None:
+        told.append((ctx.attempt, str(exc)))
+
+    async def price() -> int:
+        return 7
+
+    @app.task(queue="work", max_attempts=1)
+    async def sell(of: Annotated[int, Depends(price)] = injected) -> int:
+        told.append(of)
+        raise ValueError("password=hunter2")
+
+    jobs = headrace_manual(app)
+    job = await jobs.process_job(sell.job())
+    assert told == [("before", sell.name), 7, (1, "password=hunter2")]
+    assert job.error is not None
+    assert job.error["message"] == "password=***"
+
+
+async def test_what_a_handler_tells_is_kept(headrace_manual: Fixture) -> None:
+    app = Headrace("shop")
+
+    @app.task(queue="work")
+    async def pack(ctx: Context) -> None:
+        ctx.log("wrapped")
+        ctx.progress(0.5, "half")
+
+    told = (await headrace_manual(app).process_job(pack.job())).told
+    assert [line.text for line in told.log] == ["wrapped"]
+    assert told.progress is not None
+    assert told.progress.fraction == 0.5
+
+
+async def test_a_batch_task_takes_each_job_in_a_call_of_its_own(headrace_manual: Fixture) -> None:
+    app = Headrace("shop")
+    calls: list[list[int]] = []
+
+    @app.task(queue="work", batch=50, batch_wait="1h")
+    async def add(numbers: list[int]) -> list[int]:
+        calls.append(numbers)
+        return [number + 1 for number in numbers]
+
+    jobs = headrace_manual(app)
+    await add.enqueue(1)
+    await add.enqueue(2)
+    done = await jobs.drain_queue("work")
+    assert calls == [[1], [2]]
+    assert [job.state for job in done] == [State.COMPLETED] * 2

@@ -50,6 +50,7 @@ def doctor(
 
 async def _examine(url: str) -> "list[Finding]":
     from dataclasses import replace
+    from functools import partial
 
     from headrace.cache import doctor as cache_doctor
     from headrace.config import read_settings
@@ -59,14 +60,15 @@ async def _examine(url: str) -> "list[Finding]":
 
     settings = read_settings({})
     findings = await examine(url, prepared=settings.prepared_statements)
-    view, ahead = await lane_as_told(url, prepared=settings.prepared_statements)
+    told = partial(lane_as_told, url, prepared=settings.prepared_statements)
     redis_url = settings.redis_url
     if settings.cache_url is not None:
         findings += await cache_doctor.examine(settings.cache_url, redis_url)
     if redis_url is None:
         # Whoever asks is configured as the workers are: such workers run nothing.
+        view, _ = await told()
         return findings + [replace(one, level=Level.FAIL) for one in lane_doctor.unconfigured(view)]
-    return findings + await lane_doctor.examine(redis_url, view, ahead)
+    return findings + await lane_doctor.examine(redis_url, told)
 
 
 def verify(

@@ -93,6 +93,16 @@ def say(sentence: str) -> None:
     print(sentence)  # noqa: T201 - the program speaks
 
 
+def say_changed(
+    noun: str, name: str, changed: bool, words: tuple[str, str], *, as_json: bool
+) -> None:
+    """What became of what has a name, in the words for a change or for none."""
+    if as_json:
+        print_json({noun: name, "changed": changed})
+    else:
+        say(f"{noun} {name} {words[0] if changed else words[1]}")
+
+
 def note(sentence: str) -> None:
     """A line for a person that does not belong to the answer."""
     print(sentence, file=sys.stderr)  # noqa: T201 - the program speaks

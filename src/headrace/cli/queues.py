@@ -78,13 +78,14 @@ def create(
 
     With --json: {"queue", "changed"}; so with pause and resume.
     """
+    from headrace.cli.output import say_changed
     from headrace.cli.session import inspect
 
     async def work(inspector: "Inspector") -> bool:
         return await inspector.create_queue(name)
 
     new = inspect(database_url, embedded=embedded, work=work)
-    _tell(name, new, ("is new", "was there"), as_json=as_json)
+    say_changed("queue", name, new, ("is new", "was there"), as_json=as_json)
 
 
 @app.command(short_help="Let a queue promise more or less of its jobs.")
@@ -125,13 +126,14 @@ def pause(
     as_json: AsJson = False,
 ) -> None:
     """Hand out no more jobs of a queue; running ones finish, new ones are still taken in."""
+    from headrace.cli.output import say_changed
     from headrace.cli.session import inspect
 
     async def work(inspector: "Inspector") -> bool:
         return await inspector.pause(name)
 
     new = inspect(database_url, embedded=embedded, work=work)
-    _tell(name, new, ("is paused", "was paused"), as_json=as_json)
+    say_changed("queue", name, new, ("is paused", "was paused"), as_json=as_json)
 
 
 @app.command()
@@ -142,13 +144,14 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Hand out the jobs of a paused queue again."""
+    from headrace.cli.output import say_changed
     from headrace.cli.session import inspect
 
     async def work(inspector: "Inspector") -> bool:
         return await inspector.resume(name)
 
     new = inspect(database_url, embedded=embedded, work=work)
-    _tell(name, new, ("is on", "was on"), as_json=as_json)
+    say_changed("queue", name, new, ("is on", "was on"), as_json=as_json)
 
 
 @app.command(short_help="Wait until no job of a queue is due or runs.")
@@ -221,16 +224,6 @@ def clean(
         return await inspector.delete(ids)
 
     change_jobs(connection, selection, change, question="" if yes else "Delete")
-
-
-def _tell(name: str, changed: bool, words: tuple[str, str], *, as_json: bool) -> None:
-    """Say what became of a queue, in the words for a change or for none."""
-    from headrace.cli.output import print_json, say
-
-    if as_json:
-        print_json({"queue": name, "changed": changed})
-    else:
-        say(f"queue {name} {words[0] if changed else words[1]}")
 
 
 async def _drained(inspector: "Inspector", name: str, patience: timedelta) -> "QueueCounts":

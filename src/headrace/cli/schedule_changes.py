@@ -159,13 +159,14 @@ def pause(
 
     With --json: {"schedule", "changed"}; so with resume.
     """
+    from headrace.cli.output import say_changed
     from headrace.cli.session import actor, inspect
 
     async def work(inspector: "Inspector") -> bool:
         return await inspector.schedules.pause(name, actor())
 
     new = inspect(database_url, embedded=embedded, work=work)
-    _say_changed(name, new, ("is paused", "was paused"), as_json=as_json)
+    say_changed("schedule", name, new, ("is paused", "was paused"), as_json=as_json)
 
 
 def resume(
@@ -175,13 +176,14 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Let a paused schedule tick from now on; its ticks meanwhile are passed over."""
+    from headrace.cli.output import say_changed
     from headrace.cli.session import actor, inspect
 
     async def work(inspector: "Inspector") -> bool:
         return await inspector.schedules.resume(name, actor())
 
     new = inspect(database_url, embedded=embedded, work=work)
-    _say_changed(name, new, ("is on", "was on"), as_json=as_json)
+    say_changed("schedule", name, new, ("is on", "was on"), as_json=as_json)
 
 
 def run(
@@ -218,6 +220,7 @@ def delete(
 
     Asks before, unless --yes. With --json: {"schedule", "changed"}.
     """
+    from headrace.cli.output import say_changed
     from headrace.cli.session import actor, inspect
 
     if not yes:
@@ -227,13 +230,4 @@ def delete(
         await inspector.schedules.delete(name, actor())
 
     inspect(database_url, embedded=embedded, work=work)
-    _say_changed(name, True, ("is deleted", ""), as_json=as_json)
-
-
-def _say_changed(name: str, changed: bool, words: tuple[str, str], *, as_json: bool) -> None:
-    from headrace.cli.output import print_json, say
-
-    if as_json:
-        print_json({"schedule": name, "changed": changed})
-    else:
-        say(f"schedule {name} {words[0] if changed else words[1]}")
+    say_changed("schedule", name, True, ("is deleted", ""), as_json=as_json)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from headrace.model.cancellation import Cancellation
 from headrace.model.job import Delivery, Settlement
 from headrace.model.outcome import Cancel, Dead, Outcome, RateLimited, Retry, Snooze
+from headrace.model.shown import storable
 from headrace.model.state import Stored
 
 _LONGEST_TEXT = 8_000
@@ -13,18 +14,10 @@ _LONGEST_TEXT = 8_000
 
 def describe(kind: str, message: str, stack: str = "") -> str:
     """An error as JSON, cut to a bounded size and cleaned of what JSONB cannot hold."""
-    fields = {"type": kind, "message": _storable(message)}
+    fields = {"type": kind, "message": storable(message, _LONGEST_TEXT)}
     if stack:
-        fields["stack"] = _storable(stack)
+        fields["stack"] = storable(stack, _LONGEST_TEXT)
     return json.dumps(fields)
-
-
-def _storable(text: str) -> str:
-    clean = text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-    if len(clean) <= _LONGEST_TEXT:
-        return clean
-    half = _LONGEST_TEXT // 2
-    return f"{clean[:half]}\n[...]\n{clean[-half:]}"
 
 
 WORKER_LOST = describe("WorkerLost", "the worker died during the attempt")
@@ -76,6 +69,18 @@ def given_up(delivery: Delivery, state: Stored, error: str, ran: float) -> Settl
     )
 
 
+def put_off(delivery: Delivery, error: str, delay: timedelta) -> Settlement:
+    """The settlement of a job that was not run, and waits for somebody else: no attempt."""
+    return Settlement(
+        id=delivery.id,
+        gen=delivery.gen,
+        state=Stored.LIVE,
+        snoozed=True,
+        delay=delay.total_seconds(),
+        error=error,
+    )
+
+
 def steered(delivery: Delivery, outcome: Outcome, ran: float, delay: timedelta) -> Settlement:
     """The settlement of an outcome other than `Complete` that a handler returned or raised.
 
@@ -83,24 +88,9 @@ def steered(delivery: Delivery, outcome: Outcome, ran: float, delay: timedelta) 
     """
     match outcome:
         case Snooze():
-            return Settlement(
-                id=delivery.id,
-                gen=delivery.gen,
-                state=Stored.LIVE,
-                snoozed=True,
-                delay=outcome.delay.total_seconds(),
-                ran=ran,
-            )
+            return _snoozed(delivery, outcome.delay, ran)
         case RateLimited():
-            return Settlement(
-                id=delivery.id,
-                gen=delivery.gen,
-                state=Stored.LIVE,
-                snoozed=True,
-                delay=outcome.after.total_seconds(),
-                ran=ran,
-                rests=outcome.limit,
-            )
+            return _snoozed(delivery, outcome.after, ran, rests=outcome.limit)
         case Retry():
             error = describe("Retry", outcome.error)
             return failed(delivery, error, ran, delay if outcome.after is None else outcome.after)
@@ -112,3 +102,17 @@ def steered(delivery: Delivery, outcome: Outcome, ran: float, delay: timedelta) 
             return given_up(delivery, Stored.DEAD, error, ran)
         case _:
             raise TypeError(f"{type(outcome).__name__} is no outcome of an attempt")
+
+
+def _snoozed(
+    delivery: Delivery, delay: timedelta, ran: float, rests: str | None = None
+) -> Settlement:
+    return Settlement(
+        id=delivery.id,
+        gen=delivery.gen,
+        state=Stored.LIVE,
+        snoozed=True,
+        delay=delay.total_seconds(),
+        ran=ran,
+        rests=rests,
+    )

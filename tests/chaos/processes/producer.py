@@ -22,7 +22,7 @@ from headrace.model.unique import OnConflict, Until
 from headrace.supervisor.signals import draining
 
 LIVE_AT_MOST = "HEADRACE_CHAOS_LIVE"
-UNIQUE_ALONE = "HEADRACE_CHAOS_UNIQUE"
+WAYS = "HEADRACE_CHAOS_WAYS"
 PAUSE = 0.05
 KEYS = 40
 KINDS = {
@@ -59,16 +59,15 @@ class Producer:
         self._random = Random()
         self._live_at_most = int(os.environ[LIVE_AT_MOST])
         self._orders = orders
-        self._ways: tuple[Callable[[], Awaitable[None]], ...] = (self._unique,)
-        if os.environ[UNIQUE_ALONE]:
-            return
-        self._ways = (
-            self._one_by_one,
-            self._concurrently,
-            self._many,
-            self._transaction,
-            self._keyed,
-        )
+        ways: dict[str, Callable[[], Awaitable[None]]] = {
+            "one by one": self._one_by_one,
+            "concurrently": self._concurrently,
+            "many": self._many,
+            "transaction": self._transaction,
+            "keyed": self._keyed,
+            "unique": self._unique,
+        }
+        self._ways = [ways[name] for name in os.environ[WAYS].split(",")]
 
     async def send_some(self) -> None:
         """Enqueue some jobs in one of the ways; what the ledger's absence stops is not told."""

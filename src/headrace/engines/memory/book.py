@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from threading import RLock
 from uuid import UUID
 
+import msgspec
+
 from headrace.engines.memory.clock import StillClock
 from headrace.engines.memory.keys import Keys
 from headrace.engines.memory.row import Row
@@ -168,10 +170,13 @@ class Book:
                 else:
                     row.take_back()
 
-    def note(self, row: Row, kind: str, actor: str, gen: int | None = None) -> None:
+    def note(
+        self, row: Row, kind: str, actor: str, gen: int | None = None, *, error: str | None = None
+    ) -> None:
         """Write into a job's history what ended a generation, the one before if none is named."""
         ended = row.gen - 1 if gen is None else gen
-        event = JobEvent(at=self.clock.now(), gen=ended, kind=kind, actor=actor, data=None)
+        data = None if error is None else msgspec.Raw(error.encode())
+        event = JobEvent(at=self.clock.now(), gen=ended, kind=kind, actor=actor, data=data)
         self.events.setdefault(row.new.id, []).append(event)
 
     def forget(self, job_id: UUID) -> None:

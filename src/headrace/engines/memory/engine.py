@@ -14,6 +14,7 @@ from headrace.model.lane_view import LaneView
 from headrace.model.promise import NOTHING_SAID, Promise, declared_otherwise
 from headrace.model.state import Stored
 from headrace.model.task import Declaration
+from headrace.model.told import Telling, told_with
 from headrace.model.verdict import BLOCKED
 from headrace.ports.engine import Transaction
 
@@ -126,7 +127,8 @@ class MemoryEngine:
         before = row.gen if row.live else None
         accepted = row.settle(worker, settlement, self.book.clock.now())
         if accepted and before == settlement.gen and row.state is not Stored.COMPLETED:
-            self.book.note(row, _kind_of(settlement), f"worker:{worker}", settlement.gen)
+            kind, error = _kind_of(settlement), settlement.error
+            self.book.note(row, kind, f"worker:{worker}", settlement.gen, error=error)
         return accepted
 
     def settled(self, worker: UUID, delivery: Delivery) -> None:
@@ -148,6 +150,14 @@ class MemoryEngine:
                 for one in deliveries
                 if one.id in rows and rows[one.id].live and rows[one.id].token == one.token
             }
+
+    async def tell(self, tellings: Sequence[Telling]) -> None:
+        """Keep what running attempts tell; that of a stale one is not kept."""
+        with self.book.lock:
+            for one in tellings:
+                row = self.book.rows.get(one.id)
+                if row is not None and row.live and row.gen == one.gen:
+                    row.told = told_with(row.told, one.more, self.book.clock.now())
 
     async def forfeit(self, worker: UUID, delivery: Delivery) -> bool:
         """Give up a job that its worker cannot end: the run counts as cut short."""

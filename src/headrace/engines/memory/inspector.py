@@ -78,10 +78,11 @@ class MemoryInspector:
             now, rows = self._book.clock.now(), self._book.rows
             return [rows[one].shown(now) for one in set(ids) if one in rows]
 
-    async def history(self, job_id: UUID) -> list[JobEvent]:
-        """A job's events, oldest first."""
+    async def history(self, job_id: UUID, *kinds: str) -> list[JobEvent]:
+        """A job's events, of some kinds or all, oldest first."""
         with self._book.lock:
-            return list(self._book.events.get(job_id, ()))
+            events = self._book.events.get(job_id, ())
+            return [event for event in events if not kinds or event.kind in kinds]
 
     async def cancel(self, ids: Sequence[UUID], actor: str, reason: str = "") -> Answers:
         """Cancel jobs; whoever has one is asked to end it."""

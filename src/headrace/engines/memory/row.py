@@ -9,6 +9,7 @@ import msgspec
 from headrace.model.attempts import MOST_CRASHES, spent
 from headrace.model.job import Delivery, Job, NewJob, Settlement, Token
 from headrace.model.state import Stored, derive_state
+from headrace.model.told import Told
 from headrace.model.verdict import POISON, WORKER_LOST
 
 
@@ -20,6 +21,7 @@ class Row:
         owner: the worker that has it.
         call: of the owner's takes, the one that gave it.
         due: when it may run, on the engine's clock.
+        told: what its attempts told.
     """
 
     def __init__(self, new: NewJob, now: datetime, due: datetime) -> None:
@@ -38,6 +40,7 @@ class Row:
         self.result: str | None = None
         self.error: str | None = None
         self.settled: set[tuple[UUID, int]] = set()
+        self.told: Told = Told()
         self._run_at = new.run_at or due
         self._created_at = now
         self._ended_by_run = False
@@ -161,4 +164,5 @@ class Row:
             payload=msgspec.Raw(self.new.payload),
             result=None if self.result is None else msgspec.Raw(self.result.encode()),
             error=None if self.error is None else json.loads(self.error),
+            told=self.told,
         )

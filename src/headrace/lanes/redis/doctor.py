@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,10 @@ from headrace.lanes.redis.route import Route
 from headrace.lanes.redis.upkeep import read_mark
 from headrace.model.finding import Finding, Level
 from headrace.model.lane_view import NOBODY, LaneView, Mark, Mode, Sighting, short
+
+Told = Callable[[], Awaitable[tuple[LaneView | None, float]]]
+"""How the lane is, as the ledger tells (None if it tells nothing), and the seconds of its clock
+before this host's."""
 
 _CLOCK = 2.0
 _FULL = 0.9
@@ -51,19 +55,23 @@ class _Seen:
     others: Mapping[str, float]
 
 
-async def examine(url: str, view: LaneView | None, ledger_ahead: float) -> list[Finding]:
+async def examine(url: str, told: Told) -> list[Finding]:
     """Look at everything that can be looked at; nothing is written.
 
     Args:
         url: of the server.
-        view: how the lane is, as the ledger tells; None if it tells nothing.
-        ledger_ahead: seconds of the ledger's clock before this host's.
+        told: asks the ledger, once for whose lane it is and again after the look: a relay leaves a
+            mark every few seconds, and one that is younger than what the ledger told would be taken
+            for somebody else's (`LaneView.owns`; tests/integration/test_lane_doctor.py,
+            `test_a_mark_that_is_left_meanwhile_is_no_strangers`).
     """
+    view, _ = await told()
     try:
         seen = await _look(url, NOBODY if view is None else view.ledger)
     except (ConfigError, LaneError) as exc:
         return [Finding(Level.FAIL, "lane server", str(exc))]
     server = [_server(seen), _policy(seen.info), _memory(seen.info)]
+    view, ledger_ahead = await told()
     if view is None:
         return server
     return [

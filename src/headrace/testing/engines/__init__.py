@@ -19,6 +19,7 @@ from headrace.testing.engines.rig import Rig, Surroundings
 from headrace.testing.engines.schedules import SchedulesByHand
 from headrace.testing.engines.shares import Shares
 from headrace.testing.engines.takes import Takes
+from headrace.testing.engines.tellings import Tellings
 from headrace.testing.engines.transactions import Transactions
 from headrace.testing.engines.uniqueness import Uniqueness
 
@@ -37,6 +38,7 @@ class EngineConformance(
     SchedulesByHand,
     Uniqueness,
     Limits,
+    Tellings,
 ):
     """All promises; what an engine declares that it cannot do is skipped."""
 

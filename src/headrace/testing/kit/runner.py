@@ -7,16 +7,22 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from headrace.app import Headrace
 from headrace.engines.memory.engine import MemoryEngine
 from headrace.model.job import Delivery, Ending, Settlement
+from headrace.model.redaction import Redaction
 from headrace.model.state import Stored
 from headrace.model.verdict import describe, given_up
 from headrace.portal import callers_errands
 from headrace.worker.attempt import Attempt
+from headrace.worker.batches import Batches
 from headrace.worker.bystander import Bystander
 from headrace.worker.context import AttemptContext
 from headrace.worker.deadlines import Deadlines
+from headrace.worker.notes import Teller
+from headrace.worker.reporter import Reporter
 from headrace.worker.tell import tell
 
 _WORKER = UUID(int=1)
@@ -31,6 +37,7 @@ class Runner:
         self._app = app
         self._engine = engine
         self._book = engine.book
+        self._redaction = Redaction(app.settings.redact)
 
     async def drain(self, queue: str | None = None) -> list[UUID]:
         """Run what is due until nothing is; the ids in the order of their last runs."""
@@ -90,19 +97,36 @@ class Runner:
             )
             return given_up(delivery, Stored.DEAD, error, 0.0)
         attempt = Attempt(delivery, task, lambda _: None, Bystander())
-        context = AttemptContext(self._engine, delivery, here.get_loop(), attempt)
+        teller, reporter = (
+            Teller(self._engine.tell, self._redaction),
+            Reporter(self._app.error_hooks),
+        )
+        batches = Batches(1, patient=False)
+        context = AttemptContext(self._engine, delivery, here.get_loop(), attempt, teller, batches)
         deadlines = Deadlines(lambda: [attempt])
         deadlines.watch()
         try:
             variables = contextvars.copy_context()
             settlement = await attempt.run(context, variables, here, _threads())
+            context.over = True
+            if context.notes is not None:
+                await teller.finish(context.notes)
+            if attempt.raised is not None:
+                variables.run(reporter.tell, context, attempt.raised)
+            await reporter.close()
         finally:
             deadlines.close()
+            teller.close()
         wish = self._book.wishes.get(delivery.id)
         if wish is not None:
             attempt.cancel(wish)
-        context.over = True
-        return attempt.as_wished(settlement)
+        return self._cleaned(attempt.as_wished(settlement))
+
+    def _cleaned(self, settlement: Settlement) -> Settlement:
+        if settlement.error is None:
+            return settlement
+        error = self._redaction.clean_error(settlement.error)
+        return msgspec.structs.replace(settlement, error=error)
 
 
 class _CallersThread(ThreadPoolExecutor):
