@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from headrace.app import Headrace
     from headrace.context import Context
+    from headrace.dependencies import Depends, injected
     from headrace.errors import (
         BadArguments,
         BadPayload,
@@ -48,6 +49,7 @@ __all__ = [
     "ConfigError",
     "Context",
     "Dead",
+    "Depends",
     "DuplicateJob",
     "Headrace",
     "HeadraceError",
@@ -77,11 +79,13 @@ __all__ = [
     "UnknownSchedule",
     "UnknownTask",
     "UsageError",
+    "injected",
 ]
 
 _HOMES = {
     "headrace.app": ("Headrace",),
     "headrace.context": ("Context",),
+    "headrace.dependencies": ("Depends", "injected"),
     "headrace.errors": (
         "BadArguments",
         "BadPayload",

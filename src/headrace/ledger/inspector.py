@@ -33,6 +33,7 @@ from headrace.ports.inspector import Answers
 from headrace.ports.schedules import Schedules
 
 _WALK = 10_000
+_EVENTS = 1_000
 _AFTER_ALL = UUID(int=(1 << 128) - 1)
 _LIVE = {State.SCHEDULED, State.RETRYABLE, State.AVAILABLE, State.RUNNING}
 
@@ -102,11 +103,12 @@ class LedgerInspector:
 
     async def get_many(self, ids: Sequence[UUID]) -> list[Job]:
         """Jobs as they are now, in no order; unknown ids are left out."""
-        return [as_job(row) for row in await self._queries.fetch("get", list(ids))]
+        return [as_job(row) for row in await self._queries.fetch("get", list(ids), len(ids) == 1)]
 
-    async def history(self, job_id: UUID) -> list[JobEvent]:
-        """A job's events, oldest first."""
-        return [_event(row) for row in await self._queries.fetch("history", job_id)]
+    async def history(self, job_id: UUID, *kinds: str) -> list[JobEvent]:
+        """A job's events, oldest first: the last thousand, for a job may snooze for ever."""
+        rows = await self._queries.fetch("history", job_id, _EVENTS, list(kinds) or None)
+        return [_event(row) for row in rows]
 
     async def cancel(
         self, ids: Sequence[UUID], actor: str, reason: str = "", *, untold: bool = False
@@ -269,6 +271,7 @@ def _conditions(wanted: JobFilter, limit: int, before: UUID | None) -> tuple[obj
         wanted.tenant,
         wanted.error,
         None if wanted.settled_for is None else wanted.settled_for.total_seconds(),
+        wanted.log,
     )
 
 
@@ -291,6 +294,7 @@ def _event(row: Row) -> JobEvent:
         kind=row["kind"],
         actor=row["actor"],
         data=None if data is None else msgspec.Raw(data.encode()),
+        host=row["host"],
     )
 
 

@@ -64,8 +64,8 @@ class Inspector(Protocol):
     async def get_many(self, ids: Sequence[UUID]) -> list[Job]:
         """Jobs as they are now, in no order; unknown ids are left out."""
 
-    async def history(self, job_id: UUID) -> list[JobEvent]:
-        """A job's events, oldest first."""
+    async def history(self, job_id: UUID, *kinds: str) -> list[JobEvent]:
+        """A job's events, of some kinds or all, oldest first; the last thousand of them."""
 
     async def cancel(self, ids: Sequence[UUID], actor: str, reason: str = "") -> Answers:
         """Cancel jobs. A worker that has one is asked to end it: ASKED.

@@ -20,7 +20,7 @@ WITH verdict AS (
         result = v.result::jsonb, error = v.error::jsonb
     FROM verdict v
     WHERE j.id = v.id AND j.gen = v.gen AND j.state = 0
-    RETURNING j.id, j.queue_id, v.gen, v.state, v.failed, v.snoozed, v.error
+    RETURNING j.id, j.queue_id, v.gen, v.state, v.failed, v.snoozed, v.error, v.ran
 ), tally AS (
     INSERT INTO headrace.counter_delta (queue_id, state, n)
     SELECT queue_id, moved.state, sum(moved.n)
@@ -32,7 +32,7 @@ WITH verdict AS (
     SELECT id, gen,
            CASE WHEN state = 3 THEN 'dead' WHEN state = 4 THEN 'cancelled'
                 WHEN failed THEN 'retry' ELSE 'snooze' END,
-           'worker:' || $1::uuid, error::jsonb
+           'worker:' || $1::uuid, error::jsonb || jsonb_build_object('ran', round(ran::numeric, 3))
     FROM settled WHERE state <> 2
 )
 SELECT id, gen,

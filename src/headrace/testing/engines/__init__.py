@@ -7,6 +7,8 @@ Derive a test class from `EngineConformance` and give it a fixture `rig`:
         async def rig(self) -> AsyncIterator[Rig]: ...
 """
 
+import pytest
+
 from headrace.testing.engines.endings import Endings
 from headrace.testing.engines.inserts import Inserts
 from headrace.testing.engines.leases import Leases
@@ -17,6 +19,7 @@ from headrace.testing.engines.rig import Rig, Surroundings
 from headrace.testing.engines.schedules import SchedulesByHand
 from headrace.testing.engines.shares import Shares
 from headrace.testing.engines.takes import Takes
+from headrace.testing.engines.tellings import Tellings
 from headrace.testing.engines.transactions import Transactions
 from headrace.testing.engines.uniqueness import Uniqueness
 
@@ -35,5 +38,17 @@ class EngineConformance(
     SchedulesByHand,
     Uniqueness,
     Limits,
+    Tellings,
 ):
-    """All promises."""
+    """All promises; what an engine declares that it cannot do is skipped."""
+
+    @pytest.fixture(autouse=True)
+    def _within_capabilities(self, rig: Rig, request: pytest.FixtureRequest) -> None:
+        part = str(request.function.__qualname__).partition(".")[0]
+        needed = {
+            Transactions.__name__: "database",
+            Limits.__name__: "limits",
+            SchedulesByHand.__name__: "schedules",
+        }.get(part)
+        if needed is not None and not getattr(rig.around.capabilities, needed):
+            pytest.skip(f"the engine declares that it has no {needed}")
