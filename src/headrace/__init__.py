@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from headrace.model.state import State
     from headrace.model.unique import Unique
     from headrace.task import JobSpec, Task
+    from headrace.topics import Topic
 
 __all__ = [
     "BadArguments",
@@ -74,6 +75,7 @@ __all__ = [
     "StaleAttempt",
     "State",
     "Task",
+    "Topic",
     "Unique",
     "UnknownQueue",
     "UnknownSchedule",
@@ -126,6 +128,7 @@ _HOMES = {
         "JobSpec",
         "Task",
     ),
+    "headrace.topics": ("Topic",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -38,12 +38,14 @@ from headrace.schedules import Schedules
 from headrace.setting_names import SettingsArguments, check_names
 from headrace.started import Starts
 from headrace.task import JobSpec, Task
+from headrace.topics import Topic, Topics
 
 if TYPE_CHECKING:
     from headrace.config import Settings
 
 R = TypeVar("R")
 T = TypeVar("T")
+E = TypeVar("E")
 
 
 class Headrace(Hooks):
@@ -73,6 +75,7 @@ class Headrace(Hooks):
         self._arguments = settings
         self._declared = Declared()
         self.schedules: Schedules = Schedules(self)
+        self._topics = Topics(self)
         self._starts = Starts(self.name, self._connect, self._declare, self._open_cache)
 
     @cached_property
@@ -181,6 +184,22 @@ class Headrace(Hooks):
         refuse_unknown("option of a schedule", timing, TimingOptions.__annotations__)
         return self.schedules.declare(name, job, read_timing(timing, name))
 
+    @overload
+    def topic(self, name: str) -> Topic[Any]: ...
+    @overload
+    def topic(self, name: str, kind: type[E]) -> Topic[E]: ...
+    def topic(self, name: str, kind: type[Any] | None = None) -> Topic[Any]:
+        """What events are published to: `paid = app.topic("orders.paid", OrderPaid)`.
+
+        Args:
+            name: of the topic, the same for all applications of the database.
+            kind: of its events; without it all that has a JSON form goes.
+
+        Raises:
+            UsageError: the name is not allowed.
+        """
+        return self._topics.topic(name, kind)
+
     async def start(self) -> None:
         """Connect in the running event loop and declare tasks and queues; may be nested.
 
@@ -277,11 +296,15 @@ class Headrace(Hooks):
         here = self._starts.here()
         if here.declared != self._declarable:
             await self._starts.declare(self._declarable)
-        new = new_jobs(jobs, here.engine.new_id)
+        return await self.insert(new_jobs(jobs, here.engine.new_id), tx)
+
+    async def insert(self, jobs: list[NewJob], tx: object) -> list[JobHandle[Any]]:
+        """Insert what the ledger takes: all that enqueues goes through here."""
+        engine = self.engine
         inserted = await (
-            self._send(here.engine, new, tx) if self._senders else here.engine.insert(new, tx)
+            self._send(engine, jobs, tx) if self._senders else engine.insert(jobs, tx)
         )
-        return [self._handle(job, one) for job, one in zip(new, inserted, strict=True)]
+        return [self._handle(job, one) for job, one in zip(jobs, inserted, strict=True)]
 
     async def _send(self, engine: Engine, jobs: list[NewJob], tx: object) -> list[Inserted]:
         async def insert(last: Sequence[NewJob]) -> list[Inserted]:
@@ -394,7 +417,7 @@ class Headrace(Hooks):
 
     @property
     def _declarable(self) -> int:
-        return len(self._declared) + len(self.schedules.declared)
+        return len(self._declared) + len(self.schedules.declared) + len(self._topics.said)
 
     def _connect(self) -> Engine:
         from headrace.connect import connect  # noqa: PLC0415 - drivers, when they are needed
@@ -411,6 +434,8 @@ class Headrace(Hooks):
         await self._declared.tell(engine)
         if said := self.schedules.declared:
             await engine.inspector.schedules.declare(self.name, said, self.actor)
+        if self._topics.said:
+            await engine.inspector.topics.declare(self.name, self._topics.said)
         return declared
 
     def _handle(self, job: NewJob, inserted: Inserted) -> JobHandle[Any]:

@@ -49,6 +49,14 @@ class Signature:
         """All of them."""
         return frozenset(name for name, _ in self._fields)
 
+    @property
+    def sole(self) -> str | None:
+        """The one that a call with a single argument gives; None if there is no such call."""
+        if len(self.required) > 1:
+            return None
+        candidates = self.required or self.names
+        return next(iter(candidates)) if len(candidates) == 1 else None
+
     def bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
         """Arguments by name; what was left out is not there.
 

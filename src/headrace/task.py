@@ -219,6 +219,11 @@ class Task(Generic[P, R]):
         self._check_unique(settings.unique)
         return BoundTask(self, settings, options.get("tx"))
 
+    @property
+    def sole_argument(self) -> str | None:
+        """The name of the argument that can be its only one; None if there is none."""
+        return self._signature.sole
+
     def declaration(self) -> Declaration:
         """What the ledger keeps of this task."""
         return Declaration(

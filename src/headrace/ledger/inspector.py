@@ -12,6 +12,7 @@ from headrace.ledger.limiter import LedgerLimiter
 from headrace.ledger.queries import Queries
 from headrace.ledger.rows import Row, as_job
 from headrace.ledger.schedules import PostgresSchedules
+from headrace.ledger.topics import PostgresTopics
 from headrace.model.cancellation import Cancellation
 from headrace.model.fleet import Fleet, Leader, WorkerSeen
 from headrace.model.inspection import (
@@ -31,6 +32,7 @@ from headrace.model.state import State, Stored
 from headrace.model.verdict import cancelled_error
 from headrace.ports.inspector import Answers
 from headrace.ports.schedules import Schedules
+from headrace.ports.topics import Topics
 
 _WALK = 10_000
 _EVENTS = 1_000
@@ -44,6 +46,7 @@ class LedgerInspector:
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
         self.schedules: Schedules = PostgresSchedules(queries)
+        self.topics: Topics = PostgresTopics(queries)
 
     @property
     def limiter(self) -> LedgerLimiter:

@@ -18,6 +18,7 @@ from headrace.model.inspection import (
 from headrace.model.job import Job
 from headrace.ports.limiter import Limiter
 from headrace.ports.schedules import Schedules
+from headrace.ports.topics import Topics
 
 Answers = Mapping[UUID, Answer]
 
@@ -38,6 +39,10 @@ class Inspector(Protocol):
     @property
     def schedules(self) -> Schedules:
         """What makes jobs by the clock."""
+
+    @property
+    def topics(self) -> Topics:
+        """Who gets what is published."""
 
     @property
     def limiter(self) -> Limiter:

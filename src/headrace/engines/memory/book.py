@@ -17,6 +17,8 @@ from headrace.model.job import Delivery, Inserted, NewJob
 from headrace.model.names import unknown
 from headrace.model.priority import STRIDES, Shares
 from headrace.model.promise import Promise
+from headrace.model.task import Declaration
+from headrace.model.topic import Subscription
 
 _TICKS = 4096  # to a millisecond
 _VERSION = 7 << 76
@@ -76,7 +78,8 @@ class Book:
         self.clock: StillClock = StillClock()
         self.rows: dict[UUID, Row] = {}
         self.queues: dict[str, Queue] = {}
-        self.tasks: set[str] = set()
+        self.tasks: dict[str, Declaration] = {}
+        self.subscriptions: dict[tuple[str, str], Subscription] = {}
         self.workers: dict[UUID, Lease] = {}
         self.wishes: dict[UUID, Cancellation] = {}
         self.events: dict[UUID, list[JobEvent]] = {}

@@ -53,7 +53,7 @@ class MemoryEngine:
             ConfigError: a queue promises something else.
         """
         with self.book.lock:
-            self.book.tasks.update(task.name for task in tasks)
+            self.book.tasks.update({task.name: task for task in tasks})
             for name in (*queues, *promises, *(task.queue for task in tasks)):
                 self.book.queues.setdefault(name, Queue())
             for name, ours in promises.items():

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from headrace.engines.memory.book import Book, Queue
 from headrace.engines.memory.row import Row
+from headrace.engines.memory.topics import MemoryTopics
 from headrace.engines.memory.unlimited import NoLimits, NoSchedules
 from headrace.errors import JobNotFound, UnknownQueue, UnknownTask
 from headrace.model.cancellation import Cancellation
@@ -37,6 +38,7 @@ class MemoryInspector:
         self._book = book
         self.limiter: NoLimits = NoLimits()
         self.schedules: NoSchedules = NoSchedules()
+        self.topics: MemoryTopics = MemoryTopics(book)
 
     async def find(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Found:
         """The ids of matching jobs, newest first."""

@@ -20,6 +20,7 @@ from headrace.testing.engines.schedules import SchedulesByHand
 from headrace.testing.engines.shares import Shares
 from headrace.testing.engines.takes import Takes
 from headrace.testing.engines.tellings import Tellings
+from headrace.testing.engines.topics import TopicKeeping
 from headrace.testing.engines.transactions import Transactions
 from headrace.testing.engines.uniqueness import Uniqueness
 
@@ -39,6 +40,7 @@ class EngineConformance(
     Uniqueness,
     Limits,
     Tellings,
+    TopicKeeping,
 ):
     """All promises; what an engine declares that it cannot do is skipped."""
 
