@@ -10,6 +10,7 @@ from typing import Any, Literal, TypedDict
 from headrace.errors import UsageError
 from headrace.model.attempts import check_attempts
 from headrace.model.duration import Duration, parse_duration
+from headrace.model.expiry import EXPIRES, as_header
 from headrace.model.job import CLAIM, Headers
 from headrace.model.names import check_name
 from headrace.model.priority import parse_priority
@@ -41,6 +42,7 @@ class TaskOptions(TypedDict, total=False):
             and whose crash fails that job alone; else in the worker.
         unique: which of its jobs are the same, and what becomes of a second one.
         limits: how often its jobs may start: each a `RateLimit`.
+        expires: as for single jobs.
     """
 
     name: str | None
@@ -54,6 +56,7 @@ class TaskOptions(TypedDict, total=False):
     executor: Literal["process"] | None
     unique: Unique | None
     limits: Sequence[RateLimit]
+    expires: Duration | datetime | None
 
 
 class BatchOptions(TaskOptions, total=False):
@@ -84,6 +87,8 @@ class JobOptions(TypedDict, total=False):
         tenant: whose job it is.
         limit_key: what it counts for in rate limits with a key, whatever their template says.
         limit_weight: how many starts it counts for in rate limits.
+        expires: so long after it was made, or at an aware datetime, it does not start any more: it
+            is cancelled instead, by the next worker that gets it. None: never.
         tx: the transaction to insert in, as for `Task.enqueue`.
     """
 
@@ -98,6 +103,7 @@ class JobOptions(TypedDict, total=False):
     tenant: str
     limit_key: str
     limit_weight: int
+    expires: Duration | datetime | None
     tx: object
 
 
@@ -115,6 +121,7 @@ class JobSettings:
     tenant: str = ""
     limit_key: str | None = None
     limit_weight: int | None = None
+    expires: timedelta | datetime | None = None
 
     @property
     def headers(self) -> Headers | None:
@@ -125,6 +132,7 @@ class JobSettings:
         said: Headers = {
             **({CLAIM: True} if claimed else {}),
             **({"limits": limits} if limits else {}),
+            **({} if self.expires is None else {EXPIRES: as_header(self.expires)}),
         }
         return said or None
 
@@ -167,6 +175,7 @@ def read_task_options(options: TaskOptions, function_name: str) -> TaskSettings:
             max_attempts=check_attempts(options.get("max_attempts", suggested)),
             rerun_on_crash=_flag("rerun_on_crash", options.get("rerun_on_crash", False)),
             unique=check_unique(options.get("unique")),
+            expires=_expiry(options.get("expires")),
         ),
     )
 
@@ -186,7 +195,7 @@ def read_job_options(options: JobOptions, settings: JobSettings) -> JobSettings:
         changes["unique"] = _once(options)
     elif "idempotency_for" in options:
         raise UsageError("idempotency_for needs an idempotency_key to hold for")
-    return replace(settings, **changes)
+    return _in_time(replace(settings, **changes))
 
 
 def read_limits(value: object) -> tuple[RateLimit, ...]:
@@ -261,14 +270,41 @@ def _life(value: object) -> timedelta:
     return life
 
 
-def _instant(value: object) -> datetime:
+def _expiry(value: object) -> timedelta | datetime | None:
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return _instant(value, "expires")
+    life = parse_duration(value, "expires")
+    if not life:
+        raise UsageError('expires="0s" leaves no time to start; give at least "1ms"')
+    return life
+
+
+def _in_time(settings: JobSettings) -> JobSettings:
+    """Refuse what would expire before it is due."""
+    last = settings.expires
+    too_early = (
+        settings.delay is not None and last <= settings.delay
+        if isinstance(last, timedelta)
+        else last is not None and settings.run_at is not None and last <= settings.run_at
+    )
+    if too_early:
+        raise UsageError(
+            f"the job would expire ({last}) before it is due ({settings.delay or settings.run_at})"
+            "; give it more time, which counts from now, as delay does"
+        )
+    return settings
+
+
+def _instant(value: object, name: str = "run_at") -> datetime:
     if not isinstance(value, datetime):
         raise UsageError(
-            f"run_at={shown(value)} is not a datetime; use delay for a duration from now"
+            f"{name}={shown(value)} is not a datetime; use delay for a duration from now"
         )
     if value.utcoffset() is None:
         raise UsageError(
-            f"run_at={value.isoformat()} has no time zone; "
+            f"{name}={value.isoformat()} has no time zone; "
             "add one, such as datetime(..., tzinfo=UTC) or .astimezone()"
         )
     try:
@@ -277,7 +313,7 @@ def _instant(value: object) -> datetime:
         moment = None
     if moment is None or moment.year > _LAST_YEAR:
         raise UsageError(
-            f"run_at={value.isoformat()} lies outside of the years 1 to {_LAST_YEAR} in UTC; "
+            f"{name}={value.isoformat()} lies outside of the years 1 to {_LAST_YEAR} in UTC; "
             "choose a time within"
         )
     return moment
@@ -293,4 +329,5 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "tenant": partial(check_text, "tenant"),
     "limit_key": partial(check_text, "limit_key"),
     "limit_weight": check_weight,
+    "expires": _expiry,
 }
