@@ -1,5 +1,6 @@
 """The options of tasks and of single jobs, as users write them and as they are kept."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from headrace.model.unique import Unique, check_unique
 _LAST_YEAR = 9998  # the last moment of 9999 means infinity to the driver
 _KEY_LIFE = timedelta(hours=24)
 _ATTEMPTS = 3
+_PERCENT = re.compile(r"[0-9]{1,2}(\.[0-9]+)?%")
 
 
 class TaskOptions(TypedDict, total=False):
@@ -34,6 +36,8 @@ class TaskOptions(TypedDict, total=False):
         priority: 1 (runs first) to 10, or a name such as "high"; 5.
         max_attempts: runs in all; 3, or what the retry preset suggests.
         timeout: of one run; "300s".
+        soft_timeout: when the worker's log warns, and `ctx.on_soft_timeout` calls: so far into a
+            run, or a part of the timeout, such as "80%".
         retry: when a failed job runs again: a `RetryPolicy` or a preset; "exponential".
         rerun_on_crash: with one attempt, too, a job starts again after its worker died, twice at
             most.
@@ -50,6 +54,7 @@ class TaskOptions(TypedDict, total=False):
     priority: int | str
     max_attempts: int
     timeout: Duration
+    soft_timeout: Duration | None
     retry: RetryPolicy | str
     rerun_on_crash: bool
     middleware: Mapping[str, object]
@@ -144,6 +149,7 @@ class TaskSettings:
     name: str
     job: JobSettings
     timeout: timedelta
+    soft_timeout: timedelta | None
     retry: RetryPolicy
     in_process: bool
     limits: tuple[RateLimit, ...]
@@ -166,6 +172,7 @@ def read_task_options(options: TaskOptions, function_name: str) -> TaskSettings:
         name=check_name("task", options.get("name") or function_name),
         retry=retry,
         timeout=timeout,
+        soft_timeout=_soft(options.get("soft_timeout"), timeout),
         in_process=_in_process(options.get("executor")),
         limits=read_limits(options.get("limits", ())),
         middleware=_told(options.get("middleware", {})),
@@ -238,6 +245,21 @@ def _in_process(value: object) -> bool:
     raise UsageError(
         f'executor={shown(value)} is no executor; write "process", or leave it out to run in the '
         "worker"
+    )
+
+
+def _soft(value: object, timeout: timedelta) -> timedelta | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and _PERCENT.fullmatch(value):
+        soft = timeout * (float(value[:-1]) / 100)
+    else:
+        soft = parse_duration(value, "soft_timeout")
+    if timedelta() < soft < timeout:
+        return soft
+    raise UsageError(
+        f"soft_timeout={shown(value)} does not lie within the timeout of {timeout}; give less than "
+        'that, or a part of it such as "80%"'
     )
 
 

@@ -113,6 +113,8 @@ class Runner:
             variables = contextvars.copy_context()
             settlement = await attempt.run(context, variables, here, _threads())
             context.over = True
+            if context.alarm is not None:
+                context.alarm.end()
             if context.notes is not None:
                 await teller.finish(context.notes)
             if attempt.raised is not None:
