@@ -1,5 +1,6 @@
 """The options of tasks and of single jobs, as users write them and as they are kept."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any, Literal, TypedDict
 from headrace.errors import UsageError
 from headrace.model.attempts import check_attempts
 from headrace.model.duration import Duration, parse_duration
+from headrace.model.expiry import EXPIRES, as_header
 from headrace.model.job import CLAIM, Headers
 from headrace.model.names import check_name
 from headrace.model.priority import parse_priority
@@ -22,6 +24,7 @@ from headrace.model.unique import Unique, check_unique
 _LAST_YEAR = 9998  # the last moment of 9999 means infinity to the driver
 _KEY_LIFE = timedelta(hours=24)
 _ATTEMPTS = 3
+_PERCENT = re.compile(r"[0-9]{1,2}(\.[0-9]+)?%")
 
 
 class TaskOptions(TypedDict, total=False):
@@ -33,6 +36,8 @@ class TaskOptions(TypedDict, total=False):
         priority: 1 (runs first) to 10, or a name such as "high"; 5.
         max_attempts: runs in all; 3, or what the retry preset suggests.
         timeout: of one run; "300s".
+        soft_timeout: when the worker's log warns, and `ctx.on_soft_timeout` calls: so far into a
+            run, or a part of the timeout, such as "80%".
         retry: when a failed job runs again: a `RetryPolicy` or a preset; "exponential".
         rerun_on_crash: with one attempt, too, a job starts again after its worker died, twice at
             most.
@@ -41,6 +46,7 @@ class TaskOptions(TypedDict, total=False):
             and whose crash fails that job alone; else in the worker.
         unique: which of its jobs are the same, and what becomes of a second one.
         limits: how often its jobs may start: each a `RateLimit`.
+        expires: as for single jobs.
     """
 
     name: str | None
@@ -48,12 +54,14 @@ class TaskOptions(TypedDict, total=False):
     priority: int | str
     max_attempts: int
     timeout: Duration
+    soft_timeout: Duration | None
     retry: RetryPolicy | str
     rerun_on_crash: bool
     middleware: Mapping[str, object]
     executor: Literal["process"] | None
     unique: Unique | None
     limits: Sequence[RateLimit]
+    expires: Duration | datetime | None
 
 
 class BatchOptions(TaskOptions, total=False):
@@ -84,6 +92,8 @@ class JobOptions(TypedDict, total=False):
         tenant: whose job it is.
         limit_key: what it counts for in rate limits with a key, whatever their template says.
         limit_weight: how many starts it counts for in rate limits.
+        expires: so long after it was made, or at an aware datetime, it does not start any more: it
+            is cancelled instead, by the next worker that gets it. None: never.
         tx: the transaction to insert in, as for `Task.enqueue`.
     """
 
@@ -98,6 +108,7 @@ class JobOptions(TypedDict, total=False):
     tenant: str
     limit_key: str
     limit_weight: int
+    expires: Duration | datetime | None
     tx: object
 
 
@@ -115,6 +126,7 @@ class JobSettings:
     tenant: str = ""
     limit_key: str | None = None
     limit_weight: int | None = None
+    expires: timedelta | datetime | None = None
 
     @property
     def headers(self) -> Headers | None:
@@ -125,6 +137,7 @@ class JobSettings:
         said: Headers = {
             **({CLAIM: True} if claimed else {}),
             **({"limits": limits} if limits else {}),
+            **({} if self.expires is None else {EXPIRES: as_header(self.expires)}),
         }
         return said or None
 
@@ -136,6 +149,7 @@ class TaskSettings:
     name: str
     job: JobSettings
     timeout: timedelta
+    soft_timeout: timedelta | None
     retry: RetryPolicy
     in_process: bool
     limits: tuple[RateLimit, ...]
@@ -158,6 +172,7 @@ def read_task_options(options: TaskOptions, function_name: str) -> TaskSettings:
         name=check_name("task", options.get("name") or function_name),
         retry=retry,
         timeout=timeout,
+        soft_timeout=_soft(options.get("soft_timeout"), timeout),
         in_process=_in_process(options.get("executor")),
         limits=read_limits(options.get("limits", ())),
         middleware=_told(options.get("middleware", {})),
@@ -167,6 +182,7 @@ def read_task_options(options: TaskOptions, function_name: str) -> TaskSettings:
             max_attempts=check_attempts(options.get("max_attempts", suggested)),
             rerun_on_crash=_flag("rerun_on_crash", options.get("rerun_on_crash", False)),
             unique=check_unique(options.get("unique")),
+            expires=_expiry(options.get("expires")),
         ),
     )
 
@@ -186,7 +202,7 @@ def read_job_options(options: JobOptions, settings: JobSettings) -> JobSettings:
         changes["unique"] = _once(options)
     elif "idempotency_for" in options:
         raise UsageError("idempotency_for needs an idempotency_key to hold for")
-    return replace(settings, **changes)
+    return _in_time(replace(settings, **changes))
 
 
 def read_limits(value: object) -> tuple[RateLimit, ...]:
@@ -232,6 +248,21 @@ def _in_process(value: object) -> bool:
     )
 
 
+def _soft(value: object, timeout: timedelta) -> timedelta | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and _PERCENT.fullmatch(value):
+        soft = timeout * (float(value[:-1]) / 100)
+    else:
+        soft = parse_duration(value, "soft_timeout")
+    if timedelta() < soft < timeout:
+        return soft
+    raise UsageError(
+        f"soft_timeout={shown(value)} does not lie within the timeout of {timeout}; give less than "
+        'that, or a part of it such as "80%"'
+    )
+
+
 def _told(value: object) -> Mapping[str, object]:
     if isinstance(value, Mapping):
         return value
@@ -261,14 +292,41 @@ def _life(value: object) -> timedelta:
     return life
 
 
-def _instant(value: object) -> datetime:
+def _expiry(value: object) -> timedelta | datetime | None:
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return _instant(value, "expires")
+    life = parse_duration(value, "expires")
+    if not life:
+        raise UsageError('expires="0s" leaves no time to start; give at least "1ms"')
+    return life
+
+
+def _in_time(settings: JobSettings) -> JobSettings:
+    """Refuse what would expire before it is due."""
+    last = settings.expires
+    too_early = (
+        settings.delay is not None and last <= settings.delay
+        if isinstance(last, timedelta)
+        else last is not None and settings.run_at is not None and last <= settings.run_at
+    )
+    if too_early:
+        raise UsageError(
+            f"the job would expire ({last}) before it is due ({settings.delay or settings.run_at})"
+            "; give it more time, which counts from now, as delay does"
+        )
+    return settings
+
+
+def _instant(value: object, name: str = "run_at") -> datetime:
     if not isinstance(value, datetime):
         raise UsageError(
-            f"run_at={shown(value)} is not a datetime; use delay for a duration from now"
+            f"{name}={shown(value)} is not a datetime; use delay for a duration from now"
         )
     if value.utcoffset() is None:
         raise UsageError(
-            f"run_at={value.isoformat()} has no time zone; "
+            f"{name}={value.isoformat()} has no time zone; "
             "add one, such as datetime(..., tzinfo=UTC) or .astimezone()"
         )
     try:
@@ -277,7 +335,7 @@ def _instant(value: object) -> datetime:
         moment = None
     if moment is None or moment.year > _LAST_YEAR:
         raise UsageError(
-            f"run_at={value.isoformat()} lies outside of the years 1 to {_LAST_YEAR} in UTC; "
+            f"{name}={value.isoformat()} lies outside of the years 1 to {_LAST_YEAR} in UTC; "
             "choose a time within"
         )
     return moment
@@ -293,4 +351,5 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "tenant": partial(check_text, "tenant"),
     "limit_key": partial(check_text, "limit_key"),
     "limit_weight": check_weight,
+    "expires": _expiry,
 }
