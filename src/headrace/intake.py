@@ -7,9 +7,11 @@ from uuid import UUID
 
 from headrace.errors import UsageError
 from headrace.model.job import NewJob
+from headrace.model.links import Links
 from headrace.model.schedule import NO_ID, Template, template_of
 from headrace.model.shown import shown
 from headrace.model.state import State
+from headrace.options import JobSettings
 from headrace.task import JobSpec
 
 _JOBS = "what task.job(...) makes, such as [task.job(1), task.job(2)]"
@@ -80,7 +82,14 @@ def _new_job(job_id: UUID, spec: JobSpec[Any]) -> NewJob:
         tenant=settings.tenant,
         rerun_on_crash=settings.rerun_on_crash,
         headers=settings.headers,
+        links=_links(settings),
     )
+
+
+def _links(settings: JobSettings) -> Links | None:
+    if settings.order_key is None:
+        return None
+    return Links(order_key=settings.order_key, on_dead=settings.on_dead)
 
 
 def first_state(job: NewJob) -> State:

@@ -11,6 +11,8 @@ from headrace.errors import UsageError
 from headrace.model.attempts import check_attempts
 from headrace.model.duration import Duration, parse_duration
 from headrace.model.job import CLAIM, Headers
+from headrace.model.key_template import check_template
+from headrace.model.links import OnDead, check_on_dead
 from headrace.model.names import check_name
 from headrace.model.priority import parse_priority
 from headrace.model.rate import RateLimit, check_weight
@@ -40,6 +42,9 @@ class TaskOptions(TypedDict, total=False):
             and whose crash fails that job alone; else in the worker.
         unique: which of its jobs are the same, and what becomes of a second one.
         limits: how often its jobs may start: each a `RateLimit`.
+        order_key: jobs with the same one run one after the other: a text with arguments of the task
+            in it, such as "{customer}".
+        on_dead: what a dead one means to those behind it: "block" (the default) or "skip".
     """
 
     name: str | None
@@ -52,6 +57,8 @@ class TaskOptions(TypedDict, total=False):
     executor: Literal["process"] | None
     unique: Unique | None
     limits: Sequence[RateLimit]
+    order_key: str | None
+    on_dead: OnDead
 
 
 class JobOptions(TypedDict, total=False):
@@ -70,6 +77,10 @@ class JobOptions(TypedDict, total=False):
         tenant: whose job it is.
         limit_key: what it counts for in rate limits with a key, whatever their template says.
         limit_weight: how many starts it counts for in rate limits.
+        order_key: jobs of a tenant and queue with the same one run one after the other, in the
+            order in which they were committed; None: whatever the task says, in no order.
+        on_dead: what its death means to those behind it: "block", they wait until it is replayed or
+            deleted, or "skip".
         tx: the transaction to insert in, as for `Task.enqueue`.
     """
 
@@ -84,6 +95,8 @@ class JobOptions(TypedDict, total=False):
     tenant: str
     limit_key: str
     limit_weight: int
+    order_key: str | None
+    on_dead: OnDead
     tx: object
 
 
@@ -101,6 +114,9 @@ class JobSettings:
     tenant: str = ""
     limit_key: str | None = None
     limit_weight: int | None = None
+    order_template: str | None = None
+    order_key: str | None = None
+    on_dead: OnDead = "block"
 
     @property
     def headers(self) -> Headers | None:
@@ -151,6 +167,8 @@ def read_task_options(options: TaskOptions, function_name: str) -> TaskSettings:
             max_attempts=check_attempts(options.get("max_attempts", suggested)),
             rerun_on_crash=_flag("rerun_on_crash", options.get("rerun_on_crash", False)),
             unique=check_unique(options.get("unique")),
+            order_template=check_template("order_key", options.get("order_key")),
+            on_dead=check_on_dead(options.get("on_dead", "block")),
         ),
     )
 
@@ -166,6 +184,8 @@ def read_job_options(options: JobOptions, settings: JobSettings) -> JobSettings:
         raise UsageError("delay and run_at exclude each other; give one of them")
     given: Mapping[str, Any] = dict(options)
     changes = {name: _READERS[name](given[name]) for name in given if name in _READERS}
+    if "order_key" in options:
+        changes["order_template"] = None
     if "idempotency_key" in options:
         changes["unique"] = _once(options)
     elif "idempotency_for" in options:
@@ -222,6 +242,10 @@ def _flag(name: str, value: object) -> bool:
     raise UsageError(f"{name}={shown(value)} must be True or False")
 
 
+def _order_key(value: object) -> str | None:
+    return None if value is None else check_text("order_key", value, least=1)
+
+
 def _once(options: JobOptions) -> Unique:
     """An idempotency key is a unique key for a window."""
     if "unique" in options:
@@ -269,4 +293,6 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "tenant": partial(check_text, "tenant"),
     "limit_key": partial(check_text, "limit_key"),
     "limit_weight": check_weight,
+    "order_key": _order_key,
+    "on_dead": check_on_dead,
 }

@@ -148,9 +148,9 @@ class Joins:
             if state.jobs[number - 1] in OVER and state.faults:
                 told = state.woken(number)._replace(faults=state.faults - 1)
                 yield Step("wake", "anybody", told, "tells again", fault=True)
-        dead = [n for n in (FIRST, OTHER, ADDED) if state.jobs[n - 1] == DEAD]
-        if dead and state.replays:
-            back = state.job(dead[0], LIVE)._replace(replays=state.replays - 1)
+        lost = [n for n in (FIRST, OTHER, ADDED) if state.jobs[n - 1] == DEAD]
+        if lost and state.replays:
+            back = state.job(lost[0], LIVE)._replace(replays=state.replays - 1)
             yield Step("replay", "operator", back, fault=self.on_failure != "wait")
         locked = state.look.free or state.look.failing
         if state.jobs[JOIN - 1] == BLOCKED and state.faults and not locked:

@@ -1,7 +1,7 @@
-"""Jobs of one ordering key: producers, a worker, operators, and `unblock`, which passes the turn on.
+"""Jobs of one ordering key: producers, a worker, operators, and `unblock`, which passes the turn.
 
-Each producer inserts one job; its number is not its place: that is the order in which the key's row is
-locked. What a transaction writes becomes visible at its commit; the key's row is locked until then.
+Each producer inserts one job; its number is not its place: that is the order in which the key's row
+is locked. What a transaction writes becomes visible at its commit; until then it has the key.
 """
 
 from collections.abc import Iterator

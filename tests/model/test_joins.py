@@ -1,4 +1,4 @@
-"""A join is let go once, when all before it are over, in every interleaving; each rule has its reason."""
+"""A join is let go once, when all before it are over; each rule is there for a reason."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""An ordering key has one job in flight, in order, in every interleaving; each rule has its reason."""
+"""An ordering key has one job in flight, in order; each rule is there for a reason."""
 
 import pytest
 

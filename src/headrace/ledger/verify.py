@@ -19,11 +19,13 @@ CHECKS = (
     Check("generations", "No generation of a job ends twice."),
     Check("keys", "An idempotency key that holds names a job that is there."),
     Check("unique", "The key of a job that is unique as yet names that job."),
+    Check("order", "Of an ordering key one job may run, and they were done in order."),
     Check("limits", "No window of a rate limit has more starts than the limit allows."),
     Check("owners", "Whoever runs a job is a known worker.", repair="repair_owners"),
     Check("ticks", "A tick has one job, no schedule is behind while somebody makes its ticks."),
     Check("silence", "A silent worker is reaped, and what it ran is taken from it."),
     Check("waiting", "A due job does not wait while a worker of its queue lives.", quiesced=True),
+    Check("blocked", "A blocked job waits for one that is not over.", quiesced=True),
     Check(
         "counters",
         "The counters say what a count of all jobs says.",

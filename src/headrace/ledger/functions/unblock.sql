@@ -7,7 +7,7 @@
 -- looking at again (tests/model/ordering.py and joins.py have a twin for each rule).
 CREATE OR REPLACE FUNCTION headrace.unblock(
     wanted uuid[], most int, OUT released uuid[], OUT queues text[], OUT again uuid[]
-) LANGUAGE plpgsql SET search_path = headrace, pg_catalog AS $$
+) LANGUAGE plpgsql SET search_path = headrace, pg_catalog SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     woken    uuid[];  -- what is looked at
     marks    bigint[];

@@ -12,6 +12,7 @@ from headrace.testing.engines.inserts import Inserts
 from headrace.testing.engines.leases import Leases
 from headrace.testing.engines.limits import Limits
 from headrace.testing.engines.operators import Operators
+from headrace.testing.engines.ordering import Ordering
 from headrace.testing.engines.promises import PromiseKeeping
 from headrace.testing.engines.rig import Rig, Surroundings
 from headrace.testing.engines.schedules import SchedulesByHand
@@ -35,5 +36,6 @@ class EngineConformance(
     SchedulesByHand,
     Uniqueness,
     Limits,
+    Ordering,
 ):
     """All promises."""
