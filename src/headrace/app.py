@@ -367,7 +367,7 @@ class Headrace:
             self,
             inserted.id,
             duplicate=inserted.duplicate,
-            state=None if inserted.duplicate else first_state(job),
+            state=None if inserted.duplicate else first_state(job, inserted),
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from headrace.errors import UsageError
-from headrace.model.job import NewJob
+from headrace.model.job import Inserted, NewJob
 from headrace.model.links import Links
 from headrace.model.schedule import NO_ID, Template, template_of
 from headrace.model.shown import shown
@@ -92,8 +92,10 @@ def _links(settings: JobSettings) -> Links | None:
     return Links(order_key=settings.order_key, on_dead=settings.on_dead)
 
 
-def first_state(job: NewJob) -> State:
+def first_state(job: NewJob, inserted: Inserted) -> State:
     """By this host's clock; the ledger's decides."""
+    if inserted.blocked:
+        return State.BLOCKED
     ahead = bool(job.delay) or (job.run_at is not None and job.run_at > datetime.now(UTC))
     return State.SCHEDULED if ahead else State.AVAILABLE
 

@@ -181,7 +181,7 @@ class LedgeredEngine:
         """To where they are taken from; what the lane misses is found by the relay's sweep."""
         view = self.view
         if view.mode is Mode.DIRECT:
-            # Whoever ended what came before is about to look for more: at once, others a little later.
+            # Whoever ended what came before is about to look for more, so hears of it first.
             self.ledger.bell.ring_here(unblocked.queues)
             self.ledger.bell.ring(unblocked.queues)
         if self.lane is None or view.mode is not Mode.HYBRID:
@@ -265,7 +265,8 @@ class LedgeredEngine:
         await self.ledger.charge(worker, queue, call)
 
     async def due(self, queues: Sequence[str]) -> bool:
-        """Whether a job of these queues waits to run now."""
+        """Whether a job of these queues waits to run now, now that others have ended here."""
+        await self._unblocking.done()
         return bool(await self.ledger.due(queues))
 
     async def ripe(self, queues: Sequence[str]) -> set[str]:

@@ -41,6 +41,11 @@ class Unblocking:
         while await self._look(None):
             pass
 
+    async def done(self) -> None:
+        """Wait until what ended here so far was looked at."""
+        while self._flight is not None:
+            await asyncio.wait([self._flight])
+
     async def close(self) -> None:
         """Look at no more; who looks next finds the rest."""
         self._waiting.clear()

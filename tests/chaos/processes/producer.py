@@ -25,6 +25,8 @@ LIVE_AT_MOST = "HEADRACE_CHAOS_LIVE"
 WAYS = "HEADRACE_CHAOS_WAYS"
 PAUSE = 0.05
 KEYS = 40
+LINES = 8
+ORDERED = ("slow", "threaded", "effect", "snoozing", "doomed")
 KINDS = {
     "quick": 60,
     "slow": 8,
@@ -44,7 +46,7 @@ RULES: tuple[tuple[Until, OnConflict], ...] = (
     ("started", "replace"),
     ("queued", "replace"),
 )
-LIVE = "SELECT count(*) FROM headrace.job WHERE state = 0"
+LIVE = "SELECT count(*) FROM headrace.job WHERE state < 2"
 
 
 class Producer:
@@ -66,6 +68,7 @@ class Producer:
             "transaction": self._transaction,
             "keyed": self._keyed,
             "unique": self._unique,
+            "ordered": self._ordered,
         }
         self._ways = [ways[name] for name in os.environ[WAYS].split(",")]
 
@@ -117,6 +120,21 @@ class Producer:
         unique = Unique(key=key, until=until, on_conflict=on_conflict)
         bound = self._app.tasks["slow"].options(unique=unique)
         self._durable([await bound.enqueue(next(self._orders), self._seconds())])
+
+    async def _ordered(self) -> None:
+        """Some of one key at once, with others between, in a transaction of its own or not."""
+        specs = []
+        for _ in range(6):
+            task = self._app.tasks[self._random.choice(ORDERED)]
+            key = str(self._random.randrange(LINES))
+            bound = task.options(order_key=key, on_dead="skip")
+            specs.append(bound.job(next(self._orders), self._random.choice((0.0, 0.01, 0.05))))
+        if self._random.random() < 0.5:
+            self._durable(await self._app.enqueue_many(specs))
+            return
+        async with self._tx.transaction():
+            jobs = await self._app.enqueue_many(specs, tx=self._tx)
+        self._durable(jobs)
 
     async def _enqueue(self, **options: object) -> JobHandle[object]:
         task = self._task()
