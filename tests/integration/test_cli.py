@@ -509,7 +509,7 @@ async def test_commands_reach_the_lane_or_say_that_they_do_not(
 async def test_verify_and_doctor(smith: Jobsmith, cli: Cli) -> None:
     await smith.complete()
     fine = await cli("verify", "--quiesced")
-    assert (fine.status, fine.out.count("\nok")) == (0, 11)
+    assert (fine.status, fine.out.count("\nok")) == (0, 13)
     checks = (await cli("verify", "--json")).json["checks"]
     assert {one["check"]["name"]: one["breaches"] for one in checks}["ends"] == []
     import asyncpg  # noqa: PLC0415 - only here
