@@ -24,11 +24,13 @@ if TYPE_CHECKING:
         ResultTimeout,
         SchemaError,
         StaleAttempt,
+        UnknownFlow,
         UnknownQueue,
         UnknownSchedule,
         UnknownTask,
         UsageError,
     )
+    from headrace.flow import Flow, FlowHandle
     from headrace.handle import JobHandle
     from headrace.model.job import Job
     from headrace.model.outcome import Cancel, Complete, Dead, RateLimited, Retry, Snooze
@@ -49,6 +51,8 @@ __all__ = [
     "Context",
     "Dead",
     "DuplicateJob",
+    "Flow",
+    "FlowHandle",
     "Headrace",
     "HeadraceError",
     "Job",
@@ -73,6 +77,7 @@ __all__ = [
     "State",
     "Task",
     "Unique",
+    "UnknownFlow",
     "UnknownQueue",
     "UnknownSchedule",
     "UnknownTask",
@@ -98,10 +103,12 @@ _HOMES = {
         "SchemaError",
         "StaleAttempt",
         "UnknownQueue",
+        "UnknownFlow",
         "UnknownSchedule",
         "UnknownTask",
         "UsageError",
     ),
+    "headrace.flow": ("Flow", "FlowHandle"),
     "headrace.handle": ("JobHandle",),
     "headrace.model.job": ("Job",),
     "headrace.model.outcome": (

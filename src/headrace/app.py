@@ -13,6 +13,7 @@ import msgspec
 from headrace.cache.cache import Cache
 from headrace.declared import Declared
 from headrace.errors import UsageError
+from headrace.flow import Flow, FlowHandle
 from headrace.handle import JobHandle
 from headrace.intake import as_id, as_ids, first_state, new_jobs
 from headrace.model.job import Inserted, Job, NewJob
@@ -270,10 +271,16 @@ class Headrace:
             LedgerUnavailable: the ledger is away; nothing was inserted.
             OutcomeUnknown: the ledger went away meanwhile; the jobs may be there.
         """
+        return await self.put(lambda new_id: new_jobs(jobs, new_id), tx)
+
+    async def put(
+        self, make: Callable[[Callable[[], UUID]], list[NewJob]], tx: object
+    ) -> list[JobHandle[Any]]:
+        """Insert what is made with ids of the ledger's clock, all or none."""
         here = self._starts.here()
         if here.declared != self._declarable:
             await self._starts.declare(self._declarable)
-        new = new_jobs(jobs, here.engine.new_id)
+        new = make(here.engine.new_id)
         inserted = await here.engine.insert(new, tx)
         return [self._handle(job, one) for job, one in zip(new, inserted, strict=True)]
 
@@ -289,6 +296,25 @@ class Headrace:
             UsageError: an event loop runs in this thread, or the call was refused.
         """
         return self.call_sync(lambda: self.enqueue_many(jobs, tx=tx), "await app.enqueue_many(...)")
+
+    def flow(self, name: str = "") -> Flow:
+        """A graph of jobs that wait for each other, to be enqueued as one; empty yet.
+
+        Args:
+            name: by which people know it; need not be unique.
+
+        Raises:
+            UsageError: the name is no text of at most 500 characters.
+        """
+        return Flow(self, name)
+
+    def flow_handle(self, flow_id: UUID | str) -> FlowHandle:
+        """A flow that was enqueued, by its id: to look at it, cancel it, retry it.
+
+        Raises:
+            UsageError: the id is none.
+        """
+        return FlowHandle(self, as_id(flow_id), {})
 
     async def get(self, job_id: UUID | str) -> JobHandle[Any]:
         """A job by its id, refreshed: `handle.job` is all that is known of it.

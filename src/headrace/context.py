@@ -8,8 +8,31 @@ from uuid import UUID, uuid4
 from headrace.errors import UsageError
 from headrace.model.cancellation import Cancellation
 from headrace.model.duration import Duration, parse_duration
+from headrace.model.flow import Parent
 from headrace.model.outcome import RateLimited
 from headrace.model.shown import shown
+
+
+class InFlow(Protocol):
+    """The flow of a job, as its handler sees it."""
+
+    async def add(self, *jobs: Any, name: str | None = None) -> list[UUID]:  # noqa: ANN401 - specs of any task
+        """Add jobs that run beside each other, before all that comes after this one.
+
+        They are written in `ctx.transaction()`: they are there once this job is completed by this
+        attempt, and else never. What waits for this job waits for them, too.
+
+        Args:
+            jobs: made by `task.job(...)`.
+            name: what they are called in the flow; each by its task where it is not given.
+
+        Returns:
+            Their ids.
+
+        Raises:
+            UsageError: a job was refused, has an ordering key or is unique, or the handler runs in
+                a thread, or no job stands behind the context.
+        """
 
 
 class Context(Protocol):
@@ -55,6 +78,17 @@ class Context(Protocol):
 
     @property
     def cancellation(self) -> Cancellation | None: ...  # noqa: D102
+
+    @property
+    def flow(self) -> InFlow:
+        """The flow of the job: `await ctx.flow.add(...)` puts jobs before what comes after it."""
+
+    async def parents(self) -> list[Parent]:
+        """The jobs that this one came after, in the order in which they were made.
+
+        Raises:
+            LedgerUnavailable: PostgreSQL cannot be reached.
+        """
 
     async def progress(self, fraction: float, message: str = "") -> None:
         """Tell how far the job is; it is written to the worker's log.
@@ -134,6 +168,21 @@ class LocalContext:
     def idempotency_key(self) -> str:
         """The made-up job's id."""
         return str(self.job_id)
+
+    @property
+    def flow(self) -> InFlow:
+        """Refused: a plain call is of no flow.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            f'a plain call of task "{self.task}" is of no flow; enqueue it by app.flow().add(...)'
+        )
+
+    async def parents(self) -> list[Parent]:
+        """None: a plain call comes after no job."""
+        return []
 
     def rate_limited(self, after: Duration, *, limit: str = "") -> Never:
         """Raise `RateLimited`; a plain call has no limits."""

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from headrace.errors import UsageError
 from headrace.model.job import Inserted, NewJob
 from headrace.model.links import Links
@@ -84,6 +86,15 @@ def _new_job(job_id: UUID, spec: JobSpec[Any]) -> NewJob:
         headers=settings.headers,
         links=_links(settings),
     )
+
+
+def linked_job(job_id: UUID, spec: JobSpec[Any], links: Links) -> NewJob:
+    """A job that is linked to others, beside what its own options say of that."""
+    job = _new_job(job_id, spec)
+    if job.links is not None:
+        order = {"order_key": job.links.order_key, "on_dead": job.links.on_dead}
+        links = msgspec.structs.replace(links, **order)
+    return msgspec.structs.replace(job, links=links)
 
 
 def _links(settings: JobSettings) -> Links | None:

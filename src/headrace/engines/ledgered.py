@@ -34,7 +34,7 @@ from headrace.ports.inspector import Inspector
 from headrace.ports.lane import Lane
 from headrace.ports.ledger import Ledger
 from headrace.ports.limiter import Limiter
-from headrace.ports.link_ledger import Unblocked
+from headrace.ports.link_ledger import Relations, Unblocked
 
 _log = logging.getLogger("headrace.engine")
 
@@ -76,6 +76,11 @@ class LedgeredEngine:
     def limiter(self) -> Limiter:
         """What keeps rate limits: the ledger, whoever gives out jobs."""
         return self.ledger.limiter
+
+    @property
+    def links(self) -> Relations:
+        """What jobs know of those that they wait for, and that wait for them."""
+        return self.ledger.links
 
     async def start(self) -> None:
         """Connect; a lane that is away is no reason not to."""

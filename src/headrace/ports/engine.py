@@ -12,6 +12,7 @@ from headrace.model.promise import NOTHING_SAID, Promise
 from headrace.model.task import Declaration
 from headrace.ports.inspector import Inspector
 from headrace.ports.limiter import Limiter
+from headrace.ports.link_ledger import Relations
 
 
 class Engine(Protocol):
@@ -27,6 +28,10 @@ class Engine(Protocol):
 
         What it puts off has left the worker's hands in the ledger: tell `settled` of it.
         """
+
+    @property
+    def links(self) -> Relations:
+        """What jobs know of those that they wait for, and that wait for them."""
 
     async def start(self) -> None:
         """Connect.

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from headrace.model.flow import Parent, Place
+
 
 class Unblocked(NamedTuple):
     """What waited for others and may run now.
@@ -19,7 +21,17 @@ class Unblocked(NamedTuple):
     again: Sequence[UUID] = ()
 
 
-class LinkLedger(Protocol):
+class Relations(Protocol):
+    """What is known of jobs that wait for others; `LedgerUnavailable` where PostgreSQL is away."""
+
+    async def parents(self, job_id: UUID) -> list[Parent]:
+        """The jobs that a job came after, in the order in which they were made."""
+
+    async def place(self, job_id: UUID) -> Place:
+        """Where a job stands among others."""
+
+
+class LinkLedger(Relations, Protocol):
     """Every verb is one statement. All raise `LedgerUnavailable` where PostgreSQL is away."""
 
     def listen(self, ended: Callable[[Sequence[UUID]], None]) -> None:

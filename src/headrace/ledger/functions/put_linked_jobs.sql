@@ -43,7 +43,7 @@ BEGIN
                CASE WHEN seq.id IS NULL THEN headers
                     ELSE coalesce(headers, '{}') || jsonb_build_object('order', jsonb_build_object(
                         'key', doc ->> 'order_key', 'seq', seq, 'on_dead', on_dead)) END,
-               run_at, coalesce(waits, 0), linked::int
+               run_at, coalesce(waits, 0), (linked OR s.id IN (SELECT parent FROM link))::int
         FROM spec s LEFT JOIN seq ON seq.id = s.id
         ORDER BY s.place
         ON CONFLICT (id) DO NOTHING

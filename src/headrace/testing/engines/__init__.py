@@ -9,6 +9,7 @@ Derive a test class from `EngineConformance` and give it a fixture `rig`:
 
 from headrace.testing.engines.endings import Endings
 from headrace.testing.engines.inserts import Inserts
+from headrace.testing.engines.joining import Joining
 from headrace.testing.engines.leases import Leases
 from headrace.testing.engines.limits import Limits
 from headrace.testing.engines.operators import Operators
@@ -37,5 +38,6 @@ class EngineConformance(
     Uniqueness,
     Limits,
     Ordering,
+    Joining,
 ):
     """All promises."""
