@@ -7,7 +7,7 @@ from uuid import UUID
 from headrace.errors import UsageError
 from headrace.flow_graph import callbacks_of, in_order
 from headrace.handle import JobHandle
-from headrace.intake import linked_job
+from headrace.intake import checked, linked_job
 from headrace.model.flow import FlowSeen
 from headrace.model.inspection import Answer
 from headrace.model.job import NewJob
@@ -201,11 +201,7 @@ class Flow:
         return self._home.call_sync(lambda: self.enqueue(tx=tx), "await flow.enqueue(...)")
 
     def _step(self, job: JobSpec[R], name: str | None) -> Step[R]:
-        if not isinstance(job, JobSpec):
-            raise UsageError(
-                f"a flow takes what task.job(...) makes, not {type(job).__qualname__}; "
-                "write flow.add(task.job(1))"
-            )
+        checked(job, "a flow", "flow.add(task.job(1))")
         called = job.task.name if name is None else check_text("the name of a step", name, least=1)
         if job.settings.unique is not None:
             raise UsageError(

@@ -16,6 +16,8 @@ from headrace.model.state import State
 from headrace.options import JobSettings
 from headrace.task import JobSpec
 
+_MANY = "enqueue_many([task.job(1), task.job(2)])"
+_SCHEDULE = 'app.schedule("nightly", task.job(1), cron="0 3 * * *")'
 _JOBS = "what task.job(...) makes, such as [task.job(1), task.job(2)]"
 
 
@@ -25,7 +27,8 @@ def new_jobs(specs: object, new_id: Callable[[], UUID]) -> list[NewJob]:
     Raises:
         UsageError: the specs are no list, or one of them was not made by `task.job(...)`.
     """
-    return [_new_job(new_id(), _checked(spec)) for spec in _each(specs, "enqueue_many", _JOBS)]
+    each = _each(specs, "enqueue_many", _JOBS)
+    return [_new_job(new_id(), checked(spec, "enqueue_many", _MANY)) for spec in each]
 
 
 def template(spec: object, name: str) -> Template:
@@ -34,12 +37,7 @@ def template(spec: object, name: str) -> Template:
     Raises:
         UsageError: it was not made by `task.job(...)`, or says itself when it is due.
     """
-    if not isinstance(spec, JobSpec):
-        raise UsageError(
-            f'schedule "{name}" takes what task.job(...) makes, not {type(spec).__qualname__}; '
-            'write app.schedule("nightly", task.job(1), cron="0 3 * * *")'
-        )
-    job = _new_job(NO_ID, spec)
+    job = _new_job(NO_ID, checked(spec, f'schedule "{name}"', _SCHEDULE))
     windowed = job.unique is not None and job.unique.until is None
     unfit = {"delay": job.delay, "run_at": job.run_at, "idempotency_key": windowed or None}
     for option, value in unfit.items():
@@ -51,6 +49,20 @@ def template(spec: object, name: str) -> Template:
     return template_of(job)
 
 
+def checked(spec: object, taker: str, example: str) -> JobSpec[Any]:
+    """What `task.job(...)` made.
+
+    Raises:
+        UsageError: it was made by something else.
+    """
+    if not isinstance(spec, JobSpec):
+        raise UsageError(
+            f"{taker} takes what task.job(...) makes, not {type(spec).__qualname__}; "
+            f"write {example}"
+        )
+    return spec
+
+
 def as_ids(values: object) -> list[UUID]:
     """The ids of jobs.
 
@@ -58,15 +70,6 @@ def as_ids(values: object) -> list[UUID]:
         UsageError: the values are no list, or one of them is no id.
     """
     return [as_id(one) for one in _each(values, "get_many", "ids of jobs")]
-
-
-def _checked(spec: object) -> JobSpec[Any]:
-    if not isinstance(spec, JobSpec):
-        raise UsageError(
-            f"enqueue_many takes what task.job(...) makes, not {type(spec).__qualname__}; "
-            "write enqueue_many([task.job(1), task.job(2)])"
-        )
-    return spec
 
 
 def _new_job(job_id: UUID, spec: JobSpec[Any]) -> NewJob:

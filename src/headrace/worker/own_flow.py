@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from headrace.errors import UsageError
-from headrace.intake import linked_job
+from headrace.intake import checked, linked_job
 from headrace.model.links import Links, Membership
 from headrace.ports.engine import Engine
 from headrace.task import JobSpec
@@ -50,11 +50,7 @@ class OwnFlow:
                 a thread.
         """
         for spec in jobs:
-            if not isinstance(spec, JobSpec):
-                raise UsageError(
-                    f"ctx.flow.add takes what task.job(...) makes, not {type(spec).__qualname__}; "
-                    "write await ctx.flow.add(task.job(1), task.job(2))"
-                )
+            checked(spec, "ctx.flow.add", "await ctx.flow.add(task.job(1), task.job(2))")
             if spec.settings.unique is not None or spec.settings.order_key is not None:
                 raise UsageError(
                     f"a job of {spec.task.name} that others wait for is unique or has an ordering "

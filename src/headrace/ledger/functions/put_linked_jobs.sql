@@ -60,7 +60,10 @@ BEGIN
         SELECT child, parent, on_failure FROM link JOIN fresh ON fresh.id = mine
     ), waiting AS (
         INSERT INTO headrace.blocked (job_id, pending)
-        SELECT fresh.id, (SELECT count(*) FROM link WHERE child = fresh.id) FROM fresh WHERE state = 1
+        SELECT fresh.id, coalesce(n, 0)
+        FROM fresh LEFT JOIN (SELECT child, count(*) AS n FROM link GROUP BY child) AS counted
+               ON counted.child = fresh.id
+        WHERE state = 1
     ), elsewhere AS (
         -- That somebody waits for them is known once headrace.unblock has looked at them.
         INSERT INTO headrace.wake (job_id)
@@ -97,13 +100,16 @@ DECLARE
     odd   record;
     joins uuid[];
 BEGIN
-    SELECT s.place, l.id, l.on_failure, p.place AS parent, p.place IS NULL AS elsewhere INTO odd
-    FROM jsonb_array_elements(docs) WITH ORDINALITY AS s (doc, place)
-         CROSS JOIN LATERAL headrace.links_of(s.doc -> 'after') AS l
-         LEFT JOIN (SELECT (doc ->> 'id')::uuid AS id, d.place
-                    FROM jsonb_array_elements(docs) WITH ORDINALITY AS d (doc, place)) AS p ON p.id = l.id
-    WHERE p.place >= s.place OR l.on_failure NOT IN ('fail', 'ignore', 'wait')
-       OR (p.place IS NULL AND NOT EXISTS (SELECT FROM headrace.job j WHERE j.id = l.id))
+    WITH given AS MATERIALIZED (
+        SELECT (doc ->> 'id')::uuid AS id, d.place, doc -> 'after' AS after
+        FROM jsonb_array_elements(docs) WITH ORDINALITY AS d (doc, place)
+    ), link AS MATERIALIZED (
+        SELECT given.place, l.id, l.on_failure FROM given, headrace.links_of(given.after) AS l
+    )
+    SELECT s.place, s.id, s.on_failure, p.place AS parent, p.place IS NULL AS elsewhere INTO odd
+    FROM link s LEFT JOIN (SELECT id, place FROM given) AS p ON p.id = s.id
+    WHERE p.place >= s.place OR s.on_failure NOT IN ('fail', 'ignore', 'wait')
+       OR (p.place IS NULL AND NOT EXISTS (SELECT FROM headrace.job j WHERE j.id = s.id))
     ORDER BY s.place
     LIMIT 1;
     IF odd.parent >= odd.place THEN

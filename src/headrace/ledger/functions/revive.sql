@@ -64,10 +64,10 @@ BEGIN
         INSERT INTO job_event (job_id, gen, kind, actor, data)
         SELECT id, gen - 1, 'replay', revive.actor, error FROM revived
     ), again AS (
-        -- What failed with a parent waits for it once more.
-        UPDATE edge e SET satisfied = false
-        FROM revived child, revived parent
-        WHERE e.child = child.id AND e.parent = parent.id AND e.satisfied
+        -- They wait once more for whoever comes again, too, and fail with whoever does not.
+        UPDATE edge e SET decided = false
+        FROM revived child, job parent
+        WHERE e.child = child.id AND e.decided AND parent.id = e.parent AND parent.state <> 2
     )
     SELECT id FROM revived;
     DELETE FROM order_key k WHERE k.id = ANY (keys)

@@ -23,7 +23,8 @@ DECLARE
     children uuid[];
     parents  uuid[];
     verdicts boolean[];
-    failed   uuid[];
+    many     boolean;
+    failed   uuid[] := '{}';
     left_for_later uuid[];
 BEGIN
     -- One at a time, each to its commit: two would leave to each other what both need.
@@ -41,14 +42,14 @@ BEGIN
     lo := woken[1];
     hi := woken[cardinality(woken)];
 
-    -- What somebody waits for wakes us when it ends (twin `waits_unseen`).
+    -- What somebody waits for wakes us when it ends (twin `waits_unseen`), a dead one when it comes again.
     UPDATE job j SET links = 1
     FROM (SELECT id FROM job
-          WHERE id = ANY (woken) AND id BETWEEN lo AND hi AND state <= 1 AND links = 0
+          WHERE id = ANY (woken) AND id BETWEEN lo AND hi AND state IN (0, 1, 3) AND links = 0
           FOR NO KEY UPDATE SKIP LOCKED) AS free
     WHERE j.id = free.id AND j.links = 0;
     -- Only now: whoever ended before is seen, and whoever ends after wakes us.
-    SELECT array_agg(w) FILTER (WHERE j.state <= 1 AND j.links = 0),
+    SELECT array_agg(w) FILTER (WHERE j.state IN (0, 1, 3) AND j.links = 0),
            array_agg(w) FILTER (WHERE j.id IS NULL OR j.state >= 2),
            array_agg(w) FILTER (WHERE j.state = 1)
     INTO unlinked, ended, comers
@@ -79,45 +80,54 @@ BEGIN
         AND NOT EXISTS (SELECT FROM order_place p WHERE p.key_id = k.id);
     END IF;
 
-    -- Those that wait for them, unless they are over (twin `lets_go_what_is_over`). Whoever puts a job before one of these holds it, and what he put there is
-    -- seen once it can be had (twin `adds_without_the_lock`).
+    -- Those that wait for them, unless they are over (twin `lets_go_what_is_over`). Whoever puts a job
+    -- before one of these holds it, and what he put there is seen once it can be had (twin
+    -- `adds_without_the_lock`).
     waiting := ARRAY(
-        SELECT b.job_id FROM blocked b
-        WHERE b.job_id IN (SELECT e.child FROM edge e WHERE e.parent = ANY (ended) AND NOT e.satisfied
-                           UNION SELECT unnest(heads || comers))
-        LIMIT most FOR NO KEY UPDATE SKIP LOCKED);
-    WITH open AS MATERIALIZED (
-        SELECT e.child, e.parent, e.on_failure FROM edge e
-        WHERE e.parent = ANY (ended) AND NOT e.satisfied
-        UNION
-        SELECT e.child, e.parent, e.on_failure FROM edge e
-        WHERE e.child = ANY (comers) AND NOT e.satisfied
-    )
+        SELECT b.job_id FROM blocked b WHERE b.job_id = ANY (heads || comers)
+        FOR NO KEY UPDATE SKIP LOCKED);
     SELECT array_agg(child), array_agg(parent), array_agg(passes) INTO children, parents, verdicts
-    FROM (SELECT open.child, open.parent, headrace.edge_passes(open.on_failure, p.state) AS passes
-          FROM open LEFT JOIN job p ON p.id = open.parent WHERE open.child = ANY (waiting)) AS judged
-    WHERE judged.passes IS NOT NULL;
+    FROM (
+        SELECT b.job_id AS child, w.id AS parent, headrace.edge_passes(e.on_failure, w.state) AS passes
+        FROM (SELECT w AS id, p.state
+              FROM unnest(ended) AS w LEFT JOIN job p ON p.id = w AND p.id BETWEEN lo AND hi) AS w,
+             LATERAL (SELECT child, on_failure FROM edge WHERE parent = w.id AND NOT decided) AS e
+             JOIN blocked b ON b.job_id = e.child
+        WHERE headrace.edge_passes(e.on_failure, w.state) IS NOT NULL
+        LIMIT most FOR NO KEY UPDATE OF b SKIP LOCKED
+    ) AS judged;
+    many := cardinality(children) = most;
+    waiting := waiting || children;
+    IF comers && waiting THEN
+        SELECT children || array_agg(child), parents || array_agg(parent), verdicts || array_agg(passes)
+        INTO children, parents, verdicts
+        FROM (SELECT e.child, e.parent, headrace.edge_passes(e.on_failure, p.state) AS passes
+              FROM edge e LEFT JOIN job p ON p.id = e.parent
+              WHERE e.child = ANY (comers) AND e.child = ANY (waiting) AND e.parent <> ALL (coalesce(ended, '{}'))
+                AND NOT e.decided) AS judged
+        WHERE passes IS NOT NULL;
+    END IF;
     IF children IS NOT NULL THEN
-        WITH passed AS (
-            UPDATE edge e SET satisfied = true
-            FROM unnest(children, parents, verdicts) AS v (child, parent, passes)
-            WHERE e.child = v.child AND e.parent = v.parent AND v.passes AND NOT e.satisfied
-            RETURNING e.child
-        )
-        UPDATE blocked b SET pending = greatest(b.pending - n, 0)
-        FROM (SELECT child, count(*) AS n FROM passed GROUP BY child) AS counted
-        WHERE b.job_id = counted.child;
         IF false = ANY (verdicts) THEN
             failed := headrace.fail_blocked(children, parents, verdicts);
         END IF;
+        WITH decided AS (
+            UPDATE edge e SET decided = true
+            FROM unnest(children, parents, verdicts) AS v (child, parent, passes)
+            WHERE e.child = v.child AND e.parent = v.parent AND (v.passes OR v.child = ANY (failed))
+            RETURNING e.child
+        )
+        UPDATE blocked b SET pending = greatest(b.pending - n, 0)
+        FROM (SELECT child, count(*) AS n FROM decided GROUP BY child) AS counted
+        WHERE b.job_id = counted.child;
     END IF;
 
     IF cardinality(waiting) > 0 THEN
         -- The edges decide: some may have been added since they were counted (twin `trusts_the_count`).
         UPDATE blocked b
-        SET pending = (SELECT count(*) FROM edge e WHERE e.child = b.job_id AND NOT e.satisfied)
+        SET pending = (SELECT count(*) FROM edge e WHERE e.child = b.job_id AND NOT e.decided)
         WHERE b.job_id = ANY (waiting) AND b.pending = 0
-          AND EXISTS (SELECT FROM edge e WHERE e.child = b.job_id AND NOT e.satisfied);
+          AND EXISTS (SELECT FROM edge e WHERE e.child = b.job_id AND NOT e.decided);
         WITH free AS (
             SELECT j.id FROM job j
             WHERE j.id IN (SELECT headrace.free_of(waiting)) AND j.state = 1
@@ -147,10 +157,10 @@ BEGIN
         SELECT unnest(unlinked)
         UNION SELECT p.job_id FROM order_place p
               WHERE lines AND p.job_id = ANY (ended) AND p.key_id <> ALL (keys)
-        UNION SELECT e.parent FROM edge e JOIN blocked b ON b.job_id = e.child
-                   JOIN job c ON c.id = e.child AND c.state = 1 LEFT JOIN job p ON p.id = e.parent
-              WHERE e.parent = ANY (ended) AND NOT e.satisfied
-                AND headrace.edge_passes(e.on_failure, p.state) IS NOT NULL
+        UNION SELECT w FROM unnest(ended) AS w LEFT JOIN job p ON p.id = w AND p.id BETWEEN lo AND hi
+              WHERE EXISTS (SELECT FROM edge e JOIN blocked b ON b.job_id = e.child
+                            WHERE e.parent = w AND NOT e.decided
+                              AND headrace.edge_passes(e.on_failure, p.state) IS NOT NULL)
         UNION SELECT b.job_id FROM blocked b WHERE b.job_id = ANY (ended)
         UNION SELECT b.job_id FROM blocked b
               WHERE b.job_id = ANY (heads || comers) AND b.job_id <> ALL (waiting)
@@ -158,7 +168,7 @@ BEGIN
     INSERT INTO wake (job_id) SELECT unnest(left_for_later);
     DELETE FROM wake WHERE job_id = ANY (woken) AND no = ANY (marks);
     again := failed;
-    IF cardinality(waiting) = most THEN
+    IF many THEN
         again := again || left_for_later;
     END IF;
     IF cardinality(marks) = most AND cardinality(left_for_later) < most / 2 THEN
@@ -203,6 +213,8 @@ RETURNS uuid[] LANGUAGE sql AS $$
         FROM cut JOIN cause ON cause.child = cut.id
         WHERE j.id = cut.id AND j.state = 1
         RETURNING j.id, j.gen, j.queue_id, j.error
+    ), gone AS (
+        DELETE FROM headrace.blocked b USING cancelled WHERE b.job_id = cancelled.id
     ), tally AS (
         INSERT INTO headrace.counter_delta (queue_id, state, n)
         SELECT queue_id, moved.state, moved.sign * count(*)
@@ -212,5 +224,5 @@ RETURNS uuid[] LANGUAGE sql AS $$
         INSERT INTO headrace.job_event (job_id, gen, kind, actor, data)
         SELECT id, gen - 1, 'cancelled', 'flow', error FROM cancelled
     )
-    SELECT array_agg(id) FROM cancelled
+    SELECT coalesce(array_agg(id), '{}') FROM cancelled
 $$;

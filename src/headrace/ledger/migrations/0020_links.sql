@@ -27,21 +27,23 @@ CREATE TRIGGER job_gone AFTER DELETE ON headrace.job
     EXECUTE FUNCTION headrace.job_ended();
 
 -- Every job in state 1. The edges and the turn decide; pending only tells when to look: it is never
--- more than the number of edges that are not satisfied.
+-- more than the number of edges that are not decided.
 CREATE TABLE headrace.blocked (
     job_id  uuid PRIMARY KEY,
     pending int  NOT NULL
 ) WITH (fillfactor = 50);
 
 -- child waits for the end of parent. on_failure: what becomes of child where parent does not complete.
+-- decided: it has passed, or child was cancelled by it.
 CREATE TABLE headrace.edge (
     child      uuid    NOT NULL,
     parent     uuid    NOT NULL,
     on_failure text    NOT NULL CHECK (on_failure IN ('fail', 'ignore', 'wait')),
-    satisfied  boolean NOT NULL DEFAULT false,
+    decided    boolean NOT NULL DEFAULT false,
     PRIMARY KEY (child, parent)
 ) WITH (fillfactor = 70);
-CREATE INDEX edge_parent ON headrace.edge (parent);
+-- Without those that are decided, so that a parent of many is not searched for the few that are left.
+CREATE INDEX edge_open ON headrace.edge (parent) WHERE NOT decided;
 
 -- Ordering keys that have jobs which are not over; turn: the one that may run. The id is that of
 -- headrace.order_id: should two keys share one, their jobs wait for each other, and no more.

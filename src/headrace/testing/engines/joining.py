@@ -111,6 +111,29 @@ class Joining:
             await rig.complete([one])
         assert [job.id for job in await _taken(rig)] == [child.id]
 
+    async def test_a_job_that_was_dead_already_is_waited_for(self, rig: Rig) -> None:
+        one = await rig.given()
+        await rig.settle(Ending(one, steered(one, Dead("d"), 0.1, timedelta())))
+        child = _after(rig, [one], "wait")
+        await rig.engine.insert([child])
+        assert await _taken(rig) == []
+        await rig.around.inspector.replay([one.id], "ann")
+        assert await _drain(rig) == [one.id, child.id]
+
+    async def test_a_flow_fails_again_while_what_it_comes_after_is_dead(self, rig: Rig) -> None:
+        flows = rig.around.inspector.flows
+        member = Membership(rig.engine.new_id(), "", "step")
+        parent = rig.job()
+        child = _after(rig, [parent], flow=member)
+        await rig.engine.insert([parent, child])
+        await _end(rig, parent.id, "dead")
+        for _ in range(2):
+            assert await _taken(rig) == []
+            assert (await rig.get(child.id)).state is State.CANCELLED
+            assert await flows.retry(member.id, "ann") == [child.id]
+        await rig.around.inspector.replay([parent.id], "ann")
+        assert await _drain(rig) == [parent.id, child.id]
+
     async def test_an_open_transaction_holds_up_no_end(self, rig: Rig) -> None:
         """Who comes after a job that runs does not lock it; its end is not missed."""
         one = await rig.given()
