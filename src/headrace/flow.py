@@ -19,6 +19,7 @@ from headrace.task import JobSpec
 
 R = TypeVar("R")
 T = TypeVar("T")
+_HEARD = (Answer.DONE, Answer.STARTING, Answer.ASKED)
 _BEFORE = "what flow.add(...) returned, a job that was enqueued, or a list of these"
 
 
@@ -248,7 +249,7 @@ class FlowHandle:
         """
         flows = self._home.engine.inspector.flows
         answers = await flows.cancel(self.id, self._home.actor, reason)
-        return sum(answer is not Answer.UNFIT for answer in answers.values())
+        return sum(answer in _HEARD for answer in answers.values())
 
     async def retry(self) -> int:
         """Let what is dead or was cancelled come again, each after its parents. Returns how many.

@@ -34,6 +34,12 @@ WHERE headers ? 'order' AND state = 0;
 INSERT INTO headrace.counter_delta SELECT queue_id, moved.* FROM headrace.job,
     (VALUES (0, -1), (2, 1)) AS moved (state, n) WHERE headers ? 'order' AND job.state = 2;
 """
+# A job after one that runs.
+JOIN = """
+SELECT headrace.insert_jobs(jsonb_build_array(jsonb_build_object('task', 't', 'queue', 'main',
+    'priority', 5, 'max_attempts', 1, 'after', jsonb_build_array(id))))
+FROM (SELECT id FROM headrace.job WHERE owner IS NOT NULL LIMIT 1) AS parent;
+"""
 WAITING = "UPDATE headrace.job SET {} WHERE state = 1"
 
 
@@ -129,6 +135,8 @@ async def test_a_ledger_in_use_is_whole(smith: Jobsmith, queries: Queries) -> No
             "order",
             LINE + WAITING.format("state = 2, settled_at = now() - interval '1 hour'"),
         ),
+        ("joins", JOIN + WAITING.format("state = 0")),
+        ("joins", f"{JOIN} UPDATE headrace.edge SET decided = true"),
         ("blocked", LINE),
         ("blocked", f"{LINE} DELETE FROM headrace.wake; DELETE FROM headrace.blocked"),
         ("blocked", f"{LINE} DELETE FROM headrace.wake"),

@@ -1,6 +1,7 @@
 """Flows where a lane may give out the jobs."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -60,7 +61,7 @@ class LaneFlows:
         Raises:
             UnknownFlow: there is none with this id.
         """
-        return await cancel_all(await self._kept.get(flow_id), self._cancel, actor, reason)
+        return await cancel_all(partial(self._kept.get, flow_id), self._cancel, actor, reason)
 
     async def retry(self, flow_id: UUID, actor: str) -> list[UUID]:
         """Let what is dead or cancelled come again.

@@ -270,8 +270,9 @@ class LedgeredEngine:
         await self.ledger.charge(worker, queue, call)
 
     async def due(self, queues: Sequence[str]) -> bool:
-        """Whether a job of these queues waits to run now, now that others have ended here."""
+        """Whether a job of these queues waits to run now, or may since others have ended."""
         await self._unblocking.done()
+        await self.unblock()
         return bool(await self.ledger.due(queues))
 
     async def ripe(self, queues: Sequence[str]) -> set[str]:

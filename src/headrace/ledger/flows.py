@@ -1,6 +1,7 @@
 """Flows as operators see them, on PostgreSQL."""
 
 from collections.abc import Mapping
+from functools import partial
 from uuid import UUID
 
 from headrace.errors import UnknownFlow
@@ -59,7 +60,7 @@ class PostgresFlows:
         Raises:
             UnknownFlow: there is none with this id.
         """
-        return await cancel_all(await self.get(flow_id), self._cancel, actor, reason)
+        return await cancel_all(partial(self.get, flow_id), self._cancel, actor, reason)
 
 
 def _step(row: Row) -> StepSeen:

@@ -20,6 +20,7 @@ CHECKS = (
     Check("keys", "An idempotency key that holds names a job that is there."),
     Check("unique", "The key of a job that is unique as yet names that job."),
     Check("order", "Of an ordering key one job may run, and they were done in order."),
+    Check("joins", "What came after others was let go once they were over, and not before."),
     Check("limits", "No window of a rate limit has more starts than the limit allows."),
     Check("owners", "Whoever runs a job is a known worker.", repair="repair_owners"),
     Check("ticks", "A tick has one job, no schedule is behind while somebody makes its ticks."),

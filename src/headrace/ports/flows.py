@@ -11,6 +11,7 @@ Cancel = Callable[[Sequence[UUID], str, str], Awaitable[Mapping[UUID, Answer]]]
 """Cancels up to 500 jobs: their ids, who asked, why."""
 
 _STEP = 500
+_LOOKS = 4
 
 
 class Flows(Protocol):
@@ -34,7 +35,7 @@ class Flows(Protocol):
         """
 
     async def cancel(self, flow_id: UUID, actor: str, reason: str = "") -> Mapping[UUID, Answer]:
-        """Cancel all that is not over, the last ones first; answers as `Inspector.cancel` does.
+        """Cancel all that is not over; answers as `Inspector.cancel` does.
 
         Raises:
             UnknownFlow: there is none with this id.
@@ -42,14 +43,23 @@ class Flows(Protocol):
 
 
 async def cancel_all(
-    flow: FlowSeen, cancel: Cancel, actor: str, reason: str
+    look: Callable[[], Awaitable[FlowSeen]], cancel: Cancel, actor: str, reason: str
 ) -> Mapping[UUID, Answer]:
-    """Cancel what is not over, the last ones first.
+    """Cancel what is not over, the last ones first, and what came in between.
 
-    What is blocked must not be let go by the end of what comes before it.
+    What is blocked must not be let go by the end of what comes before it. A row that somebody else
+    holds, and what a running job adds, is there when it looks again.
     """
-    ids = [step.id for step in reversed(flow.steps) if not step.state.final]
     answers: dict[UUID, Answer] = {}
-    for start in range(0, len(ids), _STEP):
-        answers.update(await cancel(ids[start : start + _STEP], actor, reason))
+    for _ in range(_LOOKS):
+        flow = await look()
+        ids = [
+            step.id
+            for step in reversed(flow.steps)
+            if not step.state.final and answers.get(step.id, Answer.BUSY) is Answer.BUSY
+        ]
+        for start in range(0, len(ids), _STEP):
+            answers.update(await cancel(ids[start : start + _STEP], actor, reason))
+        if not ids:
+            break
     return answers
