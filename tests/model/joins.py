@@ -2,7 +2,8 @@
 
 The join waits for jobs 1 and 2. Job 1 puts another one before it while it runs. Job 2 comes from
 elsewhere: nobody waited for it when it was inserted, and it may end while the join is. What a
-transaction writes becomes visible at its commit.
+transaction writes becomes visible at its commit. A flow that failed may be retried: what is dead of
+it comes again, and the join with it.
 """
 
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ ONCE = "a join is let go once"
 STAYS_OVER = "a join that was cancelled stays so"
 NOT_BEFORE = "a join runs when all before it are over, and have passed"
 ENDS_BY_FAILURE = "a join does not run where a job before it failed, if that fails it"
+FAILS_WITH_THE_DEAD = "a join does not fail with a job of its flow that has come again"
 
 ABSENT, BLOCKED, LIVE, DONE, DEAD, CANCELLED = (
     "absent",
@@ -37,7 +39,7 @@ class Look(Value, frozen=True):
     ended: frozenset[int] = frozenset()
     has_join: bool = False
     passing: frozenset[int] = frozenset()
-    failing: bool = False
+    failing: frozenset[int] = frozenset()
     free: bool = False
     left: frozenset[int] = frozenset()
 
@@ -48,7 +50,7 @@ class State(Value, frozen=True):
     jobs: tuple[str, ...] = (LIVE, LIVE, ABSENT, ABSENT)
     linked: bool = False  # job 2 wakes `unblock` when it ends
     edges: frozenset[int] = frozenset()  # those before the join
-    satisfied: frozenset[int] = frozenset()
+    decided: frozenset[int] = frozenset()
     pending: int = 0
     row: bool = False  # the join's row of blocked jobs
     wake: frozenset[tuple[int, int]] = frozenset()
@@ -59,8 +61,10 @@ class State(Value, frozen=True):
     look: Look = Look()
     runs: int = 0  # how often the join was let go
     early: bool = False
+    stale: bool = False
     faults: int = 2  # how much may yet go wrong
     replays: int = 2
+    retries: int = 0
 
     def job(self, number: int, state: str) -> "State":
         """Return the state with that job changed."""
@@ -82,25 +86,33 @@ class JoinsTwin:
     forgets_what_is_locked: bool = False
     forgets_what_came_later: bool = False
     lets_go_what_is_over: bool = False
+    keeps_what_failed: bool = False
+    retries_beside_a_look: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Joins:
-    """The protocol, where a failure before the join means `on_failure`."""
+    """The protocol, where a failure before the join means `on_failure`.
+
+    Job 1 adds another one, or the flow may be retried `retries` times: both at once are too many.
+    """
 
     on_failure: str
     faults: int = 2
+    retries: int = 0
     twin: JoinsTwin = JoinsTwin()
 
     def initial(self) -> State:
         """Two jobs run."""
-        return State(faults=self.faults)
+        adding = ENDED if self.retries else IDLE
+        return State(faults=self.faults, retries=self.retries, adding=adding)
 
     def steps(self, state: State) -> Iterator[Step[State]]:
         """What may happen next."""
         yield from self._insert(state)
         yield from self._add(state)
         yield from self._work(state)
+        yield from self._retry(state)
         yield from self._unblock(state, state.look)
 
     def _insert(self, state: State) -> Iterator[Step[State]]:
@@ -148,16 +160,30 @@ class Joins:
             if state.jobs[number - 1] in OVER and state.faults:
                 told = state.woken(number)._replace(faults=state.faults - 1)
                 yield Step("wake", "anybody", told, "tells again", fault=True)
+        alone = not state.linked and state.jobs[OTHER - 1] == DEAD  # who looks knows nothing of it
         lost = [n for n in (FIRST, OTHER, ADDED) if state.jobs[n - 1] == DEAD]
-        if lost and state.replays:
+        if lost and state.replays and (not state.look.step or (alone and lost == [OTHER])):
             back = state.job(lost[0], LIVE)._replace(replays=state.replays - 1)
             yield Step("replay", "operator", back, fault=self.on_failure != "wait")
-        locked = state.look.free or state.look.failing
+        locked = state.look.free or bool(state.look.failing)
         if state.jobs[JOIN - 1] == BLOCKED and state.faults and not locked:
             over = state.job(JOIN, CANCELLED).woken(JOIN)._replace(faults=state.faults - 1)
             yield Step("cancel", "operator", over, fault=True)
         if state.jobs[JOIN - 1] == LIVE:
             yield Step("settle", "worker", state.job(JOIN, DONE), "the join")
+
+    def _retry(self, state: State) -> Iterator[Step[State]]:
+        """The join was cancelled; job 2 is not of its flow."""
+        free = not state.look.step or self.twin.retries_beside_a_look
+        if state.jobs[JOIN - 1] == CANCELLED and state.retries and free:
+            after = state._replace(retries=state.retries - 1, row=True, pending=0)
+            if not self.twin.keeps_what_failed:
+                done = frozenset(n for n in state.decided if state.jobs[n - 1] == DONE)
+                after = after._replace(decided=done)
+            for n in (FIRST, ADDED):
+                if state.jobs[n - 1] == DEAD:
+                    after = after.job(n, LIVE)
+            yield Step("revive", "operator", after.job(JOIN, BLOCKED).woken(JOIN), fault=True)
 
     def _unblock(self, state: State, look: Look) -> Iterator[Step[State]]:
         if look.step or state.wake:
@@ -180,50 +206,61 @@ class Joins:
 
     def lock(self, state: State, look: Look) -> tuple[State, str]:
         """The join's row, unless somebody has it."""
-        wanted = state.row and (look.ended & state.edges - state.satisfied)
+        wanted = state.row and (
+            look.ended & state.edges - state.decided or self._comes(state, look)
+        )
         free = not state.shared and not state.held
         if wanted and free:
             has = look._replace(step=3, has_join=True)
             return state._replace(held=True, look=has), "locks the join"
-        left = look.ended & state.edges - state.satisfied if wanted else frozenset[int]()
-        if self.twin.forgets_what_is_locked:
-            left = frozenset()
+        left = frozenset[int]()
+        if wanted and not self.twin.forgets_what_is_locked:
+            left = look.ended & state.edges - state.decided
+            left |= {JOIN} if self._comes(state, look) else set()
         return state._replace(look=look._replace(step=3, left=left)), "has no join"
+
+    def _comes(self, state: State, look: Look) -> bool:
+        return state.jobs[JOIN - 1] == BLOCKED and any(n == JOIN for n, _ in look.marks)
 
     def judge(self, state: State, look: Look) -> tuple[State, str]:
         """Which edges pass, and whether one fails the join."""
-        passing, failing = set[int](), False
-        for n in look.ended & state.edges - state.satisfied if look.has_join else ():
+        passing, failing = set[int](), set[int]()
+        seen = state.edges if self._comes(state, look) else look.ended & state.edges
+        for n in seen - state.decided if look.has_join else ():
             now = state.jobs[n - 1]
             if now == DONE or (self.on_failure == "ignore" and now in OVER):
                 passing.add(n)
             elif now in OVER and not (self.on_failure == "wait" and now == DEAD):
-                failing = True
-        left = state.edges - state.satisfied - passing
+                failing.add(n)
+        left = state.edges - state.decided - passing
         pending = max(state.pending - len(passing), 0)
         free = look.has_join and not failing and pending == 0
         if not self.twin.trusts_the_count:
             free = free and not left
         free = free and (state.jobs[JOIN - 1] == BLOCKED or self.twin.lets_go_what_is_over)
-        judged = look._replace(step=4, passing=frozenset(passing), failing=failing, free=free)
+        judged = look._replace(
+            step=4, passing=frozenset(passing), failing=frozenset(failing), free=free
+        )
         return state._replace(look=judged), "judges"
 
     def commit(self, state: State, look: Look) -> tuple[State, str]:
         """All of it at once."""
         after = state._replace(look=Look())
         if look.has_join:
-            satisfied = state.satisfied | look.passing
+            decided = state.decided | look.passing
             pending = max(state.pending - len(look.passing), 0)
             if pending == 0 and not self.twin.trusts_the_count:
-                pending = len(state.edges - satisfied)
-            after = after._replace(held=False, satisfied=satisfied, pending=pending)
+                pending = len(state.edges - decided)
+            after = after._replace(held=False, decided=decided, pending=pending)
         if look.failing and state.jobs[JOIN - 1] == BLOCKED:
+            stale = any(n != OTHER and state.jobs[n - 1] not in OVER for n in look.failing)
+            after = after._replace(decided=after.decided | look.failing, row=False, stale=stale)
             after = after.job(JOIN, CANCELLED).woken(JOIN)
         if look.free:
-            open_yet = state.edges - state.satisfied - look.passing
+            open_yet = state.edges - state.decided - look.passing
             early = any(state.jobs[n - 1] not in OVER for n in open_yet)
             after = after.job(JOIN, LIVE)._replace(row=False, runs=state.runs + 1, early=early)
-        if JOIN in look.ended:
+        if JOIN in look.ended and state.jobs[JOIN - 1] in OVER:
             after = after._replace(row=False)
         seen = look.marks
         if self.twin.forgets_what_came_later:
@@ -243,6 +280,8 @@ class Joins:
             yield STAYS_OVER
         if after.early and not before.early:
             yield NOT_BEFORE
+        if after.stale and not before.stale:
+            yield FAILS_WITH_THE_DEAD
         if self.on_failure == "fail" and after.runs > before.runs:
             passed = after.edges <= {n for n in after.edges if after.jobs[n - 1] == DONE}
             if not passed and not after.early:

@@ -22,7 +22,8 @@ BEGIN
         RETURNING k.id
     )
     SELECT array_agg(id) INTO keys FROM locked;
-    -- A whole flow comes again before anybody looks at a part of it.
+    -- A whole flow comes again before anybody looks at a part of it (tests/model/joins.py, twin
+    -- `retries_beside_a_look`).
     IF EXISTS (SELECT FROM job WHERE id = ANY (ids) AND links <> 0) THEN
         PERFORM pg_advisory_xact_lock(7166418214);
     END IF;
@@ -64,7 +65,8 @@ BEGIN
         INSERT INTO job_event (job_id, gen, kind, actor, data)
         SELECT id, gen - 1, 'replay', revive.actor, error FROM revived
     ), again AS (
-        -- They wait once more for whoever comes again, too, and fail with whoever does not.
+        -- They wait once more for whoever comes again, too, and fail with whoever does not (twin
+        -- `keeps_what_failed`).
         UPDATE edge e SET decided = false
         FROM revived child, job parent
         WHERE e.child = child.id AND e.decided AND parent.id = e.parent AND parent.state <> 2
