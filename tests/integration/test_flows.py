@@ -299,3 +299,29 @@ async def test_thousands_of_children_and_workers_that_end_them_at_once(
     async with Queries(migrated_url) as queries:
         verdicts = await verify(queries, quiesced=True, repair=False)
     assert [one for one in verdicts if one.breaches] == []
+
+
+async def test_thousands_are_cancelled_retried_and_fail_with_one(
+    app: Headrace, sql: asyncpg.Connection
+) -> None:
+    """More than one look takes, all of which are over as soon as the first one is."""
+    n = 2500
+
+    @app.task()
+    async def work() -> None: ...
+
+    flow = app.flow()
+    root = flow.add(work.job())
+    flow.add(work.job(), after=flow.group((work.job() for _ in range(n)), after=root))
+    handle = await flow.enqueue()
+    assert isinstance(app.engine, LedgeredEngine)
+    assert await handle.cancel() == n + 2
+    await app.engine.unblock()
+    assert await handle.retry() == n + 2
+    await app.engine.unblock()
+    assert (await handle.refresh()).counts == {State.AVAILABLE: 1, State.BLOCKED: n + 1}
+    assert await handle[root].cancel()
+    await app.engine.unblock()
+    assert (await handle.refresh()).counts == {State.CANCELLED: n + 2}
+    left = "SELECT (SELECT count(*) FROM headrace.wake) + (SELECT count(*) FROM headrace.blocked)"
+    assert await sql.fetchval(left) == 0

@@ -29,9 +29,10 @@ DECLARE
 BEGIN
     -- One at a time, each to its commit: two would leave to each other what both need.
     PERFORM pg_advisory_xact_lock(7166418214);
+    -- The oldest marks first: what is left for later goes to the end, and nobody waits behind it for ever.
     IF wanted IS NULL THEN
         SELECT array_agg(DISTINCT job_id), array_agg(no) INTO woken, marks
-        FROM (SELECT job_id, no FROM wake ORDER BY job_id, no LIMIT most) AS w;
+        FROM (SELECT job_id, no FROM wake ORDER BY no LIMIT most) AS w;
     ELSE
         SELECT array_agg(DISTINCT job_id), array_agg(no) INTO woken, marks
         FROM (SELECT job_id, no FROM wake WHERE job_id = ANY (wanted) LIMIT most) AS w;
@@ -93,6 +94,7 @@ BEGIN
               FROM unnest(ended) AS w LEFT JOIN job p ON p.id = w AND p.id BETWEEN lo AND hi) AS w,
              LATERAL (SELECT child, on_failure FROM edge WHERE parent = w.id AND NOT decided) AS e
              JOIN blocked b ON b.job_id = e.child
+             JOIN job c ON c.id = e.child AND c.state = 1
         WHERE headrace.edge_passes(e.on_failure, w.state) IS NOT NULL
         LIMIT most FOR NO KEY UPDATE OF b SKIP LOCKED
     ) AS judged;
@@ -159,6 +161,7 @@ BEGIN
               WHERE lines AND p.job_id = ANY (ended) AND p.key_id <> ALL (keys)
         UNION SELECT w FROM unnest(ended) AS w LEFT JOIN job p ON p.id = w AND p.id BETWEEN lo AND hi
               WHERE EXISTS (SELECT FROM edge e JOIN blocked b ON b.job_id = e.child
+                            JOIN job c ON c.id = e.child AND c.state = 1
                             WHERE e.parent = w AND NOT e.decided
                               AND headrace.edge_passes(e.on_failure, p.state) IS NOT NULL)
         UNION SELECT b.job_id FROM blocked b WHERE b.job_id = ANY (ended)

@@ -10,6 +10,7 @@ CREATE TABLE headrace.wake (
     PRIMARY KEY (job_id, no)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000,
         autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX wake_no ON headrace.wake (no);
 
 CREATE FUNCTION headrace.job_ended() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
