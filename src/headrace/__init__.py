@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from headrace.app import Headrace
     from headrace.context import Context
+    from headrace.dependencies import Depends, injected
     from headrace.errors import (
         BadArguments,
         BadPayload,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from headrace.model.state import State
     from headrace.model.unique import Unique
     from headrace.task import JobSpec, Task
+    from headrace.topics import Topic
 
 __all__ = [
     "BadArguments",
@@ -50,6 +52,7 @@ __all__ = [
     "ConfigError",
     "Context",
     "Dead",
+    "Depends",
     "DuplicateJob",
     "Flow",
     "FlowHandle",
@@ -76,17 +79,20 @@ __all__ = [
     "StaleAttempt",
     "State",
     "Task",
+    "Topic",
     "Unique",
     "UnknownFlow",
     "UnknownQueue",
     "UnknownSchedule",
     "UnknownTask",
     "UsageError",
+    "injected",
 ]
 
 _HOMES = {
     "headrace.app": ("Headrace",),
     "headrace.context": ("Context",),
+    "headrace.dependencies": ("Depends", "injected"),
     "headrace.errors": (
         "BadArguments",
         "BadPayload",
@@ -129,6 +135,7 @@ _HOMES = {
         "JobSpec",
         "Task",
     ),
+    "headrace.topics": ("Topic",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -1,62 +1,82 @@
 """The application: its tasks, its settings, and its connection in each event loop."""
 
-import inspect
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+import asyncio
+from collections.abc import (
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import contextmanager
+from contextvars import copy_context
 from functools import cached_property
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Never, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Never, Self, TypeVar, Unpack, cast, overload
 from uuid import UUID
 
 import msgspec
 
 from headrace.cache.cache import Cache
 from headrace.declared import Declared
+from headrace.decorator import BatchDecorator, TaskDecorator
 from headrace.errors import UsageError
 from headrace.flow import Flow, FlowHandle
 from headrace.handle import JobHandle
+from headrace.hooks import EnqueueNext, Hooks, Sender
 from headrace.intake import as_id, as_ids, first_state, new_jobs
+from headrace.model.duration import Duration
 from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
 from headrace.model.rate import RateLimit
 from headrace.model.timing_options import TimingOptions, read_timing
-from headrace.options import TaskOptions, refuse_unknown
+from headrace.options import BatchOptions, TaskOptions, refuse_unknown
 from headrace.ports.cache import CacheStore
 from headrace.ports.engine import Engine
 from headrace.results import Results
 from headrace.schedules import Schedules
 from headrace.setting_names import SettingsArguments, check_names
 from headrace.started import Starts
-from headrace.task import JobSpec, Task, TaskDecorator
+from headrace.task import JobSpec, Task
+from headrace.topics import Topic, Topics
 
 if TYPE_CHECKING:
     from headrace.config import Settings
 
 R = TypeVar("R")
 T = TypeVar("T")
-Lifespan = Callable[[], AsyncIterator[None]]
+E = TypeVar("E")
 
 
-class Headrace:
+class Headrace(Hooks):
     """An application: `Headrace("mailroom")`, then `@app.task()` and `async with app:`.
 
     Args:
         name: of the application.
+        middleware: as with `middleware`, the outermost first.
         settings: as in `headrace.config.Settings`; what is not given is read from the
             environment (HEADRACE_*), headrace.toml and pyproject.toml when it is first needed.
 
     Raises:
-        UsageError: the name is not allowed.
+        UsageError: the name or a middleware is refused.
         ConfigError: a setting is unknown.
     """
 
-    def __init__(self, name: str, **settings: Unpack[SettingsArguments]) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        middleware: Iterable[Callable[..., Any]] = (),
+        **settings: Unpack[SettingsArguments],
+    ) -> None:
+        super().__init__(middleware)
         check_names(settings)
         self.name: str = check_name("application", name)
         self._arguments = settings
         self._declared = Declared()
         self.schedules: Schedules = Schedules(self)
-        self._lifespans: list[Callable[[], AbstractAsyncContextManager[None]]] = []
+        self._topics = Topics(self)
         self._starts = Starts(self.name, self._connect, self._declare, self._open_cache)
 
     @cached_property
@@ -86,7 +106,13 @@ class Headrace:
         said = self._declared
         return frozenset(said.queues) | {task.queue for task in said.tasks.values()}
 
-    def task(self, *misplaced: Never, **options: Unpack[TaskOptions]) -> TaskDecorator:
+    @overload
+    def task(
+        self, *, batch: int, batch_wait: Duration = "50ms", **options: Unpack[TaskOptions]
+    ) -> BatchDecorator: ...
+    @overload
+    def task(self, *misplaced: Never, **options: Unpack[TaskOptions]) -> TaskDecorator: ...
+    def task(self, *misplaced: Never, **options: Any) -> TaskDecorator | BatchDecorator:
         """Register a function as a task: `@app.task(queue="emails")`.
 
         The function's first parameter may be a `Context`, by its annotation; the others are the
@@ -94,7 +120,9 @@ class Headrace:
 
         Args:
             misplaced: nothing; what `@app.task` without its parentheses would give.
-            options: as in `TaskOptions`.
+            options: as in `TaskOptions`; with `batch`, which has `batch_wait` beside it, the
+                function takes a list of what its jobs take, and may return a list of what they
+                return (`BatchOptions`).
 
         Raises:
             UsageError: an option, the name or the signature was refused.
@@ -104,7 +132,9 @@ class Headrace:
                 "app.task makes a decorator and takes options by name; "
                 'write @app.task() or @app.task(queue="emails") above the function'
             )
-        return TaskDecorator(self, options, self._declared.add_task)
+        if "batch" in options:
+            return BatchDecorator(self, cast("BatchOptions", options), self._declared.add_task)
+        return TaskDecorator(self, cast("TaskOptions", options), self._declared.add_task)
 
     @property
     def queue_limits(self) -> Mapping[str, tuple[RateLimit, ...]]:
@@ -155,28 +185,21 @@ class Headrace:
         refuse_unknown("option of a schedule", timing, TimingOptions.__annotations__)
         return self.schedules.declare(name, job, read_timing(timing, name))
 
-    def lifespan(self, hook: Lifespan) -> Lifespan:
-        """Register what each worker process opens before its first job and closes after its last.
+    @overload
+    def topic(self, name: str) -> Topic[Any]: ...
+    @overload
+    def topic(self, name: str, kind: type[E]) -> Topic[E]: ...
+    def topic(self, name: str, kind: type[Any] | None = None) -> Topic[Any]:
+        """What events are published to: `paid = app.topic("orders.paid", OrderPaid)`.
 
-        The hook is an async generator function that yields once.
+        Args:
+            name: of the topic, the same for all applications of the database.
+            kind: of its events; without it all that has a JSON form goes.
 
         Raises:
-            UsageError: it is something else.
+            UsageError: the name is not allowed.
         """
-        if not inspect.isasyncgenfunction(hook):
-            raise UsageError(
-                f"@app.lifespan needs an `async def` function that yields once, not {hook!r}"
-            )
-        self._lifespans.append(asynccontextmanager(hook))
-        return hook
-
-    @asynccontextmanager
-    async def living(self) -> AsyncIterator[None]:
-        """Run the lifespan hooks around a worker's life: opened in order, closed in reverse."""
-        async with AsyncExitStack() as stack:
-            for hook in self._lifespans:
-                await stack.enter_async_context(hook())
-            yield
+        return self._topics.topic(name, kind)
 
     async def start(self) -> None:
         """Connect in the running event loop and declare tasks and queues; may be nested.
@@ -280,9 +303,24 @@ class Headrace:
         here = self._starts.here()
         if here.declared != self._declarable:
             await self._starts.declare(self._declarable)
-        new = make(here.engine.new_id)
-        inserted = await here.engine.insert(new, tx)
-        return [self._handle(job, one) for job, one in zip(new, inserted, strict=True)]
+        return await self.insert(make(here.engine.new_id), tx)
+
+    async def insert(self, jobs: list[NewJob], tx: object) -> list[JobHandle[Any]]:
+        """Insert what the ledger takes: all that enqueues goes through here."""
+        engine = self.engine
+        inserted = await (
+            self._send(engine, jobs, tx) if self._senders else engine.insert(jobs, tx)
+        )
+        return [self._handle(job, one) for job, one in zip(jobs, inserted, strict=True)]
+
+    async def _send(self, engine: Engine, jobs: list[NewJob], tx: object) -> list[Inserted]:
+        async def insert(last: Sequence[NewJob]) -> list[Inserted]:
+            return await engine.insert(last, tx)
+
+        call_next: EnqueueNext = insert
+        for sender in reversed(self._senders):
+            call_next = _around(sender, call_next)
+        return await call_next(jobs)
 
     def enqueue_many_sync(
         self, jobs: Iterable[JobSpec[R]], *, tx: object = None
@@ -359,7 +397,15 @@ class Headrace:
 
     def call_sync(self, make: Callable[[], Coroutine[Any, Any, R]], instead: str) -> R:
         """Run a coroutine where the `..._sync` verbs work; `instead` is for where a loop runs."""
-        return self._starts.call_sync(make, instead)
+        if not self._senders:
+            return self._starts.call_sync(make, instead)
+        # What stands around an enqueue may go by context variables of the caller's.
+        variables = copy_context()
+
+        async def in_context() -> R:
+            return await asyncio.get_running_loop().create_task(make(), context=variables)
+
+        return self._starts.call_sync(in_context, instead)
 
     def decode_result(self, job: Job) -> Any:  # noqa: ANN401 - what the task returns
         """What a job's task returned; plain JSON where the task is not known here."""
@@ -367,9 +413,37 @@ class Headrace:
         task = self._declared.tasks.get(job.task)
         return msgspec.json.decode(result) if task is None else task.decode_result(result)
 
+    @contextmanager
+    def rehearsing(
+        self,
+        connect: Callable[[], Engine] | None = None,
+        *,
+        anywhere: bool = False,
+        settings: "Settings | None" = None,
+    ) -> Iterator[None]:
+        """For a while, be another one: `headrace.testing` is built on it.
+
+        Starts from before are left alone and valid again afterwards.
+
+        Args:
+            connect: makes its engines; without it they follow from the settings.
+            anywhere: it counts as started in every event loop.
+            settings: instead of those that it has.
+        """
+        had = self.__dict__.get("settings")
+        if settings is not None:
+            self.__dict__["settings"] = settings
+        try:
+            with self._starts.rehearsing(connect, anywhere=anywhere):
+                yield
+        finally:
+            self.__dict__.pop("settings", None)
+            if had is not None:
+                self.__dict__["settings"] = had
+
     @property
     def _declarable(self) -> int:
-        return len(self._declared) + len(self.schedules.declared)
+        return len(self._declared) + len(self.schedules.declared) + len(self._topics.said)
 
     def _connect(self) -> Engine:
         from headrace.connect import connect  # noqa: PLC0415 - drivers, when they are needed
@@ -386,6 +460,8 @@ class Headrace:
         await self._declared.tell(engine)
         if said := self.schedules.declared:
             await engine.inspector.schedules.declare(self.name, said, self.actor)
+        if self._topics.said:
+            await engine.inspector.topics.declare(self.name, self._topics.said)
         return declared
 
     def _handle(self, job: NewJob, inserted: Inserted) -> JobHandle[Any]:
@@ -395,6 +471,10 @@ class Headrace:
             duplicate=inserted.duplicate,
             state=None if inserted.duplicate else first_state(job, inserted),
         )
+
+
+def _around(sender: Sender, call_next: EnqueueNext) -> EnqueueNext:
+    return lambda jobs: sender(jobs, call_next)
 
 
 async def _nothing() -> None:

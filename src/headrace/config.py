@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, ByteSize, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,6 +17,7 @@ from pydantic_settings import (
 
 from headrace.errors import ConfigError, UsageError
 from headrace.model.duration import parse_duration
+from headrace.model.redaction import check_patterns
 from headrace.setting_names import SettingsArguments, check_names, unknown
 
 _PREFIX = "HEADRACE_"
@@ -28,6 +29,10 @@ def _read_lease(value: object) -> timedelta:
     if lease < _SHORTEST_LEASE:
         raise UsageError(f'lease={value!r} is too short to beat in; give at least "1s"')
     return lease
+
+
+def _read_patience(value: object) -> timedelta:
+    return parse_duration(value, "unknown_tasks")
 
 
 class Settings(BaseSettings):
@@ -51,8 +56,12 @@ class Settings(BaseSettings):
         prepared_statements: whether connections to PostgreSQL keep prepared statements and planner
             settings; off behind PgBouncer in transaction mode. Then no session keeps anything, each
             statement is a transaction of a few round trips, and nobody listens.
+        unknown_tasks: how long a job waits for a worker whose code has its task, "1h"; then it is
+            dead. "0s": the first worker that does not know it gives it up.
         child_jobs: after so many jobs a process of `executor="process"` is replaced; without it
             never.
+        redact: regular expressions of what is hidden in errors, stacks and what jobs tell, besides
+            what looks like a secret anyway; a group called `secret`, or all that matches.
         child_memory: "512MB": one that takes more after a job is replaced; without it never.
     """
 
@@ -73,8 +82,10 @@ class Settings(BaseSettings):
     max_payload: int = Field(default=256 * 1024, ge=1024, le=1024 * 1024)
     listen: bool = True
     prepared_statements: bool = True
+    unknown_tasks: Annotated[timedelta, BeforeValidator(_read_patience)] = timedelta(hours=1)
     child_jobs: int | None = Field(default=None, ge=1)
     child_memory: ByteSize | None = None
+    redact: Annotated[tuple[str, ...], AfterValidator(check_patterns)] = ()
     lease: Annotated[timedelta, BeforeValidator(_read_lease)] = timedelta(seconds=15)
 
     @classmethod

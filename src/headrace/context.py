@@ -1,8 +1,10 @@
 """What a handler knows of its job, and a context for plain calls of a task."""
 
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any, Never, Protocol
+from typing import Any, Never, Protocol, TypeVar
 from uuid import UUID, uuid4
 
 from headrace.errors import UsageError
@@ -11,6 +13,25 @@ from headrace.model.duration import Duration, parse_duration
 from headrace.model.flow import Parent
 from headrace.model.outcome import RateLimited
 from headrace.model.shown import shown
+
+T = TypeVar("T")
+Lifespan = Callable[[], AsyncIterator[T]]
+StateOf = Callable[[Lifespan[Any]], Any]
+"""Gives what a lifespan hook yielded in this process."""
+
+
+_log = logging.getLogger("headrace.worker")
+
+
+class Nothing:
+    """To be awaited by who likes to, at once and as often."""
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        """Give nothing."""
+        yield from ()
+
+
+NOTHING_TO_AWAIT = Nothing()
 
 
 class InFlow(Protocol):
@@ -48,6 +69,7 @@ class Context(Protocol):
             id, not the key that it may have been enqueued with.
         schedule: the name of the schedule that made the job; None for all other jobs.
         scheduled_for: the tick that it was made for, an aware datetime, however late it runs.
+        headers: what `@app.around_enqueue` gave the job on its way.
         cancellation: who wants the job to end, and why; None while nobody does. A coroutine is
             cancelled then; a thread cannot be: it looks here, and returns or raises `Cancel`.
     """
@@ -77,6 +99,9 @@ class Context(Protocol):
     def scheduled_for(self) -> datetime | None: ...  # noqa: D102
 
     @property
+    def headers(self) -> Mapping[str, Any]: ...  # noqa: D102
+
+    @property
     def cancellation(self) -> Cancellation | None: ...  # noqa: D102
 
     @property
@@ -90,15 +115,26 @@ class Context(Protocol):
             LedgerUnavailable: PostgreSQL cannot be reached.
         """
 
-    async def progress(self, fraction: float, message: str = "") -> None:
-        """Tell how far the job is; it is written to the worker's log.
+    def progress(self, fraction: float, message: str = "") -> Awaitable[None]:
+        """Tell how far the job is: `job.refresh()` shows it a second later.
+
+        It is noted at once, and written in batches: there is nothing to wait for. So it works from
+        a handler's thread, too, where nothing is awaited.
 
         Args:
             fraction: 0 to 1.
-            message: a few words.
+            message: a few words, 1,000 characters at most.
 
         Raises:
             UsageError: the fraction is no such number.
+        """
+        ...
+
+    def log(self, text: object) -> None:
+        """Keep a line with the job, and write it to the worker's log; from any thread.
+
+        Args:
+            text: 1,000 characters at most; the last 200 lines of a job are kept.
         """
 
     def rate_limited(self, after: Duration, *, limit: str = "") -> Never:
@@ -121,6 +157,17 @@ class Context(Protocol):
             StaleAttempt: another attempt owns the job.
             UsageError: the duration cannot be, or the handler runs in a thread.
         """
+
+    def state(self, hook: Lifespan[T]) -> T:
+        """What a lifespan hook yielded when this process began.
+
+        Args:
+            hook: the function under `@app.lifespan`.
+
+        Raises:
+            UsageError: it is no such function, or not open here.
+        """
+        ...
 
     def transaction(self, session: object = None) -> AbstractAsyncContextManager[Any]:
         """A connection whose writes commit with the job's completion, or not at all.
@@ -154,7 +201,8 @@ def check_fraction(fraction: object) -> None:
 class LocalContext:
     """The context of a plain call: no job stands behind it."""
 
-    def __init__(self, task: str, queue: str, max_attempts: int) -> None:
+    def __init__(self, task: str, queue: str, max_attempts: int, state_of: StateOf) -> None:
+        self._state_of = state_of
         self.job_id: UUID = uuid4()
         self.task = task
         self.queue = queue
@@ -163,6 +211,7 @@ class LocalContext:
         self.schedule: str | None = None
         self.scheduled_for: datetime | None = None
         self.cancellation: Cancellation | None = None
+        self.headers: Mapping[str, Any] = {}
 
     @property
     def idempotency_key(self) -> str:
@@ -188,9 +237,23 @@ class LocalContext:
         """Raise `RateLimited`; a plain call has no limits."""
         raise RateLimited(after, limit=limit)
 
-    async def progress(self, fraction: float, message: str = "") -> None:  # noqa: ARG002 - as in the protocol
+    def progress(self, fraction: float, message: str = "") -> Awaitable[None]:  # noqa: ARG002 - as in the protocol
         """Nobody watches a plain call; the fraction is checked all the same."""
         check_fraction(fraction)
+        return NOTHING_TO_AWAIT
+
+    def log(self, text: object) -> None:
+        """No job keeps it."""
+        _log.info("%s: %s", self.task, text)
+
+    def state(self, hook: Lifespan[T]) -> T:
+        """What the hook yielded, where it is open.
+
+        Raises:
+            UsageError: it is not.
+        """
+        value: T = self._state_of(hook)
+        return value
 
     async def extend(self, duration: Duration) -> None:
         """A plain call has no deadline; the duration is checked all the same."""
@@ -209,3 +272,8 @@ class LocalContext:
             f'a plain call of task "{self.task}" has no job whose completion could commit with '
             "the transaction; enqueue it"
         )
+
+
+def is_context_type(hint: object) -> bool:
+    """Whether an annotation says `Context`."""
+    return isinstance(hint, type) and Context in hint.__mro__

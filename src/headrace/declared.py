@@ -38,7 +38,8 @@ class Declared:
         """Add a task.
 
         Raises:
-            UsageError: its name is taken, or one of its limits has other rates elsewhere.
+            UsageError: its name is taken, its queue has tasks that take another number of jobs a
+                call, or one of its limits has other rates elsewhere.
         """
         if task.name in self.tasks:
             other = self.tasks[task.name].fn
@@ -46,6 +47,7 @@ class Declared:
                 f'task "{task.name}" exists already ({other.__module__}.{other.__qualname__}); '
                 "give one of them another name: @app.task(name=...)"
             )
+        self._refuse_mixture(task)
         self._share(task.limits)
         self.tasks[task.name] = task
 
@@ -70,6 +72,15 @@ class Declared:
         tasks = [self.tasks[name].declaration() for name in sorted(self.tasks)]
         await engine.declare(tasks, sorted(self.queues), self.promises)
         await engine.limiter.declare(self.limits.values())
+
+    def _refuse_mixture(self, task: Task[..., Any]) -> None:
+        """The slots of a queue are calls, of as many jobs each: of one kind, therefore."""
+        for other in self.tasks.values():
+            if other.queue == task.queue and other.batch != task.batch:
+                raise UsageError(
+                    f'tasks "{other.name}" and "{task.name}" take {other.batch} and {task.batch} '
+                    f'jobs a call, on one queue, "{task.queue}"; give one of them another queue'
+                )
 
     def _share(self, limits: Iterable[RateLimit]) -> None:
         for limit in limits:

@@ -8,6 +8,7 @@ from headrace.errors import JobCancelled, JobDead, JobNotFound, ResultTimeout
 from headrace.model.duration import Duration, parse_duration
 from headrace.model.inspection import Answer
 from headrace.model.job import Job
+from headrace.model.past import KINDS, PastAttempt, past_attempts
 from headrace.model.state import State
 from headrace.ports.engine import Engine
 from headrace.results import Results
@@ -112,6 +113,19 @@ class JobHandle(Generic[R_co]):
     def result_sync(self, timeout: Duration = "30s") -> R_co:
         """As `result`, where no event loop runs."""
         return self._source.call_sync(lambda: self.result(timeout), "await job.result()")
+
+    async def attempts(self) -> list[PastAttempt]:
+        """The runs that failed or were cut short, oldest first; the last thousand at most.
+
+        Raises:
+            LedgerUnavailable: PostgreSQL cannot be reached.
+        """
+        inspector = self._source.engine.inspector
+        return past_attempts(await inspector.history(self.id, *KINDS))
+
+    def attempts_sync(self) -> list[PastAttempt]:
+        """As `attempts`, where no event loop runs."""
+        return self._source.call_sync(self.attempts, "await job.attempts()")
 
     async def cancel(self, reason: str = "") -> bool:
         """Cancel the job; a worker that has it is asked to end it.

@@ -38,6 +38,7 @@ class TaskOptions(TypedDict, total=False):
         retry: when a failed job runs again: a `RetryPolicy` or a preset; "exponential".
         rerun_on_crash: with one attempt, too, a job starts again after its worker died, twice at
             most.
+        middleware: what to tell the application's middleware, by the names of its options.
         executor: "process" runs each job in a process of its own, which is killed at the timeout,
             and whose crash fails that job alone; else in the worker.
         unique: which of its jobs are the same, and what becomes of a second one.
@@ -54,11 +55,24 @@ class TaskOptions(TypedDict, total=False):
     timeout: Duration
     retry: RetryPolicy | str
     rerun_on_crash: bool
+    middleware: Mapping[str, object]
     executor: Literal["process"] | None
     unique: Unique | None
     limits: Sequence[RateLimit]
     order_key: str | None
     on_dead: OnDead
+
+
+class BatchOptions(TaskOptions, total=False):
+    """The options of a task whose handler takes many jobs in one call: those of any, and these.
+
+    Attributes:
+        batch: how many jobs a call takes at most, 1 to 1,000.
+        batch_wait: how long the first of them waits for others; "50ms".
+    """
+
+    batch: int
+    batch_wait: Duration
 
 
 class JobOptions(TypedDict, total=False):
@@ -141,6 +155,7 @@ class TaskSettings:
     retry: RetryPolicy
     in_process: bool
     limits: tuple[RateLimit, ...]
+    middleware: Mapping[str, object]
 
 
 def read_task_options(options: TaskOptions, function_name: str) -> TaskSettings:
@@ -161,6 +176,7 @@ def read_task_options(options: TaskOptions, function_name: str) -> TaskSettings:
         timeout=timeout,
         in_process=_in_process(options.get("executor")),
         limits=read_limits(options.get("limits", ())),
+        middleware=_told(options.get("middleware", {})),
         job=JobSettings(
             queue=check_name("queue", options.get("queue", "default")),
             priority=parse_priority(options.get("priority", 5)),
@@ -233,6 +249,14 @@ def _in_process(value: object) -> bool:
     raise UsageError(
         f'executor={shown(value)} is no executor; write "process", or leave it out to run in the '
         "worker"
+    )
+
+
+def _told(value: object) -> Mapping[str, object]:
+    if isinstance(value, Mapping):
+        return value
+    raise UsageError(
+        f'middleware={shown(value)} is no mapping; write middleware={{"name of an option": value}}'
     )
 
 

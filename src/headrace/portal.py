@@ -129,6 +129,12 @@ def called_through_portal() -> bool:
     return _errands.get() is not None
 
 
+def callers_errands() -> Callable[[_Errand], None] | None:
+    """What has something run on the thread that called through a portal, if one did."""
+    errands = _errands.get()
+    return None if errands is None else errands.put
+
+
 async def on_callers_thread(act: Callable[[], T]) -> T:
     """Run something of the caller's on its own thread, if it called through a portal; else here.
 

@@ -1,6 +1,6 @@
 """The settings by name, for those who only pass them on: `config` takes long to import."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import TypedDict
 
@@ -19,8 +19,10 @@ class SettingsArguments(TypedDict, total=False):
     listen: bool
     prepared_statements: bool
     lease: Duration
+    unknown_tasks: Duration
     child_jobs: int | None
     child_memory: int | str | None
+    redact: Sequence[str]
 
 
 _NAMES = SettingsArguments.__annotations__

@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from headrace.context import Context
+from headrace.context import is_context_type
+from headrace.dependencies import Depends, injected, marked
 from headrace.errors import BadArguments, BadPayload, UsageError
-from headrace.model.outcome import Outcome
 from headrace.payload import decode_hook, encode
 
 _Kind = inspect.Parameter
@@ -29,6 +29,7 @@ class Signature:
         by_name: names that may be given by name.
         required: names without a default.
         defaults: those of the others.
+        injected: parameters that are no arguments of the job, with what provides them.
     """
 
     task: str
@@ -38,6 +39,7 @@ class Signature:
     by_name: frozenset[str]
     required: frozenset[str]
     defaults: Mapping[str, object]
+    injected: Mapping[str, Depends]
     _decoder: msgspec.json.Decoder[Any]
     _fields: tuple[tuple[str, str], ...]
     _result: msgspec.json.Decoder[Any]
@@ -46,6 +48,14 @@ class Signature:
     def names(self) -> frozenset[str]:
         """All of them."""
         return frozenset(name for name, _ in self._fields)
+
+    @property
+    def sole(self) -> str | None:
+        """The one that a call with a single argument gives; None if there is no such call."""
+        if len(self.required) > 1:
+            return None
+        candidates = self.required or self.names
+        return next(iter(candidates)) if len(candidates) == 1 else None
 
     def bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
         """Arguments by name; what was left out is not there.
@@ -152,6 +162,11 @@ class Signature:
                 raise BadArguments(
                     f'task "{self.task}" got the argument "{name}" twice, by position and by name'
                 )
+            if name in self.injected:
+                raise BadArguments(
+                    f'task "{self.task}": "{name}" is no argument of its jobs: each run provides '
+                    "it; leave it out"
+                )
             if name not in self.by_name:
                 raise BadArguments(
                     f'task "{self.task}" has no argument "{name}" to be given by name; '
@@ -184,13 +199,31 @@ def read_signature(fn: Callable[..., Any], task: str) -> Signature:
     Raises:
         UsageError: it has parameters that a job cannot carry, or hints that cannot be read.
     """
-    hints = _hints(fn, task)
+    hints = hints_of(fn, task)
     parameters = list(inspect.signature(fn).parameters.values())
     wants_context = bool(parameters) and _is_context(parameters[0], hints)
     if wants_context:
         parameters = parameters[1:]
+    provided = injected_among(parameters, hints, task)
+    parameters = [one for one in parameters if one.name not in provided]
     for parameter in parameters:
         _refuse_unfit(parameter, hints, task)
+    return signature_of(task, parameters, hints, wants_context=wants_context, injected=provided)
+
+
+def signature_of(
+    task: str,
+    parameters: list[inspect.Parameter],
+    hints: Mapping[str, Any],
+    *,
+    wants_context: bool,
+    injected: Mapping[str, Depends],
+) -> Signature:
+    """The signature of jobs with these arguments; `hints` has what they return, too.
+
+    Raises:
+        UsageError: a hint cannot be read from JSON.
+    """
     fields = tuple((one.name, f"a{place}") for place, one in enumerate(parameters))
     return Signature(
         task=task,
@@ -202,13 +235,19 @@ def read_signature(fn: Callable[..., Any], task: str) -> Signature:
         by_name=frozenset(one.name for one in parameters if one.kind is not _Kind.POSITIONAL_ONLY),
         required=frozenset(one.name for one in parameters if one.default is _Kind.empty),
         defaults={one.name: one.default for one in parameters if one.default is not _Kind.empty},
+        injected=injected,
         _decoder=_arguments_decoder(task, parameters, hints),
         _fields=fields,
         _result=_result_decoder(task, hints),
     )
 
 
-def _hints(fn: Callable[..., Any], task: str) -> dict[str, Any]:
+def hints_of(fn: Callable[..., Any], task: str) -> dict[str, Any]:
+    """The annotations of a function.
+
+    Raises:
+        UsageError: one cannot be read.
+    """
     try:
         return typing.get_type_hints(fn, include_extras=True)
     except NameError as exc:
@@ -223,11 +262,48 @@ def _hints(fn: Callable[..., Any], task: str) -> dict[str, Any]:
 
 
 def _is_context(parameter: inspect.Parameter, hints: Mapping[str, Any]) -> bool:
-    return parameter.name == "ctx" or _is_context_type(hints.get(parameter.name))
+    return parameter.name == "ctx" or is_context_type(hints.get(parameter.name))
 
 
-def _is_context_type(hint: object) -> bool:
-    return isinstance(hint, type) and Context in hint.__mro__
+def injected_among(
+    parameters: list[inspect.Parameter], hints: Mapping[str, Any], task: str
+) -> dict[str, Depends]:
+    """The parameters that a run provides.
+
+    Raises:
+        UsageError: one cannot be provided, or stands before an argument.
+    """
+    marks = {one.name: marked(hints.get(one.name)) for one in parameters}
+    for one in parameters:
+        if marks[one.name] is None and one.default is injected:
+            raise UsageError(
+                f'task "{task}": "{one.name}" is injected by nothing; annotate it '
+                "Annotated[T, Depends(f)]"
+            )
+        if marks[one.name] is not None and one.kind is _Kind.POSITIONAL_ONLY:
+            raise UsageError(
+                f'task "{task}": "{one.name}" is injected by its name, so it cannot be '
+                "positional-only; move it behind the /"
+            )
+    _refuse_unordered(parameters, marks, task)
+    return {name: mark for name, mark in marks.items() if mark is not None}
+
+
+def _refuse_unordered(
+    parameters: list[inspect.Parameter], marks: Mapping[str, object], task: str
+) -> None:
+    """By position, enqueue() and a plain call must mean the same."""
+    before = ""
+    for one in parameters:
+        if one.kind is not _Kind.POSITIONAL_OR_KEYWORD:
+            continue
+        if marks[one.name] is not None:
+            before = one.name
+        elif before:
+            raise UsageError(
+                f'task "{task}": "{one.name}" comes after what is injected; move "{before}" to the '
+                "end"
+            )
 
 
 def _refuse_unfit(parameter: inspect.Parameter, hints: Mapping[str, Any], task: str) -> None:
@@ -243,7 +319,7 @@ def _refuse_unfit(parameter: inspect.Parameter, hints: Mapping[str, Any], task: 
             f'task "{task}": a parameter cannot be called "tx", which enqueue() takes for the '
             "transaction; choose another name"
         )
-    if name == "ctx" or _is_context_type(hints.get(name)):
+    if name == "ctx" or is_context_type(hints.get(name)):
         raise UsageError(f'task "{task}": the context "{name}" must be the first parameter')
 
 
@@ -272,9 +348,11 @@ def _result_decoder(task: str, hints: Mapping[str, Any]) -> msgspec.json.Decoder
 
 
 def _without_outcomes(hint: Any) -> Any:  # noqa: ANN401 - any annotation
-    """`str | Snooze` leaves a `str`: an outcome that steers is not kept as a result."""
+    """`str | Snooze` leaves a `str`: what steers, or is an error, is not kept as a result."""
     options = typing.get_args(hint) if _is_union(hint) else (hint,)
-    kept = [one for one in options if not (isinstance(one, type) and issubclass(one, Outcome))]
+    kept = [
+        one for one in options if not (isinstance(one, type) and issubclass(one, BaseException))
+    ]
     if len(kept) == len(options):
         return hint
     return typing.Union[tuple(kept)] if kept else Any  # noqa: UP007 - built at run time

@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, ref
 
@@ -59,6 +60,19 @@ class Starts:
         self._open_cache = open_cache
         self._started: WeakKeyDictionary[asyncio.AbstractEventLoop, Started] = WeakKeyDictionary()
         self._last: Started | None = None  # what was asked for last: hardly ever another
+        self._anywhere = False
+
+    @contextmanager
+    def rehearsing(self, connect: Callable[[], Engine] | None, *, anywhere: bool) -> Iterator[None]:
+        """Use other engines for a while, `anywhere`: in every loop without a start."""
+        before = self._connect, self._started, self._anywhere
+        self._connect = connect or self._connect
+        self._started, self._anywhere, self._last = WeakKeyDictionary(), anywhere, None
+        try:
+            yield
+        finally:
+            self._connect, self._started, self._anywhere = before
+            self._last = None
 
     async def start(self) -> None:
         """Connect in the running event loop; may be nested."""
@@ -116,7 +130,9 @@ class Starts:
         else:
             last = self._last
             here = last if last is not None and last.loop() is loop else self._started.get(loop)
-        if here is None or here.pid != os.getpid() or here.users == 0:
+            if here is None and self._anywhere:
+                here = self._started[loop] = Started(self._connect(), loop)
+        if here is None or here.pid != os.getpid() or (here.users == 0 and not self._anywhere):
             raise UsageError(
                 f'the application "{self._name}" is not started in this process and event loop; '
                 "use `async with app:` or `await app.start()`"

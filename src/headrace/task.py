@@ -7,7 +7,6 @@ from datetime import timedelta
 from functools import partial
 from typing import (
     Any,
-    Concatenate,
     Generic,
     ParamSpec,
     Protocol,
@@ -19,9 +18,11 @@ from typing import (
 
 import msgspec
 
-from headrace.context import Context, LocalContext
+from headrace.context import Context, Lifespan, LocalContext
+from headrace.dependencies import Dependencies, read_dependencies
 from headrace.errors import BadPayload, UsageError
 from headrace.handle import JobHandle
+from headrace.middleware import Layer, Middleware, layers_for
 from headrace.model.key_template import fields_of
 from headrace.model.rate import RateLimit
 from headrace.model.retry import RetryPolicy
@@ -36,7 +37,8 @@ from headrace.options import (
     read_task_options,
 )
 from headrace.payload import MAX_RESULT, encode
-from headrace.signature import read_signature
+from headrace.signature import Signature, read_signature
+from headrace.surroundings import Call, InThread, Surroundings, call_plainly
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -64,6 +66,18 @@ class Enqueuer(Protocol):
     def max_payload(self) -> int:
         """Bytes that the arguments of a job may take."""
 
+    @property
+    def middlewares(self) -> Sequence[Middleware]:
+        """What stands around the runs of its tasks, the outermost first."""
+
+    @property
+    def lifespans(self) -> Sequence[Lifespan[Any]]:
+        """Its lifespan hooks."""
+
+    def state_of(self, hook: Lifespan[T]) -> T:
+        """What a lifespan hook yielded."""
+        ...
+
     async def enqueue_many(
         self, jobs: Sequence[JobSpec[R]], *, tx: object = None
     ) -> list[JobHandle[R]]:
@@ -90,13 +104,20 @@ class Task(Generic[P, R]):
         limits: how often its jobs may start.
         defaults: of its parameters, by name.
         importable: another process can find it.
+        batch: how many jobs a call takes at most: 1, but for batch tasks.
+        in_loop: a run of it is awaited in the event loop.
+        call: calls the function with a context and arguments, in the midst of what surrounds it: a
+            coroutine where the task is async, else its value.
+        call_around: the same for a plain function around which something needs the event loop.
     """
+
+    batch: int = 1
 
     def __init__(self, app: Enqueuer, fn: Callable[..., Any], options: TaskOptions) -> None:
         settings = read_task_options(options, fn.__name__)
         self._app = app
         self._settings = settings.job
-        self._signature = read_signature(fn, settings.name)
+        self._signature = self._read_signature(fn, settings.name)
         self._check_unique(settings.job.unique)
         self.name: str = settings.name
         self.fn = fn
@@ -119,6 +140,15 @@ class Task(Generic[P, R]):
                 "process cannot find it; define it at the top level of a module, or leave out "
                 "executor="
             )
+        self._dependencies: Dependencies | None = read_dependencies(
+            self._signature.injected, self.name, app.lifespans, is_async=self.is_async
+        )
+        self.in_loop: bool = self.is_async
+        self.call: Call = self._call
+        self.call_around: Callable[[Context, Mapping[str, Any], InThread], Any] | None = None
+        layers = layers_for(settings.middleware, app.middlewares, self.name)
+        if layers or self._dependencies is not None:  # else nothing is paid for either
+            self._surround(layers)
         self.__name__: str = fn.__name__
         self.__doc__ = fn.__doc__
 
@@ -192,6 +222,11 @@ class Task(Generic[P, R]):
         self._check_unique(settings.unique)
         return BoundTask(self, settings, options.get("tx"))
 
+    @property
+    def sole_argument(self) -> str | None:
+        """The name of the argument that can be its only one; None if there is none."""
+        return self._signature.sole
+
     def declaration(self) -> Declaration:
         """What the ledger keeps of this task."""
         return Declaration(
@@ -210,8 +245,29 @@ class Task(Generic[P, R]):
         """
         return self._signature.decode(payload)
 
-    def call(self, ctx: Context, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what fn returns
-        """Call the function: a coroutine where the task is async, else its value."""
+    def state_of(self, hook: Lifespan[T]) -> T:
+        """What a lifespan hook of its application yielded in this process.
+
+        Raises:
+            UsageError: it is not open here.
+        """
+        return self._app.state_of(hook)
+
+    def depends_on(self, hook: Lifespan[Any]) -> bool:
+        """Whether it was registered with this among what its runs provide."""
+        return self._dependencies is not None and self._dependencies.include(hook)
+
+    def _read_signature(self, fn: Callable[..., Any], name: str) -> Signature:
+        return read_signature(fn, name)
+
+    def _surround(self, layers: Sequence[Layer]) -> None:
+        around = Surroundings(self._call, layers, self._dependencies, in_thread=not self.is_async)
+        self.in_loop = around.in_loop
+        self.call = around.run if self.is_async else around.run_in_thread
+        if self.in_loop and not self.is_async:
+            self.call_around = around.run_around
+
+    def _call(self, ctx: Context, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what fn returns
         args: Sequence[Any] = ()
         if self._signature.positional_only:
             args, arguments = self._signature.arrange(arguments)
@@ -270,10 +326,13 @@ class Task(Generic[P, R]):
 
     def _run(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Any:  # noqa: ANN401 - what fn returns
         """A plain call: here and now, with the arguments as they are."""
-        if not self.wants_context:
+        if self._dependencies is None and not self.wants_context:
             return self.fn(*args, **kwargs)
-        ctx = LocalContext(self.name, self.queue, self.max_attempts)
-        return self.fn(ctx, *args, **kwargs)
+        ctx = LocalContext(self.name, self.queue, self.max_attempts, self._app.state_of)
+        call = partial(self.fn, ctx, *args) if self.wants_context else partial(self.fn, *args)
+        if self._dependencies is None:
+            return call(**kwargs)
+        return call_plainly(call, self._dependencies, ctx, kwargs)
 
 
 class AsyncTask(Task[P, R]):
@@ -327,44 +386,3 @@ class BoundTask(Generic[P, R]):
         if self._tx is not None:
             raise UsageError("job() takes no tx; give it to enqueue_many(jobs, tx=...)")
         return self._task._job(self._settings, args, kwargs)  # noqa: SLF001 - a view of the task
-
-
-class TaskDecorator:
-    """Makes tasks of functions; `register` gets each."""
-
-    def __init__(
-        self, app: Enqueuer, options: TaskOptions, register: Callable[[Task[..., Any]], None]
-    ) -> None:
-        self._app = app
-        self._options = options
-        self._register = register
-
-    # The first overload that fits wins: a coroutine function is never taken for a plain one.
-    @overload
-    def __call__(  # type: ignore[overload-overlap] # as said above
-        self, fn: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]]
-    ) -> AsyncTask[P, R]: ...
-    @overload
-    def __call__(  # type: ignore[overload-overlap] # as said above
-        self, fn: Callable[P, Coroutine[Any, Any, R]]
-    ) -> AsyncTask[P, R]: ...
-    @overload
-    def __call__(self, fn: Callable[Concatenate[Context, P], R]) -> SyncTask[P, R]: ...
-    @overload
-    def __call__(self, fn: Callable[P, R]) -> SyncTask[P, R]: ...
-    def __call__(self, fn: Callable[..., Any]) -> Task[..., Any]:
-        """Make a task of a function.
-
-        Raises:
-            UsageError: it is no function, or its options or signature were refused.
-        """
-        if not inspect.isfunction(fn) or _yields(fn):
-            raise UsageError(f"@app.task() needs a function that returns once, not {fn!r}")
-        kind: type[Task[..., Any]] = AsyncTask if inspect.iscoroutinefunction(fn) else SyncTask
-        task = kind(self._app, fn, self._options)
-        self._register(task)
-        return task
-
-
-def _yields(fn: Callable[..., Any]) -> bool:
-    return inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)

@@ -20,8 +20,8 @@ from headrace.model.lane_view import LaneView
 from headrace.ports.lane_ledger import Ahead
 from headrace.relay.lane_reaper import LaneReaper
 from headrace.relay.sweep import Sweep
-from headrace.worker.executor import Executor
 from headrace.worker.hand import Hand
+from headrace.worker.runner import Runner
 
 
 def swap_script(broken: str, *places: tuple[str, str]) -> None:
@@ -45,7 +45,7 @@ def swap_script(broken: str, *places: tuple[str, str]) -> None:
 
 
 async def _ack_then_run(
-    self: Executor, here: "asyncio.Task[None]", hand: Hand, one: Delivery
+    self: Runner, here: "asyncio.Task[None]", hand: Hand, one: Delivery
 ) -> None:
     engine = self._engine
     assert isinstance(engine, LedgeredEngine)
@@ -54,7 +54,7 @@ async def _ack_then_run(
     await _run(self, here, hand, one)
 
 
-_run = Executor._run
+_run = Runner.run
 
 
 async def _put_again(self: RedisLane, epoch: int, queue: str, entries: Sequence[LaneEntry]) -> str:
@@ -124,7 +124,7 @@ LANE_TWINS: Mapping[str, Twin] = by_name(
     Twin(
         "ack_at_start",
         "a job is removed from the lane when its run starts",
-        partial(swap_method, Executor, "_run", _ack_then_run),
+        partial(swap_method, Runner, "run", _ack_then_run),
     ),
     Twin(
         "put_again_as_it_was",

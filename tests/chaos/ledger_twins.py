@@ -16,8 +16,8 @@ from headrace.ledger.transaction import LedgerTransaction
 from headrace.model.job import Delivery, Inserted, NewJob, Settlement
 from headrace.model.verdict import completed
 from headrace.supervisor import node
-from headrace.worker.executor import Executor
 from headrace.worker.hand import Hand
+from headrace.worker.runner import Runner
 
 FENCED = "j.gen = v.gen AND j.state = 0"
 
@@ -70,13 +70,13 @@ def _another(job: UUID) -> UUID:
     return UUID(int=job.int ^ 1)
 
 
-async def _settle_then_run(self: Executor, here: object, hand: Hand, delivery: Delivery) -> None:
+async def _settle_then_run(self: Runner, here: object, hand: Hand, delivery: Delivery) -> None:
     self._settler.add(hand.worker, delivery, completed(delivery, None, 0.0))
     await self._settler.drain()
     await _run(self, here, hand, delivery)
 
 
-_run: Callable[..., Awaitable[None]] = Executor._run
+_run: Callable[..., Awaitable[None]] = Runner.run
 
 
 def no_services(*_args: object, **_options: object) -> list[object]:
@@ -133,7 +133,7 @@ LEDGER_TWINS: Mapping[str, Twin] = by_name(
     Twin(
         "settle_before_run",
         "a job is completed when its run starts",
-        partial(swap_method, Executor, "_run", _settle_then_run),
+        partial(swap_method, Runner, "run", _settle_then_run),
     ),
     Twin(
         "no_reaper",

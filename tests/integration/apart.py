@@ -145,3 +145,10 @@ def wants_to_be_alone(mark: str) -> None:
     with Path(mark).open("x"):
         time.sleep(0.3)  # as long as its work
     Path(mark).unlink()
+
+
+@app.task(queue="batches", batch=3, batch_wait="50ms")
+async def batch_of(items: list[str]) -> list[int]:
+    if "kill" in items:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [os.getpid()] * len(items)

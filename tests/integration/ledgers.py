@@ -50,7 +50,7 @@ async def wipe(sql: asyncpg.Connection) -> None:
     await sql.execute(
         "DELETE FROM headrace.job; DELETE FROM headrace.job_event; "
         "DELETE FROM headrace.idempotency; DELETE FROM headrace.worker; "
-        "DELETE FROM headrace.rate_limit; "
+        "DELETE FROM headrace.rate_limit; DELETE FROM headrace.subscription; "
         "DELETE FROM headrace.wake; DELETE FROM headrace.blocked; DELETE FROM headrace.edge; "
         "DELETE FROM headrace.order_key; DELETE FROM headrace.order_place; "
         "DELETE FROM headrace.flow; DELETE FROM headrace.flow_job; "

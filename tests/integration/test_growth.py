@@ -36,6 +36,7 @@ BURY = """
 INSERT INTO headrace.worker (id, host, pid, queues, reaped_at)
 SELECT gen_random_uuid(), 'gone', 1, '[]', now() FROM generate_series(1, $1::int)
 """
+TOLD = '{"attempt": 1, "dropped": 0, "log": [[0, "a line"]], "progress": [0, 0.5, "half"]}'
 Parameters = Callable[["Ledger"], tuple[Any, ...]]
 
 
@@ -134,6 +135,7 @@ STATEMENTS: dict[str, Parameters] = {
     "missing": lambda ledger: (ledger.jobs,),
     "release": lambda ledger: (ledger.worker, *attempts(ledger)),
     "extend": attempts,
+    "tell": lambda ledger: (*attempts(ledger), [TOLD] * len(ledger.jobs)),
     "stale": lambda ledger: (
         *attempts(ledger),
         *(None, None, None),
@@ -149,7 +151,7 @@ STATEMENTS: dict[str, Parameters] = {
     "sweep": lambda ledger: (ledger.snapshot, 30.0, 2000),
     "sweep_pushed": lambda ledger: (ledger.snapshot, ledger.snapshot, 30.0, 2000),
     "walk": lambda ledger: (ledger.queue, 5, 0, UUID(int=0), 30.0, 20),
-    "get": lambda ledger: (ledger.jobs,),
+    "get": lambda ledger: (ledger.jobs, False),
     "outcomes": lambda ledger: (ledger.jobs,),
     "standing_of": lambda ledger: (ledger.jobs,),
     "counts": lambda _: (),

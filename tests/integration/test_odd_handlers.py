@@ -249,7 +249,7 @@ async def test_a_thread_tells_its_progress(app: Headrace, caplog: pytest.LogCapt
 
     @app.task(queue="q", max_attempts=1)
     def half(ctx: Context) -> str:
-        asyncio.run(ctx.progress(0.5, "half-way"))
+        ctx.progress(0.5, "half-way")
         return "done"
 
     job = await half.enqueue()

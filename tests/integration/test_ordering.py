@@ -58,7 +58,7 @@ def test_what_a_task_cannot_say(options: Any, words: str) -> None:
     app = Headrace("tests")
     with pytest.raises(UsageError, match=words):
 
-        @app.task(**options)
+        @app.task(**options)  # type: ignore[untyped-decorator] # it is refused
         async def bill(customer: int) -> None: ...
 
 

@@ -63,6 +63,7 @@ async def test_jobs_run_in_a_process_that_stays(apart: ModuleType) -> None:
         job = await apart.whereabouts.enqueue("über")
         assert await job.result(SECONDS) == [first, [first], "über", 1, str(job.id)]
         assert first != os.getpid()
+        assert (await job.refresh()).told.progress.fraction == 0.5
         os.kill(first, 0)  # it is there
     with pytest.raises(ProcessLookupError):
         os.kill(first, 0)
@@ -264,7 +265,7 @@ def test_a_task_that_another_process_cannot_find_is_refused() -> None:
 
 def test_an_executor_that_there_is_not_is_refused() -> None:
     with pytest.raises(UsageError, match="executor='thread' is no executor"):
-        Headrace("tests").task(executor="thread")(nothing)  # type: ignore[arg-type] # the very mistake
+        Headrace("tests").task(executor="thread")(nothing)  # type: ignore[call-overload] # the very mistake
 
 
 def nothing() -> None: ...

@@ -129,7 +129,7 @@ def test_an_annotation_that_cannot_be_read_is_told(annotation: str) -> None:
 @pytest.mark.parametrize("fraction", [-0.1, 1.5, NAN, "half", None])
 async def test_progress_is_a_part_of_a_whole(fraction: Any) -> None:
     with pytest.raises(UsageError, match="give a number from 0 to 1"):
-        await LocalContext("t", "q", 1).progress(fraction)
+        await LocalContext("t", "q", 1, Headrace("tests").state_of).progress(fraction)
 
 
 def test_an_outcome_takes_an_exception_for_its_words() -> None:

@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from types import FrameType
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -15,12 +16,16 @@ from asyncpg.pgproto import pgproto
 
 from headrace import Headrace
 from headrace.model.job import Delivery, Settlement
+from headrace.model.redaction import Redaction
 from headrace.ports.clock import boottime
 from headrace.ports.engine import Engine
 from headrace.worker.executor import Executor
 from headrace.worker.gate import Gate
 from headrace.worker.hand import Hand
+from headrace.worker.notes import Teller
 from headrace.worker.process.children import Children
+from headrace.worker.reporter import Reporter
+from headrace.worker.runner import Runner
 from headrace.worker.settler import Settler
 
 JOBS = 500
@@ -38,6 +43,9 @@ class Collector(Settler):
         self.taken += 1
         if self.taken == JOBS:
             self.done.set()
+
+
+async def tell_nobody(_: object) -> None: ...
 
 
 async def calls_of_each(work: Callable[[], Coroutine[Any, Any, None]]) -> float:
@@ -64,15 +72,26 @@ async def test_the_run_of_a_job() -> None:
     async def send(to: str) -> None: ...
 
     settler = Collector()
-    executor = Executor(
+    gate = Gate(lambda: NOWHERE.limiter, app.tasks, app.queue_limits)
+    runner = Runner(
         tasks=app.tasks,
         engine=NOWHERE,
         children=Children(app, most_jobs=None, most_memory=None),
-        gate=Gate(lambda: NOWHERE.limiter, app.tasks, app.queue_limits),
+        gate=gate,
         settler=settler,
-        concurrency=10,
-        freed=lambda: None,
+        reporter=Reporter(()),
+        teller=Teller(tell_nobody, Redaction()),
+        redaction=Redaction(),
+        patience=timedelta(),
+        calls=10,
+        slots=10,
         stuck=lambda _: None,
+    )
+    executor = Executor(
+        runner=runner,
+        gate=gate,
+        engine=NOWHERE,
+        freed=lambda: None,
         failed=lambda _: None,
     )
     hand = Hand(uuid4(), boottime(), lease=60.0)

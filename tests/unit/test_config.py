@@ -44,6 +44,8 @@ def test_arguments_beat_the_environment_beats_files(
         "lease": timedelta(seconds=15),
         "child_jobs": None,
         "child_memory": None,
+        "redact": (),
+        "unknown_tasks": timedelta(hours=1),
     }
 
 

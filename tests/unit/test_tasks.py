@@ -156,7 +156,7 @@ def test_arguments_are_bound_by_position_and_name_without_defaults(app: Headrace
     order = Order(number=1, lines=["a"])
     read = arguments_of(app, "fn", 1, c=2, b="y", d=order)
     assert read == {"a": 1, "b": "y", "c": 2.0, "d": order}
-    ctx = LocalContext("fn", "default", 3)
+    ctx = LocalContext("fn", "default", 3, app.state_of)
     assert fn.call(ctx, read) == (1, "y", 2.0, order)
     assert fn.call(ctx, {"a": 1, "b": "x"}) == (1, "x", 1.5, None)
 

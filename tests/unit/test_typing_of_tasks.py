@@ -5,11 +5,23 @@ Where a line is refused, both must refuse it: they complain of a `type: ignore` 
 
 # pyright: reportUnnecessaryTypeIgnoreComment=true
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any, assert_type
+from typing import Annotated, Any, assert_type
 from uuid import UUID
 
-from headrace import Context, Headrace, Job, JobHandle, JobSpec, State, Task
+from headrace import (
+    Context,
+    Depends,
+    Headrace,
+    Job,
+    JobHandle,
+    JobSpec,
+    State,
+    Task,
+    injected,
+)
+from headrace.middleware import Next
 
 app = Headrace("typing")
 
@@ -40,6 +52,61 @@ async def nothing() -> None: ...
 
 
 app.schedule("doubled", without_context.job("a", copies=2), cron="@daily", tz="Europe/Berlin")
+
+
+async def timed(_: Context, call_next: Next, *, slow: float = 1.0) -> object:
+    return slow, await call_next()
+
+
+@app.lifespan
+async def open_pool() -> AsyncIterator[list[str]]:
+    yield ["pool"]
+
+
+@app.on_error
+def track(ctx: Context, exc: BaseException) -> int:
+    return len(ctx.task + str(exc))
+
+
+@app.task()
+async def provided(to: str, pool: Annotated[list[str], Depends(open_pool)] = injected) -> str:
+    return f"{to} by {pool}"
+
+
+@app.task(batch=10, batch_wait="1s", queue="batches")
+async def many(contexts: list[Context], items: list[str]) -> list[int]:
+    return [len(item) + ctx.attempt for ctx, item in zip(contexts, items, strict=True)]
+
+
+@app.task(batch=10, queue="batches")
+async def many_without(items: list[float]) -> None: ...
+
+
+async def what_batches_take() -> None:
+    assert_type(await many.enqueue("a"), JobHandle[int])
+    assert_type(await many_without.enqueue(1.5), JobHandle[None])
+    assert_type(await many("a"), int)
+    assert_type(many.job("a"), JobSpec[int])
+    await many.enqueue(1)  # type: ignore[call-overload]
+    await many.enqueue(["a"])  # type: ignore[call-overload]
+    app.task(batch="10")  # type: ignore[call-overload]
+    app.task(batch_wait="1s")  # type: ignore[call-overload]
+
+
+async def what_runs_are_provided_with(ctx: Context) -> None:
+    assert_type(await provided.enqueue("a"), JobHandle[str])
+    assert_type(await provided("a"), str)
+    assert_type(await provided("a", ["pool"]), str)
+    assert_type(ctx.state(open_pool), list[str])
+    assert_type(track(ctx, ValueError()), int)
+    Headrace("x", middleware=[timed])
+    app.task(middleware={"slow": 2.0})
+    await provided("a", 1)  # type: ignore[arg-type]
+    await provided.enqueue("a", 1)  # type: ignore[call-overload]
+    app.task(middleware=["slow"])  # type: ignore[call-overload]
+    app.lifespan(timed)  # type: ignore[arg-type]
+    app.on_error(timed)  # type: ignore[type-var]
+    ctx.state(timed)  # type: ignore[arg-type]
 
 
 async def what_is_accepted(session: object) -> None:
@@ -100,7 +167,7 @@ async def what_is_refused(session: object) -> None:
     app.enqueue_many_sync([plain(1)])  # type: ignore[arg-type]
     with_context.options(dealy="1s")  # type: ignore[call-arg]
     with_context.options(delay=5)  # type: ignore[arg-type]
-    app.task(quue="x")  # type: ignore[call-arg]
+    app.task(quue="x")  # type: ignore[call-overload]
     Headrace("x", databse_url="x")  # type: ignore[call-arg]
 
 

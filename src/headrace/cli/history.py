@@ -29,7 +29,8 @@ def data_of(event: JobEvent) -> dict[str, object]:
 def brief(data: dict[str, object]) -> str:
     """An error or other data, in a line."""
     if "type" in data:
-        return f"{data['type']}: {data.get('message')}"
+        took = f" (after {data['ran']} s)" if "ran" in data else ""
+        return f"{data['type']}: {data.get('message')}{took}"
     return " ".join(f"{name}={value}" for name, value in data.items())
 
 

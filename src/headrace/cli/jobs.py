@@ -13,6 +13,7 @@ from headrace.cli.options import (
     Embedded,
     ErrorText,
     Limit,
+    LogText,
     QueueName,
     Since,
     States,
@@ -41,6 +42,7 @@ def list_jobs(
     since: Since = None,
     until: Until = None,
     error: ErrorText = None,
+    log: LogText = None,
     limit: Limit = 20,
     before: Before = None,
     database_url: DatabaseUrl = None,
@@ -57,7 +59,14 @@ def list_jobs(
     from headrace.model.inspection import Page
 
     wanted = job_filter(
-        states=states, queue=queue, task=task, tenant=tenant, since=since, until=until, error=error
+        states=states,
+        queue=queue,
+        task=task,
+        tenant=tenant,
+        since=since,
+        until=until,
+        error=error,
+        log=log,
     )
     start = next(iter(job_ids([before] if before else None)), None)
 
@@ -179,8 +188,10 @@ def _print_job(job: "Job", history: "list[JobEvent]") -> None:
         ("arguments", bytes(job.payload).decode()),
         ("result", "" if job.result is None else bytes(job.result).decode()),
         ("error", _message(job)),
+        ("progress", _progress(job)),
     ]
     print_pairs((name, value) for name, value in pairs if value)
+    _print_log(job)
     if not history:
         return
     say("")
@@ -190,6 +201,25 @@ def _print_job(job: "Job", history: "list[JobEvent]") -> None:
         if isinstance(stack, str):
             say(f"\nThe stack of the {event.kind} at {at(event.at)}:")
             say(indent(stack.rstrip(), "  "))
+
+
+def _progress(job: "Job") -> str:
+    from headrace.cli.output import at
+
+    if (said := job.told.progress) is None:
+        return ""
+    return f"{said.fraction:.0%} {said.message} (at {at(said.at)}, run {said.attempt})"
+
+
+def _print_log(job: "Job") -> None:
+    from headrace.cli.output import at, print_table, say
+
+    if job.told.log:
+        say("")
+        rows = [(at(line.at), str(line.attempt), line.text) for line in job.told.log]
+        print_table(("at", "run", "log"), rows)
+    if job.told.dropped:
+        say(f"{job.told.dropped:,} lines are not kept.")
 
 
 def _message(job: "Job") -> str:

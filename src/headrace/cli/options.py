@@ -55,6 +55,10 @@ Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept with 
 ErrorText = Annotated[
     str | None, typer.Option("--error", metavar="TEXT", help="Whose error holds this text.")
 ]
+LogText = Annotated[
+    str | None,
+    typer.Option("--log", metavar="TEXT", help="Whose log or progress holds this text."),
+]
 Limit = Annotated[
     int, typer.Option("--limit", "-n", metavar="N", min=1, max=10_000, help="How many at most.")
 ]

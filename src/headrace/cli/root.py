@@ -21,6 +21,7 @@ from headrace.cli import (
     schedule_changes,
     schedules,
     schema,
+    topics,
     worker,
 )
 from headrace.cli.top import command as top
@@ -43,6 +44,7 @@ Look:
   headrace jobs show ID         one job with its history
   headrace schedules list       what makes jobs by the clock, and when next
   headrace flows show ID        jobs that wait for each other, as one graph
+  headrace topics list          who gets what is published, and how far behind
 Mend:
   headrace dlq replay ID        run a dead job again
   headrace jobs cancel ID       one that is not wanted any more
@@ -81,6 +83,7 @@ app.add_typer(schedules.app, name="schedules")
 schedule_changes.register(schedules.app)
 app.add_typer(limits.app, name="limits")
 app.add_typer(flows.app, name="flows")
+app.add_typer(topics.app, name="topics")
 
 
 def _print_version(value: bool) -> None:

@@ -56,6 +56,7 @@ def job_filter(
     since: str | None = None,
     until: str | None = None,
     error: str | None = None,
+    log: str | None = None,
 ) -> JobFilter:
     """The filter that the options of a command make.
 
@@ -70,6 +71,7 @@ def job_filter(
         since=_instant("since", since),
         until=_instant("until", until),
         error=error,
+        log=log,
     )
 
 

@@ -65,9 +65,9 @@ class LaneInspector(LaneSight):
         """Jobs that were enqueued as one graph."""
         return LaneFlows(self._inspector.flows, self.cancel, self._flag, self._given_out)
 
-    async def history(self, job_id: UUID) -> list[JobEvent]:
+    async def history(self, job_id: UUID, *kinds: str) -> list[JobEvent]:
         """A job's events, oldest first."""
-        return await self._inspector.history(job_id)
+        return await self._inspector.history(job_id, *kinds)
 
     async def cancel(self, ids: Sequence[UUID], actor: str, reason: str = "") -> Answers:
         """Cancel jobs; who has one is asked to end it."""

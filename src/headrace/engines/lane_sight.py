@@ -18,6 +18,7 @@ from headrace.ports.inspector import Inspector
 from headrace.ports.lane import Lane
 from headrace.ports.lane_ledger import LaneLedger
 from headrace.ports.schedules import Schedules
+from headrace.ports.topics import Topics
 
 _log = logging.getLogger("headrace.engine")
 _STEP = 500
@@ -73,6 +74,11 @@ class LaneSight:
         self._ledger = ledger
         self._lane = lane
         self._doubt = Doubt()
+
+    @property
+    def topics(self) -> Topics:
+        """Who gets what is published: in the ledger."""
+        return self._inspector.topics
 
     @property
     def schedules(self) -> Schedules:

@@ -28,6 +28,7 @@ from headrace.model.priority import STRIDES, Shares
 from headrace.model.promise import NOTHING_SAID, Promise
 from headrace.model.schedule import Move
 from headrace.model.task import Declaration
+from headrace.model.told import Telling
 from headrace.model.verdict import BLOCKED
 from headrace.ports.engine import Transaction
 from headrace.ports.inspector import Inspector
@@ -340,6 +341,10 @@ class LedgeredEngine:
     async def extend(self, deliveries: Sequence[Delivery]) -> set[UUID]:
         """The ids among these that may go on."""
         return await self.ledger.extend(deliveries)
+
+    async def tell(self, tellings: Sequence[Telling]) -> None:
+        """Keep what running attempts tell: the ledger alone does."""
+        await self.ledger.tell(tellings)
 
     async def forfeit(self, worker: UUID, delivery: Delivery) -> bool:
         """Give up a job that its worker cannot end; the relay's sweep brings it into the lane."""

@@ -168,6 +168,21 @@ async def _workers(queries: Queries) -> list[Finding]:
         *_served(row["living"], row["unserved"]),
         *_earlier(row["living"], row["earlier"]),
         _paused(row["paused"]),
+        *_strangers(await queries.fetch("doctor_strangers", _MANY_IN_DEFAULT)),
+    ]
+
+
+def _strangers(tasks: Sequence[Row]) -> list[Finding]:
+    if not tasks:
+        return []
+    text = ", ".join(f"{row['jobs']:,} of {row['task']}" for row in tasks)
+    return [
+        Finding(
+            Level.WARN,
+            "tasks",
+            f"no worker knows the task of these jobs: {text}",
+            "start workers of the code that has it, or cancel the jobs",
+        )
     ]
 
 

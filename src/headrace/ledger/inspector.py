@@ -13,6 +13,7 @@ from headrace.ledger.limiter import LedgerLimiter
 from headrace.ledger.queries import Queries
 from headrace.ledger.rows import Row, as_job
 from headrace.ledger.schedules import PostgresSchedules
+from headrace.ledger.topics import PostgresTopics
 from headrace.model.cancellation import Cancellation
 from headrace.model.fleet import Fleet, Leader, WorkerSeen
 from headrace.model.inspection import (
@@ -33,8 +34,10 @@ from headrace.model.verdict import cancelled_error
 from headrace.ports.flows import Flows
 from headrace.ports.inspector import Answers
 from headrace.ports.schedules import Schedules
+from headrace.ports.topics import Topics
 
 _WALK = 10_000
+_EVENTS = 1_000
 _AFTER_ALL = UUID(int=(1 << 128) - 1)
 _LIVE = {State.SCHEDULED, State.RETRYABLE, State.AVAILABLE, State.RUNNING}
 
@@ -46,6 +49,7 @@ class LedgerInspector:
         self._queries = queries
         self.schedules: Schedules = PostgresSchedules(queries)
         self.flows: Flows = PostgresFlows(queries, self.cancel)
+        self.topics: Topics = PostgresTopics(queries)
 
     @property
     def limiter(self) -> LedgerLimiter:
@@ -105,11 +109,12 @@ class LedgerInspector:
 
     async def get_many(self, ids: Sequence[UUID]) -> list[Job]:
         """Jobs as they are now, in no order; unknown ids are left out."""
-        return [as_job(row) for row in await self._queries.fetch("get", list(ids))]
+        return [as_job(row) for row in await self._queries.fetch("get", list(ids), len(ids) == 1)]
 
-    async def history(self, job_id: UUID) -> list[JobEvent]:
-        """A job's events, oldest first."""
-        return [_event(row) for row in await self._queries.fetch("history", job_id)]
+    async def history(self, job_id: UUID, *kinds: str) -> list[JobEvent]:
+        """A job's events, oldest first: the last thousand, for a job may snooze for ever."""
+        rows = await self._queries.fetch("history", job_id, _EVENTS, list(kinds) or None)
+        return [_event(row) for row in rows]
 
     async def cancel(
         self, ids: Sequence[UUID], actor: str, reason: str = "", *, untold: bool = False
@@ -272,6 +277,7 @@ def _conditions(wanted: JobFilter, limit: int, before: UUID | None) -> tuple[obj
         wanted.tenant,
         wanted.error,
         None if wanted.settled_for is None else wanted.settled_for.total_seconds(),
+        wanted.log,
     )
 
 
@@ -294,6 +300,7 @@ def _event(row: Row) -> JobEvent:
         kind=row["kind"],
         actor=row["actor"],
         data=None if data is None else msgspec.Raw(data.encode()),
+        host=row["host"],
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from headrace.errors import ConfigError, UnknownQueue
 from headrace.ledger.queries import Queries
 from headrace.model.names import unknown as unknown_name
-from headrace.model.promise import Promise
+from headrace.model.promise import Promise, declared_otherwise
 
 
 class KnownQueues:
@@ -41,11 +41,7 @@ class KnownQueues:
         await self._queries.fetch("declare_promises", *told)
         for row in await self._queries.fetch("promised_otherwise", *told):
             name, ours = row["name"], said[row["name"]]
-            raise ConfigError(
-                f'queue "{name}" is {row["promise"]} in this database, and the application '
-                f"declares it {ours}; declare it alike, or change it there: "
-                f"`headrace queues promise {name} {ours}`"
-            )
+            raise ConfigError(declared_otherwise(name, row["promise"], ours))
 
     async def require(self, queues: Iterable[str]) -> None:
         """See that these are known.

@@ -40,6 +40,7 @@ from headrace.model.priority import LEVELS
 from headrace.model.promise import NOTHING_SAID, Promise
 from headrace.model.state import Stored
 from headrace.model.task import Declaration
+from headrace.model.told import Telling
 from headrace.model.verdict import POISON, WORKER_LOST
 from headrace.ports.bell import Bell
 from headrace.ports.engine import Transaction
@@ -267,6 +268,12 @@ class PostgresLedger:
         """The ids of the attempts that still count."""
         return {row["id"] for row in await self._fetch("extend", *_tokens(attempts))}
 
+    async def tell(self, tellings: Sequence[Telling]) -> None:
+        """Keep what attempts tell that still count."""
+        ordered = sorted(tellings, key=_by_id)
+        columns = ([one.id for one in ordered], [one.gen for one in ordered])
+        await self._fetch("tell", *columns, [one.more for one in ordered])
+
     async def forfeit(self, worker: UUID, attempts: Sequence[Delivery], error: str) -> None:
         """Take jobs from a worker that cannot end them; each counts as cut short."""
         await self._fetch("forfeit", worker, *_tokens(attempts), error)
@@ -300,8 +307,8 @@ class PostgresLedger:
         return self._handlers.transaction()
 
     async def get(self, ids: Sequence[UUID]) -> list[Job]:
-        """Jobs as they are; unknown ids are left out."""
-        return [as_job(row) for row in await self._fetch("get", list(ids))]
+        """Jobs as they are; unknown ids are left out. One alone has its log lines."""
+        return [as_job(row) for row in await self._fetch("get", list(ids), len(ids) == 1)]
 
     async def outcomes(self, ids: Sequence[UUID]) -> list[Job]:
         """The jobs among these that are over."""

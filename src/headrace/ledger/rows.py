@@ -14,10 +14,12 @@ from headrace.model.lane_view import LaneView, Mode
 from headrace.model.promise import Promises, promises_of
 from headrace.model.state import Stored, derive_state
 from headrace.model.task import Declaration
+from headrace.model.told import Told
 
 # What the driver makes of infinity, which raw SQL can write, has no time zone.
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 _ALL_STANDARD = Promises()
+_NOTHING_TOLD = Told()
 
 
 class Row(Protocol):
@@ -217,6 +219,7 @@ def as_job(row: Row) -> Job:
         payload=msgspec.Raw(row["payload"].encode()),
         result=None if row["result"] is None else msgspec.Raw(row["result"].encode()),
         error=None if row["error"] is None else json.loads(row["error"]),
+        told=_NOTHING_TOLD if row["told"] is None else msgspec.json.decode(row["told"], type=Told),
     )
 
 

@@ -22,6 +22,8 @@ CHECKS = (
     Check("order", "Of an ordering key one job may run, and they were done in order."),
     Check("joins", "What came after others was let go once they were over, and not before."),
     Check("limits", "No window of a rate limit has more starts than the limit allows."),
+    Check("told", "A job keeps 200 lines at most, and its progress is that of a run it had."),
+    Check("topics", "No subscription has two jobs of one event."),
     Check("owners", "Whoever runs a job is a known worker.", repair="repair_owners"),
     Check("ticks", "A tick has one job, no schedule is behind while somebody makes its ticks."),
     Check("silence", "A silent worker is reaped, and what it ran is taken from it."),

@@ -206,8 +206,16 @@ class Capabilities(NamedTuple):
         priorities: levels share the takes by weight.
         max_delay: seconds, or None for any.
         blocking: `wait` returns as soon as something comes.
+        database: jobs are inserted, and handlers write, in transactions of SQL.
+        limits: rate limits put jobs off.
+        schedules: jobs are made by the clock.
+        links: jobs wait for others, by an ordering key or in a flow.
     """
 
     priorities: bool = True
     max_delay: float | None = None
     blocking: bool = True
+    database: bool = True
+    limits: bool = True
+    schedules: bool = True
+    links: bool = True

@@ -27,6 +27,7 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
         until: made before this time.
         settled_for: over for at least this long, on the ledger's clock.
         error: text that the error holds, whatever the case of its letters.
+        log: the same of its log lines and the message of its progress.
     """
 
     states: tuple[State, ...] = ()
@@ -37,6 +38,7 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     settled_for: timedelta | None = None
     error: str | None = None
+    log: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse times without a zone.
@@ -103,6 +105,7 @@ class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
         gen: the generation that the event ended.
         kind: retry, snooze, crash, dead, cancelled, promote, replay or reprioritise.
         actor: "worker:ID", "reaper", "cli:USER".
+        host: of the worker that ran it, with its process id, while that is known.
     """
 
     at: datetime
@@ -110,6 +113,7 @@ class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     actor: str
     data: msgspec.Raw | None
+    host: str | None = None
 
 
 class Promised(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from headrace.model.cancellation import Cancellation
 from headrace.model.lane_view import LaneView
 from headrace.model.links import Links
 from headrace.model.state import State, Stored
+from headrace.model.told import Told
 from headrace.model.unique import Unique
 
 Token = tuple[UUID, int]
@@ -198,6 +199,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         result: what its task returned, as JSON; None before, and where nothing was.
         error: why its last run failed, or why it was given up: `type` and `message`, and a `stack`
             where there was one.
+        told: its progress and its log.
     """
 
     id: UUID
@@ -219,6 +221,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     payload: msgspec.Raw
     result: msgspec.Raw | None
     error: dict[str, object] | None
+    told: Told = Told()
 
 
 def as_running(job: Job) -> Job:

@@ -33,6 +33,15 @@ def read_promise(queue: str, said: object) -> Promise:
     )
 
 
+def declared_otherwise(queue: str, known: str, ours: Promise) -> str:
+    """The sentence that refuses to declare a queue otherwise than it is known."""
+    return (
+        f'queue "{queue}" is {known} in this database, and the application '
+        f"declares it {ours}; declare it alike, or change it there: "
+        f"`headrace queues promise {queue} {ours}`"
+    )
+
+
 class Promises(NamedTuple):
     """The queues that promise something else than the standard.
 

@@ -25,3 +25,12 @@ def words(said: object) -> str:
 def stack_of(exc: BaseException) -> str:
     """Where an exception was raised: the last twenty frames of each stack."""
     return "".join(traceback.format_exception(exc, limit=-20))
+
+
+def storable(text: str, most: int) -> str:
+    """A text cut to so many characters, and cleaned of what JSONB cannot hold."""
+    clean = text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    if len(clean) <= most:
+        return clean
+    half = most // 2
+    return f"{clean[:half]}\n[...]\n{clean[-half:]}"

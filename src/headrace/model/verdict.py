@@ -6,6 +6,7 @@ from datetime import timedelta
 from headrace.model.cancellation import Cancellation
 from headrace.model.job import Delivery, Settlement
 from headrace.model.outcome import Cancel, Dead, Outcome, RateLimited, Retry, Snooze
+from headrace.model.shown import storable
 from headrace.model.state import Stored
 
 _LONGEST_TEXT = 8_000
@@ -13,18 +14,10 @@ _LONGEST_TEXT = 8_000
 
 def describe(kind: str, message: str, stack: str = "") -> str:
     """An error as JSON, cut to a bounded size and cleaned of what JSONB cannot hold."""
-    fields = {"type": kind, "message": _storable(message)}
+    fields = {"type": kind, "message": storable(message, _LONGEST_TEXT)}
     if stack:
-        fields["stack"] = _storable(stack)
+        fields["stack"] = storable(stack, _LONGEST_TEXT)
     return json.dumps(fields)
-
-
-def _storable(text: str) -> str:
-    clean = text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-    if len(clean) <= _LONGEST_TEXT:
-        return clean
-    half = _LONGEST_TEXT // 2
-    return f"{clean[:half]}\n[...]\n{clean[-half:]}"
 
 
 WORKER_LOST = describe("WorkerLost", "the worker died during the attempt")
@@ -72,6 +65,18 @@ def given_up(delivery: Delivery, state: Stored, error: str, ran: float) -> Settl
         state=state,
         failed=state is Stored.DEAD,
         ran=ran,
+        error=error,
+    )
+
+
+def put_off(delivery: Delivery, error: str, delay: timedelta) -> Settlement:
+    """The settlement of a job that was not run, and waits for somebody else: no attempt."""
+    return Settlement(
+        id=delivery.id,
+        gen=delivery.gen,
+        state=Stored.LIVE,
+        snoozed=True,
+        delay=delay.total_seconds(),
         error=error,
     )
 

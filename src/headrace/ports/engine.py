@@ -10,6 +10,7 @@ from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob, Se
 from headrace.model.lane_view import LaneView
 from headrace.model.promise import NOTHING_SAID, Promise
 from headrace.model.task import Declaration
+from headrace.model.told import Telling
 from headrace.ports.inspector import Inspector
 from headrace.ports.limiter import Limiter
 from headrace.ports.link_ledger import Relations
@@ -130,6 +131,9 @@ class Engine(Protocol):
     async def extend(self, deliveries: Sequence[Delivery]) -> set[UUID]:
         """The ids among these that are still the worker's own, so may go on."""
 
+    async def tell(self, tellings: Sequence[Telling]) -> None:
+        """Keep what running attempts tell, in order; that of a stale one is not kept."""
+
     async def forfeit(self, worker: UUID, delivery: Delivery) -> bool:
         """Give up a job whose handler blocks everything else of its worker and cannot be ended.
 
@@ -177,7 +181,10 @@ class Engine(Protocol):
         """The jobs among these that are over."""
 
     async def get(self, ids: Sequence[UUID]) -> list[Job]:
-        """Jobs as they are now, in no order; unknown ids are left out."""
+        """Jobs as they are now, in no order; unknown ids are left out.
+
+        One that is asked for alone has its log lines.
+        """
 
 
 class Transaction(Protocol):

@@ -19,6 +19,7 @@ from headrace.model.job import Job
 from headrace.ports.flows import Flows
 from headrace.ports.limiter import Limiter
 from headrace.ports.schedules import Schedules
+from headrace.ports.topics import Topics
 
 Answers = Mapping[UUID, Answer]
 
@@ -39,6 +40,10 @@ class Inspector(Protocol):
     @property
     def schedules(self) -> Schedules:
         """What makes jobs by the clock."""
+
+    @property
+    def topics(self) -> Topics:
+        """Who gets what is published."""
 
     @property
     def limiter(self) -> Limiter:
@@ -69,8 +74,8 @@ class Inspector(Protocol):
     async def get_many(self, ids: Sequence[UUID]) -> list[Job]:
         """Jobs as they are now, in no order; unknown ids are left out."""
 
-    async def history(self, job_id: UUID) -> list[JobEvent]:
-        """A job's events, oldest first."""
+    async def history(self, job_id: UUID, *kinds: str) -> list[JobEvent]:
+        """A job's events, of some kinds or all, oldest first; the last thousand of them."""
 
     async def cancel(self, ids: Sequence[UUID], actor: str, reason: str = "") -> Answers:
         """Cancel jobs. A worker that has one is asked to end it: ASKED.

@@ -8,6 +8,7 @@ from uuid import UUID
 from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement, Token
 from headrace.model.promise import NOTHING_SAID, Promise
 from headrace.model.task import Declaration
+from headrace.model.told import Telling
 from headrace.ports.bell import Bell
 from headrace.ports.engine import Transaction
 from headrace.ports.inspector import BlindInspector
@@ -115,6 +116,9 @@ class Ledger(Protocol):
 
     async def extend(self, attempts: Sequence[Delivery]) -> set[UUID]:
         """The ids of the attempts that still count."""
+
+    async def tell(self, tellings: Sequence[Telling]) -> None:
+        """Keep what attempts tell that still count."""
 
     async def forfeit(self, worker: UUID, attempts: Sequence[Delivery], error: str) -> None:
         """Take jobs from a worker that cannot end them; each counts as cut short."""

@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
+from headrace.context import Lifespan
 from headrace.errors import BadArguments, BadPayload
 from headrace.model.cancellation import Cancellation
 from headrace.model.duration import parse_duration
@@ -24,8 +26,10 @@ from headrace.task import Task
 from headrace.worker.apart import Apart
 from headrace.worker.bystander import Bystander
 from headrace.worker.context import AttemptContext
+from headrace.worker.threads import in_thread, raising_here
 
 _log = logging.getLogger("headrace.worker")
+T = TypeVar("T")
 _BY_ITSELF = "the handler cancelled its own task, or a task that it started did"
 _BY_WHAT_IT_AWAITED = (
     "the handler raised CancelledError: something that it awaited was cancelled; catch that there"
@@ -47,7 +51,12 @@ class Attempt:
 
     Attributes:
         cancellation: the wish that it end.
+        raised: what failed it, for those who are told of errors.
+        expired: it has passed its deadline.
+        interrupted: its worker cannot wait any longer.
     """
+
+    raised: BaseException | None = None
 
     def __init__(
         self,
@@ -64,9 +73,9 @@ class Attempt:
         self._began = time.monotonic()
         self._overdue_at = self._began + task.timeout_seconds
         self._stuck_at = self._overdue_at + task.timeout_seconds
-        self._expired = False
+        self.expired: bool = False
         self._told_stuck = False
-        self._interrupted = False
+        self.interrupted: bool = False
         self._asked = 0
         self.cancellation: Cancellation | None = None
 
@@ -135,7 +144,7 @@ class Attempt:
 
     def interrupt(self) -> None:
         """The worker cannot wait any longer: cancel the handler."""
-        self._interrupted = True
+        self.interrupted = True
         self._cancel_handler()
 
     def cancel(self, wish: Cancellation) -> None:
@@ -151,7 +160,7 @@ class Attempt:
         return cancelled(self.delivery, self.cancellation, self.elapsed)
 
     def _cancel_handler(self) -> None:
-        if self._runner is not None and self._task.is_async:
+        if self._runner is not None and self._task.in_loop:
             self._asked += 1
             self._runner.cancel()
 
@@ -162,10 +171,11 @@ class Attempt:
         arguments: dict[str, Any],
         threads: ThreadPoolExecutor | None,
     ) -> Settlement:
-        """An exception stays in its thread: a future refuses some, others end the event loop.
-
-        A stray cancellation frees no slot whose thread still runs.
-        """
+        """An exception stays in its thread: a future refuses some, others end the event loop."""
+        if self._task.call_around is not None:
+            call_there = partial(raising_here, threads, self._bystander, variables)
+            around = self._task.call_around(context, arguments, call_there)
+            return self._as_returned(await Apart(around, variables))
 
         def call() -> Settlement:
             try:
@@ -175,19 +185,19 @@ class Attempt:
             except BaseException as exc:  # noqa: BLE001 - as in `run`
                 return self._as_raised(exc)
 
-        running = asyncio.get_running_loop().run_in_executor(threads, call)
-        while not running.done():
-            try:
-                await asyncio.shield(running)
-            except asyncio.CancelledError:
-                if self._bystander.cancelled:
-                    running.cancel()
-                    raise
-        return running.result()
+        return await in_thread(threads, self._bystander, call)
+
+    def state_of(self, hook: Lifespan[T]) -> T:
+        """What a lifespan hook yielded in this process."""
+        return self._task.state_of(hook)
+
+    def begin_anew(self) -> None:
+        """Its time begins now: it has waited for others of its batch until here."""
+        self.prolong(self._task.timeout)
 
     def prolong(self, longer: timedelta) -> None:
         """Move the deadline to that long from now, unless it has passed."""
-        if not self._expired:
+        if not self.expired:
             self._overdue_at = time.monotonic() + longer.total_seconds()
             self._stuck_at = self._overdue_at + self._task.timeout_seconds
 
@@ -195,14 +205,14 @@ class Attempt:
         """Act on a deadline that has passed, once each."""
         if self._runner is None or now <= self._overdue_at:
             return
-        if not self._expired:
+        if not self.expired:
             self._expire(now)
         elif now > self._stuck_at and not self._told_stuck:
             self._told_stuck = True
             self._on_stuck(self)
 
     def _expire(self, now: float) -> None:
-        self._expired = True
+        self.expired = True
         self._stuck_at = now + self._task.timeout_seconds
         _log.warning(
             "job %s (%s) passed its timeout of %s",
@@ -214,14 +224,25 @@ class Attempt:
 
     def _cut_short(self, exc: asyncio.CancelledError, *, by_itself: bool) -> Settlement:
         whose = _BY_ITSELF if by_itself else _BY_WHAT_IT_AWAITED
+        if self.expired:
+            self._blame(self.timed_out())
+        elif not (self.interrupted or self.cancellation):
+            self._blame(exc)
         error = self._why_asked() or describe("Cancelled", whose, stack_of(exc))
         return failed(self.delivery, error, self.elapsed, self.retry_delay())
 
+    def _blame(self, exc: BaseException) -> None:
+        self.raised = exc
+
+    def timed_out(self) -> TimeoutError:
+        """What its end at the deadline is told as."""
+        return TimeoutError(f"the attempt passed its timeout of {self._task.timeout}")
+
     def _why_asked(self) -> str | None:
         """Why the worker has cut it short, if it has."""
-        if self._expired:
-            return describe("Timeout", f"the attempt passed its timeout of {self._task.timeout}")
-        if self._interrupted:
+        if self.expired:
+            return describe("Timeout", str(self.timed_out()))
+        if self.interrupted:
             return describe("Interrupted", "the worker stopped before the attempt ended")
         return None
 
@@ -231,6 +252,7 @@ class Attempt:
                 return self._as_returned(exc)
             except Exception as no_outcome:  # noqa: BLE001 - its result or its class is the user's
                 exc = no_outcome
+        self._blame(exc)
         error = describe(type(exc).__name__, words(exc), stack_of(exc))
         return failed(self.delivery, error, self.elapsed, self.retry_delay())
 
@@ -244,12 +266,14 @@ class Attempt:
         try:
             result = None if value is None else self._task.encode_result(value)
         except BadPayload as exc:  # the sentence says it all: no stack, which would be ours alone
+            self._blame(exc)
             error = describe(type(exc).__name__, str(exc))
             return failed(self.delivery, error, self.elapsed, self.retry_delay())
         return completed(self.delivery, result, self.elapsed)
 
     def _give_up(self, exc: Exception) -> Settlement:
         """Arguments do not get better by another run."""
+        self._blame(exc)
         error = describe(type(exc).__name__, str(exc))
         return given_up(self.delivery, Stored.DEAD, error, self.elapsed)
 

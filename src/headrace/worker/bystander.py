@@ -1,6 +1,9 @@
 """Tells the end of everything from a cancellation that was meant for one handler."""
 
 import asyncio
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class Bystander:
@@ -26,6 +29,17 @@ class Bystander:
         """Tell that everything is to end."""
         if self._task is not None:
             self._task.cancel()
+
+    async def sees_through(self, running: "asyncio.Future[T]") -> T:
+        """Wait for something that a stray cancellation of the caller must not cut off."""
+        while not running.done():
+            try:
+                await asyncio.shield(running)
+            except asyncio.CancelledError:
+                if self.cancelled:
+                    running.cancel()
+                    raise
+        return running.result()
 
     async def stop(self) -> None:
         """Stand by no longer."""

@@ -50,6 +50,7 @@ async def conclude(
         # The commit failed, or its reply is lost. If it was done, the fence refuses this
         # settlement and settled_before recognises it; if not, nothing of the handler's is
         # there: run again.
+        attempt.raised = exc
         why = words(exc) or type(exc).__name__
         error = describe(type(exc).__name__, f"the handler's transaction failed: {why}")
         return failed(delivery, error, settlement.ran, attempt.retry_delay())

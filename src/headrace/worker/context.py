@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, Never, Protocol
+from typing import Any, Never, Protocol, TypeVar
 from uuid import UUID
 
-from headrace.context import check_fraction
+from headrace.batch_task import BatchTask
+from headrace.context import NOTHING_TO_AWAIT, Lifespan, check_fraction
 from headrace.errors import StaleAttempt, UsageError
 from headrace.model.cancellation import Cancellation
 from headrace.model.duration import Duration, parse_duration
@@ -17,12 +18,15 @@ from headrace.model.job import Delivery, Settlement
 from headrace.model.outcome import RateLimited
 from headrace.model.schedule import tick_of
 from headrace.ports.engine import Engine, Transaction
+from headrace.worker.batches import Batches, Joining
+from headrace.worker.notes import Notes, Teller
 from headrace.worker.own_flow import OwnFlow
 
 _log = logging.getLogger("headrace.worker")
+T = TypeVar("T")
 
 
-class Run(Protocol):
+class Run(Joining, Protocol):
     """The attempt whose context it is.
 
     Attributes:
@@ -34,6 +38,10 @@ class Run(Protocol):
     def prolong(self, longer: timedelta) -> None:
         """Move the deadline to that long from now."""
 
+    def state_of(self, hook: Lifespan[T]) -> T:
+        """What a lifespan hook yielded in this process."""
+        ...
+
 
 class AttemptContext:
     """The context of one attempt.
@@ -43,8 +51,11 @@ class AttemptContext:
         delivery: the job.
         loop: the worker's.
         run: the attempt.
+        teller: who writes what it tells.
+        batches: the calls that it may join.
 
     Attributes:
+        notes: what it tells, once it does.
         over: the handler has returned: what it left behind opens no transaction any more, which
             nobody would end (test_apart.py).
     """
@@ -55,10 +66,15 @@ class AttemptContext:
         delivery: Delivery,
         loop: asyncio.AbstractEventLoop,
         run: Run,
+        teller: Teller,
+        batches: Batches,
     ) -> None:
         self._engine = engine
         self._delivery = delivery
         self._run = run
+        self._teller = teller
+        self._batches = batches
+        self.notes: Notes | None = None
         self._loop = loop
         self._stack: AsyncExitStack | None = None
         self._opening: asyncio.Lock | None = None
@@ -108,6 +124,11 @@ class AttemptContext:
         return None if tick is None else tick.at
 
     @property
+    def headers(self) -> Mapping[str, Any]:
+        """What was given to the job on its way."""
+        return self._delivery.headers or {}
+
+    @property
     def cancellation(self) -> Cancellation | None:
         """Who wants this run to end, and why; None while nobody does."""
         return self._run.cancellation
@@ -121,18 +142,42 @@ class AttemptContext:
         """The jobs that this one came after, in the order in which they were made."""
         return await self._engine.links.parents(self.job_id)
 
-    async def progress(self, fraction: float, message: str = "") -> None:
-        """Tell how far the work is (0 to 1).
+    def progress(self, fraction: float, message: str = "") -> Awaitable[None]:
+        """Tell how far the work is (0 to 1): noted at once, from any thread.
 
         Raises:
             UsageError: the fraction is no such number.
         """
         check_fraction(fraction)
         _log.info("job %s: %.0f %% %s", self.job_id, fraction * 100, message)
+        self._noted().progress(fraction, message)
+        return NOTHING_TO_AWAIT
+
+    def log(self, text: object) -> None:
+        """Keep a line with the job; from any thread."""
+        _log.info("job %s: %s", self.job_id, text)
+        self._noted().log(text)
+
+    async def gather(self, task: BatchTask[..., Any], item: object) -> object:
+        """Wait for the call that takes this job, and return or raise what became of it."""
+        return await self._batches.join(task, self._run, self, item)
+
+    def _noted(self) -> Notes:
+        if self.notes is None:
+            self.notes = Notes(self._delivery, self._teller)
+        return self.notes
 
     def rate_limited(self, after: Duration, *, limit: str = "") -> Never:
         """Raise `RateLimited`: the job's limits rest for so long."""
         raise RateLimited(after, limit=limit)
+
+    def state(self, hook: Lifespan[T]) -> T:
+        """What a lifespan hook yielded when this process began.
+
+        Raises:
+            UsageError: it is no such function, or not open here.
+        """
+        return self._run.state_of(hook)
 
     async def extend(self, duration: Duration) -> None:
         """Move this attempt's deadline to a duration from now.

@@ -1,111 +1,87 @@
 """The executor of one queue: as many slots as its concurrency, each runs one attempt at a time."""
 
 import asyncio
-import contextvars
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from headrace.model.cancellation import Cancellation
-from headrace.model.job import Delivery, Settlement
-from headrace.model.state import Stored
-from headrace.model.verdict import cancelled, describe, given_up
+from headrace.model.job import Delivery
+from headrace.model.verdict import cancelled
 from headrace.ports.engine import Engine
-from headrace.task import Task
-from headrace.worker.apart import Apart
-from headrace.worker.attempt import Attempt, forget_cancellations
-from headrace.worker.bystander import Bystander
-from headrace.worker.conclude import Conclusion, conclude
-from headrace.worker.context import AttemptContext
-from headrace.worker.deadlines import Deadlines
+from headrace.worker.attempt import Attempt
 from headrace.worker.gate import Gate
 from headrace.worker.hand import Hand
-from headrace.worker.process.attempt import ProcessAttempt
-from headrace.worker.process.children import Children
-from headrace.worker.settler import Settler
-from headrace.worker.tell import tell
+from headrace.worker.runner import Runner
 
 _log = logging.getLogger("headrace.worker")
 _SOON = 1.0
 
 
 class Executor:
-    """Runs what it is given, in order, and hands the outcomes to the settler.
+    """Gives what it is given to free slots, in order.
 
     Args:
-        tasks: by name.
-        engine: for contexts.
-        children: the processes of tasks that want one.
+        runner: runs it there.
         gate: what jobs under rate limits pass before they start.
-        settler: where outcomes go.
-        concurrency: slots.
+        engine: told of what the gate put off.
         freed: called whenever a slot ends an attempt and no more than `low` wait for one.
-        stuck: called with an attempt that outlives its second timeout.
         failed: called with what ended a slot, which must not go on as if it were free.
     """
 
-    def __init__(  # noqa: PLR0913 - it stands where everything of a worker meets
+    def __init__(
         self,
         *,
-        tasks: Mapping[str, Task[Any, Any]],
-        engine: Engine,
-        children: Children,
+        runner: Runner,
         gate: Gate,
-        settler: Settler,
-        concurrency: int,
+        engine: Engine,
         freed: Callable[[], None],
-        stuck: Callable[[Attempt], None],
         failed: Callable[[BaseException], None],
     ) -> None:
-        self._tasks = tasks
-        self._engine = engine
-        self._children = children
+        self._runner = runner
         self._gate = gate
+        self._engine = engine
         self._limited = False
         self._at_gate = 0
-        self._settler = settler
-        self._concurrency = concurrency
         self._freed = freed
-        self._stuck = stuck
         self._failed = failed
         self._waiting: deque[tuple[Hand, Delivery]] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._slots: list[asyncio.Task[None]] = []
-        self._threads: ThreadPoolExecutor | None = None
         self._stopping = False
         self._roused = False
-        self._bystander = Bystander()
-        self.attempts: dict[asyncio.Task[Any], Attempt] = {}
-        self._deadlines = Deadlines(self.attempts.values)
-        self._busy_seconds = 0.0
-        self.finished: int = 0
+        self._bystander = runner.bystander
+        self.attempts: dict[asyncio.Task[Any], Attempt] = runner.attempts
         self.low = 0
 
     def start(self) -> None:
         """Open the slots."""
         self._bystander.start()
         self._limited = self._gate.stands_anywhere
-        self._slots = [asyncio.create_task(self._slot()) for _ in range(self._concurrency)]
+        self._slots = [asyncio.create_task(self._slot()) for _ in range(self._runner.slots)]
         for slot in self._slots:
             slot.add_done_callback(self._on_slot_ended)
 
     @property
     def free(self) -> int:
         """Slots that nothing runs in or waits for."""
-        return self._concurrency - len(self.attempts) - len(self._waiting) - self._at_gate
+        return self._runner.slots - len(self.attempts) - len(self._waiting) - self._at_gate
 
     @property
     def slots(self) -> int:
         """How many there are."""
-        return self._concurrency
+        return self._runner.slots
 
     @property
     def busy_seconds(self) -> float:
         """For how long slots have run something, all in all."""
-        return self._busy_seconds + sum(one.elapsed for one in self.attempts.values())
+        return self._runner.busy_seconds
+
+    @property
+    def finished(self) -> int:
+        """How many attempts are over."""
+        return self._runner.finished
 
     @property
     def waiting(self) -> int:
@@ -119,7 +95,7 @@ class Executor:
 
     def attempt_of(self, slot: "asyncio.Task[Any] | None") -> Attempt | None:
         """The attempt that a slot runs, if it is one of ours (readable from any thread)."""
-        return None if slot is None else self.attempts.get(slot)
+        return self._runner.attempt_of(slot)
 
     def give(self, hand: Hand, deliveries: Iterable[Delivery]) -> None:
         """Run these, in order, as slots become free."""
@@ -140,7 +116,7 @@ class Executor:
         for hand, delivery in list(self._waiting):
             if delivery.id == wish.job_id:
                 self._waiting.remove((hand, delivery))
-                self._settle(hand, delivery, cancelled(delivery, wish, 0.0))
+                self._runner.settle(hand, delivery, cancelled(delivery, wish, 0.0))
 
     async def stop(self, grace: float) -> None:
         """Start nothing more; wait for what runs, at last interrupt it.
@@ -158,20 +134,14 @@ class Executor:
                 if slot in self.attempts:
                     self.attempts[slot].interrupt()
             await asyncio.wait(self._slots)
-        await self._bystander.stop()
-        self._deadlines.close()
-        if self._threads is not None:
-            self._threads.shutdown()
+        await self._runner.close()
 
     def abandon(self) -> None:
         """Wait for nothing more. A thread, or a handler that ignores its end, goes on unheard."""
         self._stopping = True
-        self._bystander.cancel()
-        self._deadlines.close()
+        self._runner.abandon()
         for slot in self._slots:
             slot.cancel()
-        if self._threads is not None:
-            self._threads.shutdown(wait=False)
 
     def _on_slot_ended(self, slot: "asyncio.Task[None]") -> None:
         if self._stopping:
@@ -204,7 +174,7 @@ class Executor:
             if self._limited and not await self._passes(hand, delivery):
                 pass
             elif hand.start(delivery):
-                await self._run(here, hand, delivery)
+                await self._runner.run(here, hand, delivery)
             else:
                 _log.info("job %s is not started: its lease may be over", delivery.id)
             if len(self._waiting) <= self.low:
@@ -254,84 +224,3 @@ class Executor:
             await idle
         finally:
             self._roused = False
-
-    async def _run(self, here: "asyncio.Task[None]", hand: Hand, delivery: Delivery) -> None:
-        task = self._tasks.get(delivery.task)
-        if task is None:
-            message = (
-                f'no task "{delivery.task}" in this application; import the module that has it'
-            )
-            error = describe("UnknownTask", message)
-            self._settle(hand, delivery, given_up(delivery, Stored.DEAD, error, 0.0))
-            return
-        # Who ran when its worker died is a suspect: alone it can blame no other (test_poison.py).
-        apart = task.in_process or (delivery.crashes and task.importable)
-        if apart and await self._run_apart(here, hand, delivery, task):
-            return
-        attempt = Attempt(delivery, task, self._stuck, self._bystander)
-        context = AttemptContext(self._engine, delivery, here.get_loop(), attempt)
-        self.attempts[here] = attempt
-        self._deadlines.watch()
-        variables = contextvars.copy_context()
-        try:
-            threads = None if task.is_async else self._threads_for(task)
-            settlement = await attempt.run(context, variables, here, threads)
-            ended: Settlement | Conclusion = settlement
-            if attempt.cancellation is not None:
-                ended = settlement = attempt.as_wished(settlement)
-            context.over = True
-            if context.transacting:
-                concluded = conclude(hand.worker, attempt, context, settlement, self._bystander)
-                ended = await Apart(concluded, variables)
-                if here.cancelling():
-                    await forget_cancellations(here)
-        finally:
-            del self.attempts[here]
-            self._busy_seconds += attempt.elapsed
-            self.finished += 1
-        if isinstance(ended, Settlement):
-            if ended.rests is not None:
-                await self._calm_limits(delivery, ended)
-            self._settle(hand, delivery, ended)
-        else:
-            self._close(hand, delivery, ended)
-
-    async def _run_apart(
-        self, here: "asyncio.Task[None]", hand: Hand, delivery: Delivery, task: Task[Any, Any]
-    ) -> bool:
-        """Run it in a process of its own; False where there is none for a suspect."""
-        attempt = ProcessAttempt(delivery, task, self._stuck, self._bystander)
-        self.attempts[here] = attempt
-        self._deadlines.watch()
-        try:
-            ended = await attempt.run_in(self._children, hand.worker, here)
-        finally:
-            del self.attempts[here]
-            self._busy_seconds += attempt.elapsed
-            self.finished += 1
-        if isinstance(ended, Settlement):
-            settlement = attempt.as_wished(ended)
-            if settlement.rests is not None:
-                await self._calm_limits(delivery, settlement)
-            self._settle(hand, delivery, settlement)
-        elif ended is not None:
-            self._close(hand, delivery, ended)
-        return ended is not None
-
-    def _close(self, hand: Hand, delivery: Delivery, ended: Conclusion) -> None:
-        if ended is Conclusion.COMMITTED:
-            self._engine.settled(hand.worker, delivery)
-        hand.close([delivery])
-
-    async def _calm_limits(self, delivery: Delivery, settlement: Settlement) -> None:
-        after = timedelta(seconds=settlement.delay)
-        await self._gate.rest(delivery, settlement.rests or "", after)
-
-    def _settle(self, hand: Hand, delivery: Delivery, settlement: Settlement) -> None:
-        tell(delivery, settlement)
-        self._settler.add(hand.worker, delivery, settlement)
-
-    def _threads_for(self, task: Task[Any, Any]) -> ThreadPoolExecutor:
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(self._concurrency, f"headrace-{task.queue}")
-        return self._threads

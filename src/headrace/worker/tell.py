@@ -22,6 +22,8 @@ def tell(delivery: Delivery, settlement: Settlement) -> None:
             _log.error("%s is dead after %s: %s", job, attempt, reason)
         case Stored.CANCELLED:
             _log.info("%s was cancelled by its handler: %s", job, reason)
+        case _ if settlement.snoozed:
+            _log.warning("%s is put off for %.1f s: %s", job, settlement.delay, reason)
         case _:
             pause = settlement.delay or 0.0
             _log.warning("%s failed in %s, the next in %.1f s: %s", job, attempt, pause, reason)

@@ -18,6 +18,7 @@ from headrace.app import Headrace
 from headrace.connect import connect
 from headrace.errors import LedgerUnavailable
 from headrace.model.job import Beat, Ending
+from headrace.model.redaction import Redaction
 from headrace.model.state import Stored
 from headrace.worker.attempt import Attempt
 from headrace.worker.culprit import Culprit, find_culprit
@@ -29,9 +30,12 @@ from headrace.worker.heartbeat import Heartbeat
 from headrace.worker.identity import Identity
 from headrace.worker.listener import Listener
 from headrace.worker.lookout import Lookout
+from headrace.worker.notes import Teller
 from headrace.worker.pace import Pace
 from headrace.worker.process.children import Children
+from headrace.worker.reporter import Reporter
 from headrace.worker.rescue import Rescue
+from headrace.worker.runner import Runner
 from headrace.worker.settler import Settler
 
 _log = logging.getLogger("headrace.worker")
@@ -69,6 +73,9 @@ class Worker:
         )
         self._gate = Gate(lambda: app.engine.limiter, app.tasks, app.queue_limits)
         self._settler = Settler(app.engine, self._on_settled, self.fail)
+        self._reporter = Reporter(app.error_hooks)
+        self._redaction = Redaction(app.settings.redact)
+        self._teller = Teller(app.engine.tell, self._redaction)
         self._executors: dict[str, Executor] = {}
         self._fetchers: dict[str, Fetcher] = {}
         self._empty: set[str] = set()
@@ -204,8 +211,10 @@ class Worker:
         await asyncio.gather(self._listener.stop(), self._lookout.loop.stop(), *fetching)
         draining = [executor.stop(self._grace) for executor in self._executors.values()]
         await asyncio.gather(self._identity.release(), self._gate.close(), *draining)
+        self._teller.close()
         await self._children.close()
         await self._settler.drain()
+        await self._reporter.close()
         await self._identity.settle_down()
 
     def _abandon(self) -> None:
@@ -220,18 +229,31 @@ class Worker:
             executor.abandon()
         self._children.abandon()
         self._settler.abandon()
+        self._reporter.abandon()
+        self._teller.close()
         self._begin_to_stop().cancel()
 
     def _staff(self, queue: str, concurrency: int, pace: Pace) -> None:
-        executor = Executor(
+        of_queue = (task.batch for task in self._app.tasks.values() if task.queue == queue)
+        runner = Runner(
             tasks=self._app.tasks,
             engine=self._app.engine,
             children=self._children,
             gate=self._gate,
             settler=self._settler,
-            concurrency=concurrency,
-            freed=lambda: self._on_freed(queue),
+            reporter=self._reporter,
+            teller=self._teller,
+            redaction=self._redaction,
+            patience=self._app.settings.unknown_tasks,
+            calls=concurrency,
+            slots=concurrency * max(of_queue, default=1),
             stuck=self._on_stuck,
+        )
+        executor = Executor(
+            runner=runner,
+            gate=self._gate,
+            engine=self._app.engine,
+            freed=lambda: self._on_freed(queue),
             failed=self.fail,
         )
         self._executors[queue] = executor

@@ -39,8 +39,8 @@ from headrace.model.job import Delivery, Inserted, NewJob, Settlement, Token
 from headrace.model.state import Stored
 from headrace.supervisor import node
 from headrace.worker import conclude as conclude_module
-from headrace.worker import executor as executor_module
 from headrace.worker import identity as identity_module
+from headrace.worker import runner as runner_module
 from headrace.worker.attempt import Attempt
 from headrace.worker.bystander import Bystander
 from headrace.worker.conclude import Conclusion
@@ -256,7 +256,7 @@ def _record_runs(history: History) -> None:
         ended(worker, delivery.token)
         add(self, worker, delivery, settlement)
 
-    _put(executor_module, "conclude", concluded)
+    _put(runner_module, "conclude", concluded)
     swap_method(Settler, "add", added)
 
 

@@ -3,7 +3,7 @@
 WITH walked AS MATERIALIZED (
     SELECT letter.*
     FROM headrace.queue q, LATERAL (
-        SELECT j.id, j.task, j.tenant, j.settled_at, j.error
+        SELECT j.id, j.task, j.tenant, j.settled_at, j.error, j.told
         FROM headrace.job j
         WHERE j.queue_id = q.id AND j.state = 3 AND j.id < $1 AND j.id >= $2
         ORDER BY j.id DESC
@@ -19,6 +19,7 @@ WITH walked AS MATERIALIZED (
       AND ($8::text IS NULL OR j.tenant = $8)
       AND ($9::text IS NULL OR strpos(lower(j.error::text), lower($9)) > 0)
       AND ($10::float8 IS NULL OR j.settled_at < now() - $10 * interval '1 second')
+      AND ($11::text IS NULL OR headrace.tells(j.told, $11))
     ORDER BY j.id DESC
     LIMIT $4
 )

@@ -4,7 +4,7 @@
 WITH waiting AS (
     SELECT live.*
     FROM headrace.queue q, LATERAL (
-        SELECT j.id, j.queue_id, j.owner, j.run_at, j.failures, j.task, j.tenant, j.settled_at, j.error
+        SELECT j.id, j.queue_id, j.owner, j.run_at, j.failures, j.task, j.tenant, j.settled_at, j.error, j.told
         FROM headrace.job j
         WHERE j.queue_id = q.id AND j.state = 0 AND j.owner IS NULL
         LIMIT $3
@@ -12,7 +12,7 @@ WITH waiting AS (
     WHERE ($6::text IS NULL OR q.name = $6)
     LIMIT $3
 ), running AS (
-    SELECT j.id, j.queue_id, j.owner, j.run_at, j.failures, j.task, j.tenant, j.settled_at, j.error
+    SELECT j.id, j.queue_id, j.owner, j.run_at, j.failures, j.task, j.tenant, j.settled_at, j.error, j.told
     FROM headrace.job j
     WHERE j.state = 0 AND j.owner IS NOT NULL
     LIMIT $3
@@ -32,6 +32,7 @@ WITH waiting AS (
       AND ($8::text IS NULL OR j.tenant = $8)
       AND ($9::text IS NULL OR strpos(lower(j.error::text), lower($9)) > 0)
       AND ($10::float8 IS NULL OR j.settled_at < now() - $10 * interval '1 second')
+      AND ($11::text IS NULL OR headrace.tells(j.told, $11))
     ORDER BY j.id DESC
     LIMIT $4
 )

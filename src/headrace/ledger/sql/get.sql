@@ -1,6 +1,7 @@
--- get: jobs as they are now. $1 ids.
+-- get: jobs as they are now. $1 ids, $2 whether with their log lines.
 SELECT j.id, j.task, q.name AS queue, j.state, j.priority, j.gen, j.failures, j.crashes, j.snoozes,
        j.max_attempts, j.run_at, j.settled_gen, j.started_at, j.settled_at, j.tenant, j.owner,
-       j.payload::text, j.result::text, j.error::text, now() AS now
+       j.payload::text, j.result::text, j.error::text,
+       (CASE WHEN $2::boolean THEN j.told ELSE j.told - 'log' END)::text AS told, now() AS now
 FROM headrace.job j JOIN headrace.queue q ON q.id = j.queue_id
 WHERE j.id = ANY ($1::uuid[])

@@ -21,7 +21,7 @@ WITH verdict AS (
         result = v.result::jsonb, error = v.error::jsonb
     FROM verdict v
     WHERE j.id = v.id AND j.gen = v.gen AND j.state = 0
-    RETURNING j.id, j.queue_id, v.gen, v.state, v.failed, v.snoozed, v.error, j.links
+    RETURNING j.id, j.queue_id, v.gen, v.state, v.failed, v.snoozed, v.error, v.ran, j.links
 ), tally AS (
     INSERT INTO headrace.counter_delta (queue_id, state, n)
     SELECT queue_id, moved.state, sum(moved.n)
@@ -33,7 +33,7 @@ WITH verdict AS (
     SELECT id, gen,
            CASE WHEN state = 3 THEN 'dead' WHEN state = 4 THEN 'cancelled'
                 WHEN failed THEN 'retry' ELSE 'snooze' END,
-           'worker:' || $1::uuid, error::jsonb
+           'worker:' || $1::uuid, error::jsonb || jsonb_build_object('ran', round(ran::numeric, 3))
     FROM settled WHERE state <> 2
 )
 SELECT id, gen, state <> 0 AND links <> 0 AS linked,

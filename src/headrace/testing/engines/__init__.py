@@ -7,6 +7,8 @@ Derive a test class from `EngineConformance` and give it a fixture `rig`:
         async def rig(self) -> AsyncIterator[Rig]: ...
 """
 
+import pytest
+
 from headrace.testing.engines.endings import Endings
 from headrace.testing.engines.inserts import Inserts
 from headrace.testing.engines.joining import Joining
@@ -19,6 +21,8 @@ from headrace.testing.engines.rig import Rig, Surroundings
 from headrace.testing.engines.schedules import SchedulesByHand
 from headrace.testing.engines.shares import Shares
 from headrace.testing.engines.takes import Takes
+from headrace.testing.engines.tellings import Tellings
+from headrace.testing.engines.topics import TopicKeeping
 from headrace.testing.engines.transactions import Transactions
 from headrace.testing.engines.uniqueness import Uniqueness
 
@@ -39,5 +43,20 @@ class EngineConformance(
     Limits,
     Ordering,
     Joining,
+    Tellings,
+    TopicKeeping,
 ):
-    """All promises."""
+    """All promises; what an engine declares that it cannot do is skipped."""
+
+    @pytest.fixture(autouse=True)
+    def _within_capabilities(self, rig: Rig, request: pytest.FixtureRequest) -> None:
+        part = str(request.function.__qualname__).partition(".")[0]
+        needed = {
+            Transactions.__name__: "database",
+            Limits.__name__: "limits",
+            SchedulesByHand.__name__: "schedules",
+            Ordering.__name__: "links",
+            Joining.__name__: "links",
+        }.get(part)
+        if needed is not None and not getattr(rig.around.capabilities, needed):
+            pytest.skip(f"the engine declares that it has no {needed}")

@@ -127,6 +127,7 @@ class Inserts:
         assert [one.duplicate for one in answers].count(False) == 1
 
     async def test_a_foreign_transaction_decides(self, rig: Rig) -> None:
+        rig.needs_a_database()
         kept, dropped = rig.job(), rig.job(unique=ONCE)
         async with rig.around.connection() as connection:
             async with connection.transaction():
@@ -142,6 +143,7 @@ class Inserts:
         assert await rig.engine.insert([again]) == [Inserted(again.id)], "the key is free again"
 
     async def test_a_refusal_leaves_a_foreign_transaction_usable(self, rig: Rig) -> None:
+        rig.needs_a_database()
         one = rig.job()
         async with rig.around.connection() as connection, connection.transaction():
             with pytest.raises(UnknownQueue, match="nowhere"):
@@ -150,6 +152,7 @@ class Inserts:
         assert [got.id for got in await rig.take()] == [one.id]
 
     async def test_a_connection_without_a_transaction_is_refused(self, rig: Rig) -> None:
+        rig.needs_a_database()
         async with rig.around.connection() as connection:
             with pytest.raises(UsageError, match="no open transaction"):
                 await rig.engine.insert([rig.job()], connection)

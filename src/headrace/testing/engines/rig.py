@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from uuid import UUID, uuid4
 
 import asyncpg
+import pytest
 
 from headrace.model.entry import Capabilities
 from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob, Token
@@ -72,6 +73,11 @@ class Rig:
         self.bob: UUID = uuid4()
         self._living: set[UUID] = set()
         self._calls: dict[UUID, int] = {}
+
+    def needs_a_database(self) -> None:
+        """Skip the test where the engine declares that it has none."""
+        if not self.around.capabilities.database:
+            pytest.skip("the engine declares that it has no database")
 
     async def begin(self) -> None:
         """Declare what there is and register both workers; the engine is started."""

@@ -1,7 +1,8 @@
 """The rigs of our own engines."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -9,6 +10,8 @@ from redis.asyncio import Redis
 
 from headrace.engines.lane_inspector import LaneInspector
 from headrace.engines.ledgered import LedgeredEngine
+from headrace.engines.memory.book import Book
+from headrace.engines.memory.engine import MemoryEngine
 from headrace.lanes.redis.keys import Keys
 from headrace.lanes.redis.lane import RedisLane
 from headrace.ledger.inspector import LedgerInspector
@@ -136,6 +139,47 @@ class Hybrid(Direct):
                 await self._engine.beat(other, [], 0)
             await self._reaper.poll()
             await self._lane_reaper.round(self._engine.view)
+
+
+class InMemory:
+    """Jobs in memory: time passes by moving their clock, and leases end when they are told to."""
+
+    capabilities: Capabilities = Capabilities(
+        database=False, limits=False, schedules=False, links=False
+    )
+
+    def __init__(self, engine: MemoryEngine) -> None:
+        self.inspector: Inspector = engine.inspector
+        self._book = engine.book
+
+    async def pass_time(self, seconds: float) -> None:
+        """Move the clock."""
+        self._book.clock.move(timedelta(seconds=seconds))
+
+    async def carry(self) -> None:
+        """Takes read the book."""
+
+    async def lose_lane(self) -> None:
+        """There is none."""
+
+    async def bury(self, worker: UUID, living: Collection[UUID]) -> None:
+        """Take it for dead."""
+        assert worker not in living
+        with self._book.lock:
+            self._book.bury(worker)
+
+    def connection(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
+        """Refused: the tests that need one ask for it first."""
+        raise NotImplementedError
+
+
+@asynccontextmanager
+async def memory_rig() -> AsyncIterator[Rig]:
+    """A rig whose jobs are kept in memory."""
+    engine = MemoryEngine(Book())
+    rig = Rig(engine, InMemory(engine))
+    await rig.begin()
+    yield rig
 
 
 @asynccontextmanager

@@ -43,6 +43,7 @@ class Uniqueness:
         assert not (await _again(rig, until="done")).duplicate
 
     async def test_a_deleted_job_frees_the_key(self, rig: Rig) -> None:
+        rig.needs_a_database()
         await _insert(rig, until="done")
         async with rig.around.connection() as connection:
             await connection.execute("DELETE FROM headrace.job")
@@ -163,6 +164,7 @@ class Uniqueness:
 
     @pytest.mark.parametrize("kept", [True, False])
     async def test_the_answer_sees_what_its_transaction_writes(self, rig: Rig, kept: bool) -> None:  # noqa: FBT001 - a parameter
+        rig.needs_a_database()
         first = await _insert(rig, until="started")
         async with rig.around.connection() as connection:
             begun = connection.transaction()
@@ -175,6 +177,7 @@ class Uniqueness:
         assert [one.id for one in await rig.take()] == [first.id]
 
     async def test_who_ignores_the_answer_keeps_no_job_from_starting(self, rig: Rig) -> None:
+        rig.needs_a_database()
         first = await _insert(rig, until="started")
         async with rig.around.connection() as connection, connection.transaction():
             again = _job(rig, until="started", on_conflict="ignore")
@@ -196,6 +199,7 @@ class Uniqueness:
         assert (one.id, one.crashes, one.owned) == (first.id, 1, True)
 
     async def test_a_document_says_the_same(self, rig: Rig) -> None:
+        rig.needs_a_database()
         document = (
             '{"task": "send", "args": {"to": "a"}, '
             '"unique": {"by": ["to"], "until": "started", "on_conflict": "replace"}}'
@@ -228,6 +232,7 @@ class Uniqueness:
         ],
     )
     async def test_a_document_that_cannot_be(self, rig: Rig, said: str) -> None:
+        rig.needs_a_database()
         document = f'[{{"task": "send", "unique": {said}}}]'
         async with rig.around.connection() as connection:
             with pytest.raises(Exception, match=r'task "send": unique is .*; give key or by'):

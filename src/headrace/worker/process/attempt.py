@@ -62,13 +62,13 @@ class ProcessAttempt(Attempt):
             try:
                 child = await children.lend()
             except (ChildUnfit, ChildDied) as exc:
-                if self._interrupted:
+                if self.interrupted:
                     return self._not_begun()
                 if self._task.in_process:
-                    return self._failed(exc.error)
+                    return self._failed(exc, exc.error)
                 _log.warning("job %s cannot be run alone: %s", self.delivery.id, exc)
                 return None
-            if self._interrupted or self.cancellation is not None:
+            if self.interrupted or self.cancellation is not None:
                 children.take_back(child)
                 return self._not_begun()
             try:
@@ -76,8 +76,8 @@ class ProcessAttempt(Attempt):
                 done = await child.run(Order(self.delivery, worker), self._on_prolonged)
             except ChildDied as exc:
                 children.discard(child)
-                if exc.begun or self._expired or self._interrupted:
-                    return self._failed(self._why_asked() or self._blamed(exc))
+                if exc.begun or self.expired or self.interrupted:
+                    return self._failed(exc, self._blamed(exc))
                 _log.info("a process for handlers was dead already: %s", exc)
             except BaseException:
                 children.discard(child)
@@ -100,7 +100,7 @@ class ProcessAttempt(Attempt):
     def _cancel_handler(self) -> None:
         if self._child is None:
             return
-        if self.cancellation is None or self._expired or self._interrupted:
+        if self.cancellation is None or self.expired or self.interrupted:
             self._child.kill()
         else:
             self._child.wish(Wish(self.cancellation))
@@ -110,7 +110,7 @@ class ProcessAttempt(Attempt):
         if self.cancellation is None:
             super()._expire(now)
         else:
-            self._expired = True
+            self.expired = True
             _log.warning(
                 "job %s did not end when asked to; its process is killed", self.delivery.id
             )
@@ -122,5 +122,10 @@ class ProcessAttempt(Attempt):
     def _blamed(self, exc: ChildDied) -> str:
         return exc.poison if self.delivery.last_to_fail else exc.error
 
-    def _failed(self, error: str) -> Settlement:
+    def _failed(self, exc: ChildUnfit | ChildDied, error: str) -> Settlement:
+        if self.expired:
+            self._blame(self.timed_out())
+        elif not self.interrupted:
+            self._blame(exc)
+        error = self._why_asked() or error
         return failed(self.delivery, error, self.elapsed, self.retry_delay())

@@ -26,15 +26,18 @@ from typing import Any
 from headrace.app import Headrace
 from headrace.errors import ConfigError
 from headrace.model.job import Delivery, Settlement
+from headrace.model.redaction import Redaction
 from headrace.model.shown import stack_of, words
 from headrace.model.verdict import describe
 from headrace.task import Task
 from headrace.telemetry.logs import configure
 from headrace.worker.apart import Apart
 from headrace.worker.attempt import Attempt
+from headrace.worker.batches import Batches
 from headrace.worker.bystander import Bystander
 from headrace.worker.conclude import Conclusion, conclude
 from headrace.worker.context import AttemptContext
+from headrace.worker.notes import Teller
 from headrace.worker.process.wire import (
     TOLD,
     Answered,
@@ -50,6 +53,7 @@ from headrace.worker.process.wire import (
     receive,
     send,
 )
+from headrace.worker.reporter import Reporter
 
 _log = logging.getLogger("headrace.worker")
 _CLOSING = 5.0
@@ -82,9 +86,11 @@ class Child:
         except Exception as exc:  # noqa: BLE001 - a module of the application's can raise anything
             await self._refuse(exc)
             return
+        self._reporter = Reporter(app.error_hooks)
         async with contextlib.AsyncExitStack() as living:
             try:
                 await living.enter_async_context(app)
+                self._teller = Teller(app.engine.tell, Redaction(app.settings.redact))
                 await living.enter_async_context(app.living())
             except Exception as exc:  # noqa: BLE001 - as above: a hook of the application's
                 await self._refuse(exc)
@@ -92,6 +98,8 @@ class Child:
             send(self._writer, Ready())
             while (told := await receive(reader, TOLD)) is not None:
                 self._heed(app, told)
+            await self._reporter.close()
+            self._teller.close()
 
     async def _refuse(self, exc: Exception) -> None:
         name = type(exc).__name__
@@ -124,15 +132,22 @@ class Child:
         delivery = order.delivery
         attempt = _Told(delivery, app.tasks[delivery.task], self._bystander, self._tell)
         self._attempt = attempt
-        context = AttemptContext(app.engine, delivery, here.get_loop(), attempt)
+        context = AttemptContext(
+            app.engine, delivery, here.get_loop(), attempt, self._teller, Batches(1)
+        )
         variables = contextvars.copy_context()
         ended: Settlement | Conclusion
         ended = settlement = await attempt.run(context, variables, here, self._threads)
         context.over = True
+        if context.notes is not None:
+            await self._teller.finish(context.notes)
         if context.transacting:
             closing = conclude(order.worker, attempt, context, settlement, self._bystander)
             ended = await Apart(closing, variables)
         self._attempt = None
+        if attempt.raised is not None:
+            variables.run(self._reporter.tell, context, attempt.raised)
+            attempt.raised = None  # whose frames know the attempt
         send(self._writer, Done(ended, _resident()))
 
     def _tell(self, message: Answered) -> None:

@@ -1,0 +1,1 @@
+"""Jobs in the memory of one process, for tests: the rules of the ledger without a database."""

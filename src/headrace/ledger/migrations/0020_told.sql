@@ -1,0 +1,2 @@
+-- What a job tells while it runs, its progress and its last log lines; null where it tells nothing.
+ALTER TABLE headrace.job ADD COLUMN told jsonb;

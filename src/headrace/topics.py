@@ -1,0 +1,174 @@
+"""Topics: an event is published once, and each subscription gets a job for it."""
+
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from headrace.errors import BadArguments, BadPayload, UsageError
+from headrace.handle import JobHandle
+from headrace.model.job import NewJob
+from headrace.model.names import check_name
+from headrace.model.shown import shown
+from headrace.model.topic import Subscribing
+from headrace.payload import decode_hook, encode
+from headrace.ports.engine import Engine
+from headrace.task import Task
+
+E = TypeVar("E")
+T = TypeVar("T")
+
+
+class Owner(Protocol):
+    """What topics need of their application."""
+
+    name: str
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of the running event loop."""
+
+    @property
+    def max_payload(self) -> int:
+        """Bytes that an event may take."""
+
+    async def declare(self) -> None:
+        """Make known what was registered since the start."""
+
+    async def insert(self, jobs: list[NewJob], tx: object) -> list[JobHandle[Any]]:
+        """Insert jobs, all or none."""
+
+    def call_sync(self, make: Callable[[], Coroutine[Any, Any, T]], instead: str) -> T:
+        """Run a coroutine in the portal's event loop."""
+
+
+class Topic(Generic[E]):
+    """What events are published to, and subscribed to. Made by `app.topic(name, type)`.
+
+    Attributes:
+        name: of the topic, the same for all applications of the database.
+    """
+
+    def __init__(
+        self, app: Owner, name: str, kind: type[E] | None, said: list[Subscribing]
+    ) -> None:
+        self._app = app
+        self.name: str = check_name("topic", name)
+        self._said = said
+        self._decoder: msgspec.json.Decoder[Any] | None = None
+        if kind is not None:
+            self._decoder = msgspec.json.Decoder(kind, dec_hook=decode_hook)
+
+    def subscribe(self, name: str) -> Callable[[T], T]:
+        """Have a task run for each event: `@paid.subscribe("billing")` above `@app.task()`.
+
+        The task takes the event as its one argument; its queue, retries and dead letters are those
+        of any task. The subscription begins when the application starts for the first time, and
+        stays while no worker runs.
+
+        Args:
+            name: of the subscription, one within the topic. All workers that have it share its
+                events.
+
+        Raises:
+            UsageError: the name is not allowed or taken, or the task does not take one argument.
+        """
+        check_name("subscription", name)
+
+        def subscribe(task: T) -> T:
+            if not isinstance(task, Task):
+                raise UsageError(
+                    f'@topic.subscribe("{name}") stands above a task, not {shown(task)}; write it '
+                    "above @app.task()"
+                )
+            argument = task.sole_argument
+            if argument is None:
+                raise UsageError(
+                    f'task "{task.name}" cannot subscribe to topic "{self.name}": a subscriber is '
+                    "called with the event alone; give it one argument, and others defaults"
+                )
+            if any((one["topic"], one["name"]) == (self.name, name) for one in self._said):
+                raise UsageError(
+                    f'topic "{self.name}" has a subscription "{name}" already; give one of them '
+                    "another name"
+                )
+            self._said.append(
+                Subscribing(topic=self.name, name=name, task=task.name, argument=argument)
+            )
+            return task
+
+        return subscribe
+
+    async def publish(self, event: E, *, tx: object = None) -> list[JobHandle[Any]]:
+        """Insert a job for each subscription, all or none: durable when it returns.
+
+        Args:
+            event: stored as JSON.
+            tx: the transaction to insert in, an open one, as in `task.enqueue`.
+
+        Returns:
+            A handle for each subscription, by its name; none where nobody has subscribed.
+
+        Raises:
+            BadArguments: the event is not of the topic's type.
+            BadPayload: it cannot be stored.
+            LedgerUnavailable: the ledger is away; nothing was inserted.
+            OutcomeUnknown: the ledger went away meanwhile; the jobs may be there.
+        """
+        return await self.publish_many((event,), tx=tx)
+
+    async def publish_many(self, events: Iterable[E], *, tx: object = None) -> list[JobHandle[Any]]:
+        """As `publish`, with many events: the jobs of the first one, then those of the next."""
+        encoded = [self._encode(event) for event in events]
+        await self._app.declare()
+        engine = self._app.engine
+        subscriptions = await engine.inspector.topics.subscriptions(self.name)
+        if not subscriptions or not encoded:
+            return []
+        jobs: list[NewJob] = []
+        for event in encoded:
+            event_id = engine.new_id()
+            jobs += [one.job(engine.new_id(), event_id, event) for one in subscriptions]
+        return await self._app.insert(jobs, tx)
+
+    def publish_sync(self, event: E, *, tx: object = None) -> list[JobHandle[Any]]:
+        """As `publish`, where no event loop runs; `tx` as in `task.enqueue_sync`."""
+        return self._sync(lambda: self.publish(event, tx=tx), "publish")
+
+    def publish_many_sync(self, events: Iterable[E], *, tx: object = None) -> list[JobHandle[Any]]:
+        """As `publish_many`, where no event loop runs."""
+        return self._sync(lambda: self.publish_many(events, tx=tx), "publish_many")
+
+    def _sync(self, make: Callable[[], Coroutine[Any, Any, T]], verb: str) -> T:
+        return self._app.call_sync(make, f"await topic.{verb}(...)")
+
+    def _encode(self, event: E) -> bytes:
+        try:
+            encoded = encode(event, self._app.max_payload)
+        except BadPayload as exc:
+            raise BadPayload(f'topic "{self.name}": the event {exc}') from exc
+        if self._decoder is not None:
+            try:
+                self._decoder.decode(encoded)
+            except msgspec.ValidationError as exc:
+                raise BadArguments(
+                    f'topic "{self.name}" does not take {shown(event)}: {exc}'
+                ) from exc
+        return encoded
+
+
+class Topics:
+    """The topics of an application."""
+
+    def __init__(self, app: Owner) -> None:
+        self._app = app
+        self._said: list[Subscribing] = []
+
+    @property
+    def said(self) -> Sequence[Subscribing]:
+        """The subscriptions that the code of this application says."""
+        return self._said
+
+    def topic(self, name: str, kind: type[E] | None) -> Topic[E]:
+        """One of them."""
+        return Topic(self._app, name, kind, self._said)
