@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headrace.cli.options import AsJson, Before, DatabaseUrl, Embedded, Limit, Reason
-from headrace.model.inspection import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
     from headrace.model.flow import FlowCounts, FlowSeen
+    from headrace.model.inspection import Answer
     from headrace.ports.inspector import Inspector
 
 app: typer.Typer = typer.Typer(
@@ -109,6 +109,7 @@ def cancel(
     from headrace.cli.output import print_json, say
     from headrace.cli.selection import job_ids
     from headrace.cli.session import actor, inspect
+    from headrace.model.inspection import Answer
 
     (wanted,) = job_ids([flow_id], "a flow")
 
