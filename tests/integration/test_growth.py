@@ -159,6 +159,8 @@ STATEMENTS: dict[str, Parameters] = {
     "fleet": lambda _: (),
     "leaders": lambda _: (),
     "due_schedules": lambda _: (100,),
+    "unblock": lambda ledger: (ledger.jobs, 1000),
+    "woken": lambda _: (),
     "charge": lambda ledger: (ledger.worker, "q", 1),
 }
 

@@ -13,6 +13,7 @@ from headrace.context import NOTHING_TO_AWAIT, Lifespan, check_fraction
 from headrace.errors import StaleAttempt, UsageError
 from headrace.model.cancellation import Cancellation
 from headrace.model.duration import Duration, parse_duration
+from headrace.model.flow import Parent
 from headrace.model.job import Delivery, Settlement
 from headrace.model.outcome import RateLimited
 from headrace.model.schedule import tick_of
@@ -20,6 +21,7 @@ from headrace.ports.engine import Engine, Transaction
 from headrace.worker.alarm import Alarm
 from headrace.worker.batches import Batches, Joining
 from headrace.worker.notes import Notes, Teller
+from headrace.worker.own_flow import OwnFlow
 
 _log = logging.getLogger("headrace.worker")
 T = TypeVar("T")
@@ -160,6 +162,15 @@ class AttemptContext:
         if self.alarm is None:
             self.alarm = Alarm(self._loop, self.job_id, lambda: self._run.soft_seconds_left or 0.0)
         self._loop.call_soon_threadsafe(self.alarm.set, call)
+
+    @property
+    def flow(self) -> OwnFlow:
+        """The flow of this job."""
+        return OwnFlow(self._engine, self.job_id, self.transaction)
+
+    async def parents(self) -> list[Parent]:
+        """The jobs that this one came after, in the order in which they were made."""
+        return await self._engine.links.parents(self.job_id)
 
     def progress(self, fraction: float, message: str = "") -> Awaitable[None]:
         """Tell how far the work is (0 to 1): noted at once, from any thread.
