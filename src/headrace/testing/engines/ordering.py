@@ -8,10 +8,11 @@ from uuid import UUID
 
 import pytest
 
-from headrace.model.job import Delivery, Ending, NewJob
+from headrace.model.job import CLAIM, Delivery, Ending, Inserted, NewJob
 from headrace.model.links import Links, OnDead
 from headrace.model.outcome import Cancel, Dead, Outcome
 from headrace.model.state import State
+from headrace.model.unique import Unique, Until
 from headrace.model.verdict import steered
 from headrace.testing.engines.rig import OTHER, Rig, completion, failure
 
@@ -182,6 +183,31 @@ class Ordering:
         await rig.engine.insert(jobs)
         ids = await _line(rig, 2)
         assert await _drain(rig) == ids
+
+    @pytest.mark.parametrize("until", ["started", "queued"])
+    async def test_once_more_after_the_one_that_runs(self, rig: Rig, until: Until) -> None:
+        """Unique while it waits, and in a line: whoever comes meanwhile is one job behind it."""
+
+        async def insert(payload: bytes) -> Inserted:
+            unique = Unique(key="k", until=until, on_conflict="replace")
+            job = _job(rig, unique=unique, payload=payload, headers={CLAIM: True})
+            return (await rig.engine.insert([job]))[0]
+
+        first = await insert(b'{"to": "1"}')
+        assert (await insert(b'{"to": "2"}')).id == first.id, "it waits"
+        (one,) = await rig.take()
+        second = await insert(b'{"to": "3"}')
+        assert (second.duplicate, second.blocked) == (False, True)
+        for payload in (b'{"to": "4"}', b'{"to": "5"}'):
+            assert await insert(payload) == Inserted(second.id, duplicate=True)
+        assert await _taken(rig) == []
+        await rig.complete([one])
+        (two,) = await _taken(rig)
+        assert [x.payload.replace(b" ", b"") for x in (one, two)] == [b'{"to":"2"}', b'{"to":"5"}']
+        third = await insert(b'{"to": "6"}')
+        assert third.blocked
+        await rig.complete([two])
+        assert await _drain(rig) == [third.id]
 
     async def test_the_loss_of_the_lane_changes_no_order(self, rig: Rig) -> None:
         ids = await _line(rig, 3)
