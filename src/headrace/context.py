@@ -1,6 +1,7 @@
 """What a handler knows of its job, and a context for plain calls of a task."""
 
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
@@ -70,6 +71,7 @@ class Context(Protocol):
         schedule: the name of the schedule that made the job; None for all other jobs.
         scheduled_for: the tick that it was made for, an aware datetime, however late it runs.
         headers: what `@app.around_enqueue` gave the job on its way.
+        seconds_left: until the timeout of this run.
         cancellation: who wants the job to end, and why; None while nobody does. A coroutine is
             cancelled then; a thread cannot be: it looks here, and returns or raises `Cancel`.
     """
@@ -102,6 +104,9 @@ class Context(Protocol):
     def headers(self) -> Mapping[str, Any]: ...  # noqa: D102
 
     @property
+    def seconds_left(self) -> float: ...  # noqa: D102
+
+    @property
     def cancellation(self) -> Cancellation | None: ...  # noqa: D102
 
     @property
@@ -113,6 +118,16 @@ class Context(Protocol):
 
         Raises:
             LedgerUnavailable: PostgreSQL cannot be reached.
+        """
+
+    def on_soft_timeout(self, call: Callable[[], object]) -> None:
+        """Have a function called when this run passes its soft timeout, unless it ends before.
+
+        It is called in the event loop, also for a handler in a thread, so it must not block: it
+        sets an event, or a flag that the handler looks at. At a plain call of the task never.
+
+        Raises:
+            UsageError: the task has no soft timeout.
         """
 
     def progress(self, fraction: float, message: str = "") -> Awaitable[None]:
@@ -212,6 +227,10 @@ class LocalContext:
         self.scheduled_for: datetime | None = None
         self.cancellation: Cancellation | None = None
         self.headers: Mapping[str, Any] = {}
+        self.seconds_left: float = math.inf
+
+    def on_soft_timeout(self, call: Callable[[], object]) -> None:
+        """A plain call has no timeout: nothing is ever called."""
 
     @property
     def idempotency_key(self) -> str:

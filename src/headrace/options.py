@@ -1,5 +1,6 @@
 """The options of tasks and of single jobs, as users write them and as they are kept."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any, Literal, TypedDict
 from headrace.errors import UsageError
 from headrace.model.attempts import check_attempts
 from headrace.model.duration import Duration, parse_duration
+from headrace.model.expiry import EXPIRES, as_header
 from headrace.model.job import CLAIM, Headers
 from headrace.model.key_template import check_template
 from headrace.model.links import OnDead, check_on_dead
@@ -24,6 +26,7 @@ from headrace.model.unique import Unique, check_unique
 _LAST_YEAR = 9998  # the last moment of 9999 means infinity to the driver
 _KEY_LIFE = timedelta(hours=24)
 _ATTEMPTS = 3
+_PERCENT = re.compile(r"[0-9]{1,2}(\.[0-9]+)?%")
 
 
 class TaskOptions(TypedDict, total=False):
@@ -35,6 +38,8 @@ class TaskOptions(TypedDict, total=False):
         priority: 1 (runs first) to 10, or a name such as "high"; 5.
         max_attempts: runs in all; 3, or what the retry preset suggests.
         timeout: of one run; "300s".
+        soft_timeout: when the worker's log warns, and `ctx.on_soft_timeout` calls: so far into a
+            run, or a part of the timeout, such as "80%".
         retry: when a failed job runs again: a `RetryPolicy` or a preset; "exponential".
         rerun_on_crash: with one attempt, too, a job starts again after its worker died, twice at
             most.
@@ -46,6 +51,7 @@ class TaskOptions(TypedDict, total=False):
         order_key: jobs with the same one run one after the other: a text with arguments of the task
             in it, such as "{customer}".
         on_dead: what a dead one means to those behind it: "block" (the default) or "skip".
+        expires: as for single jobs.
     """
 
     name: str | None
@@ -53,6 +59,7 @@ class TaskOptions(TypedDict, total=False):
     priority: int | str
     max_attempts: int
     timeout: Duration
+    soft_timeout: Duration | None
     retry: RetryPolicy | str
     rerun_on_crash: bool
     middleware: Mapping[str, object]
@@ -61,6 +68,7 @@ class TaskOptions(TypedDict, total=False):
     limits: Sequence[RateLimit]
     order_key: str | None
     on_dead: OnDead
+    expires: Duration | datetime | None
 
 
 class BatchOptions(TaskOptions, total=False):
@@ -95,6 +103,8 @@ class JobOptions(TypedDict, total=False):
             order in which they were committed; None: whatever the task says, in no order.
         on_dead: what its death means to those behind it: "block", they wait until it is replayed or
             deleted, or "skip".
+        expires: so long after it was made, or at an aware datetime, it does not start any more: it
+            is cancelled instead, by the next worker that gets it. None: never.
         tx: the transaction to insert in, as for `Task.enqueue`.
     """
 
@@ -111,6 +121,7 @@ class JobOptions(TypedDict, total=False):
     limit_weight: int
     order_key: str | None
     on_dead: OnDead
+    expires: Duration | datetime | None
     tx: object
 
 
@@ -131,6 +142,7 @@ class JobSettings:
     order_template: str | None = None
     order_key: str | None = None
     on_dead: OnDead = "block"
+    expires: timedelta | datetime | None = None
 
     @property
     def headers(self) -> Headers | None:
@@ -141,6 +153,7 @@ class JobSettings:
         said: Headers = {
             **({CLAIM: True} if claimed else {}),
             **({"limits": limits} if limits else {}),
+            **({} if self.expires is None else {EXPIRES: as_header(self.expires)}),
         }
         return said or None
 
@@ -152,6 +165,7 @@ class TaskSettings:
     name: str
     job: JobSettings
     timeout: timedelta
+    soft_timeout: timedelta | None
     retry: RetryPolicy
     in_process: bool
     limits: tuple[RateLimit, ...]
@@ -174,6 +188,7 @@ def read_task_options(options: TaskOptions, function_name: str) -> TaskSettings:
         name=check_name("task", options.get("name") or function_name),
         retry=retry,
         timeout=timeout,
+        soft_timeout=_soft(options.get("soft_timeout"), timeout),
         in_process=_in_process(options.get("executor")),
         limits=read_limits(options.get("limits", ())),
         middleware=_told(options.get("middleware", {})),
@@ -185,6 +200,7 @@ def read_task_options(options: TaskOptions, function_name: str) -> TaskSettings:
             unique=check_unique(options.get("unique")),
             order_template=check_template("order_key", options.get("order_key")),
             on_dead=check_on_dead(options.get("on_dead", "block")),
+            expires=_expiry(options.get("expires")),
         ),
     )
 
@@ -206,7 +222,7 @@ def read_job_options(options: JobOptions, settings: JobSettings) -> JobSettings:
         changes["unique"] = _once(options)
     elif "idempotency_for" in options:
         raise UsageError("idempotency_for needs an idempotency_key to hold for")
-    return replace(settings, **changes)
+    return _in_time(replace(settings, **changes))
 
 
 def read_limits(value: object) -> tuple[RateLimit, ...]:
@@ -252,6 +268,21 @@ def _in_process(value: object) -> bool:
     )
 
 
+def _soft(value: object, timeout: timedelta) -> timedelta | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and _PERCENT.fullmatch(value):
+        soft = timeout * (float(value[:-1]) / 100)
+    else:
+        soft = parse_duration(value, "soft_timeout")
+    if timedelta() < soft < timeout:
+        return soft
+    raise UsageError(
+        f"soft_timeout={shown(value)} does not lie within the timeout of {timeout}; give less than "
+        'that, or a part of it such as "80%"'
+    )
+
+
 def _told(value: object) -> Mapping[str, object]:
     if isinstance(value, Mapping):
         return value
@@ -285,14 +316,41 @@ def _life(value: object) -> timedelta:
     return life
 
 
-def _instant(value: object) -> datetime:
+def _expiry(value: object) -> timedelta | datetime | None:
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return _instant(value, "expires")
+    life = parse_duration(value, "expires")
+    if not life:
+        raise UsageError('expires="0s" leaves no time to start; give at least "1ms"')
+    return life
+
+
+def _in_time(settings: JobSettings) -> JobSettings:
+    """Refuse what would expire before it is due."""
+    last = settings.expires
+    too_early = (
+        settings.delay is not None and last <= settings.delay
+        if isinstance(last, timedelta)
+        else last is not None and settings.run_at is not None and last <= settings.run_at
+    )
+    if too_early:
+        raise UsageError(
+            f"the job would expire ({last}) before it is due ({settings.delay or settings.run_at})"
+            "; give it more time, which counts from now, as delay does"
+        )
+    return settings
+
+
+def _instant(value: object, name: str = "run_at") -> datetime:
     if not isinstance(value, datetime):
         raise UsageError(
-            f"run_at={shown(value)} is not a datetime; use delay for a duration from now"
+            f"{name}={shown(value)} is not a datetime; use delay for a duration from now"
         )
     if value.utcoffset() is None:
         raise UsageError(
-            f"run_at={value.isoformat()} has no time zone; "
+            f"{name}={value.isoformat()} has no time zone; "
             "add one, such as datetime(..., tzinfo=UTC) or .astimezone()"
         )
     try:
@@ -301,7 +359,7 @@ def _instant(value: object) -> datetime:
         moment = None
     if moment is None or moment.year > _LAST_YEAR:
         raise UsageError(
-            f"run_at={value.isoformat()} lies outside of the years 1 to {_LAST_YEAR} in UTC; "
+            f"{name}={value.isoformat()} lies outside of the years 1 to {_LAST_YEAR} in UTC; "
             "choose a time within"
         )
     return moment
@@ -319,4 +377,5 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "limit_weight": check_weight,
     "order_key": _order_key,
     "on_dead": check_on_dead,
+    "expires": _expiry,
 }

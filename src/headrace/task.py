@@ -99,6 +99,8 @@ class Task(Generic[P, R]):
         priority: 1 (runs first) to 10.
         max_attempts: runs in all.
         timeout: of one run; `timeout_seconds` is the same.
+        soft_timeout: when a run is warned of it; None: it is not. `soft_seconds` is the same, or
+            the timeout.
         retry: when a failed job runs again.
         in_process: its jobs run in processes of their own.
         limits: how often its jobs may start.
@@ -128,6 +130,8 @@ class Task(Generic[P, R]):
         self.max_attempts: int = settings.job.max_attempts
         self.timeout: timedelta = settings.timeout
         self.timeout_seconds: float = settings.timeout.total_seconds()
+        self.soft_timeout: timedelta | None = settings.soft_timeout
+        self.soft_seconds: float = (settings.soft_timeout or settings.timeout).total_seconds()
         self.retry: RetryPolicy = settings.retry
         self.in_process: bool = settings.in_process
         self.limits: tuple[RateLimit, ...] = settings.limits

@@ -48,7 +48,7 @@ def delivery(failures: int = 0) -> Delivery:
             delivery(),
             given_up(delivery(), Stored.CANCELLED, describe("Cancel", "not wanted"), 0.1),
             logging.INFO,
-            "(send) was cancelled by its handler: Cancel: not wanted",
+            "(send) is cancelled: Cancel: not wanted",
         ),
     ],
 )

@@ -27,6 +27,9 @@ def enqueue(
         str, typer.Argument(metavar="JSON", help="An object: arguments by name.")
     ] = "{}",
     delay: Annotated[str | None, typer.Option(help='Not before, such as "10m" from now.')] = None,
+    expires: Annotated[
+        str | None, typer.Option(help='Not started later, such as "1h" from now.')
+    ] = None,
     queue: Annotated[str | None, typer.Option("--queue", "-q", help="Another queue.")] = None,
     priority: Annotated[
         str | None, typer.Option(help="1 (first) to 10, or high, normal, low ...")
@@ -45,7 +48,12 @@ def enqueue(
     from headrace.cli.output import print_json, say
     from headrace.cli.session import database
 
-    given = {"delay": delay, "queue": queue, "priority": _number_or_name(priority)}
+    given = {
+        "delay": delay,
+        "expires": expires,
+        "queue": queue,
+        "priority": _number_or_name(priority),
+    }
     named = _object(arguments)
     options = {name: value for name, value in given.items() if value is not None}
     found = database_url_of(app_path, database_url, embedded=embedded)

@@ -224,8 +224,12 @@ def as_job(row: Row) -> Job:
 
 
 def _cancelled_itself(row: Row) -> bool:
-    """Whether a run of the job cancelled it: an operator's cancel begins a new generation."""
-    return bool(row["state"] == Stored.CANCELLED and row["settled_gen"] == row["gen"])
+    """Whether a run of the job cancelled it: an operator's cancel begins a new generation.
+
+    What ended while it waited for a slot ran for no time.
+    """
+    by_worker = row["state"] == Stored.CANCELLED and row["settled_gen"] == row["gen"]
+    return bool(by_worker and row["started_at"] != row["settled_at"])
 
 
 def created_at(job_id: UUID) -> datetime:

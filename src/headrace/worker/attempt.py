@@ -72,8 +72,10 @@ class Attempt:
         self._runner: asyncio.Task[Any] | None = None
         self._began = time.monotonic()
         self._overdue_at = self._began + task.timeout_seconds
+        self._soft_at = self._began + task.soft_seconds
         self._stuck_at = self._overdue_at + task.timeout_seconds
         self.expired: bool = False
+        self._told_soft = False
         self._told_stuck = False
         self.interrupted: bool = False
         self._asked = 0
@@ -88,6 +90,16 @@ class Attempt:
     def overdue(self) -> bool:
         """Whether it has passed its timeout (readable from any thread)."""
         return time.monotonic() > self._overdue_at
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the timeout."""
+        return self._overdue_at - time.monotonic()
+
+    @property
+    def soft_seconds_left(self) -> float | None:
+        """Until the soft timeout; None where the task has none."""
+        return None if self._task.soft_timeout is None else self._soft_at - time.monotonic()
 
     @property
     def stuck(self) -> bool:
@@ -199,17 +211,32 @@ class Attempt:
         """Move the deadline to that long from now, unless it has passed."""
         if not self.expired:
             self._overdue_at = time.monotonic() + longer.total_seconds()
+            self._soft_at = self._overdue_at - self._task.timeout_seconds + self._task.soft_seconds
+            self._told_soft = False
             self._stuck_at = self._overdue_at + self._task.timeout_seconds
 
     def look_at(self, now: float) -> None:
         """Act on a deadline that has passed, once each."""
-        if self._runner is None or now <= self._overdue_at:
+        if self._runner is None or now <= self._soft_at:
             return
-        if not self.expired:
+        if now <= self._overdue_at:
+            self._warn()
+        elif not self.expired:
             self._expire(now)
         elif now > self._stuck_at and not self._told_stuck:
             self._told_stuck = True
             self._on_stuck(self)
+
+    def _warn(self) -> None:
+        if not self._told_soft:
+            self._told_soft = True
+            _log.warning(
+                "job %s (%s) passed its soft timeout of %s; it has %.1f s left",
+                self.delivery.id,
+                self.delivery.task,
+                self._task.soft_timeout,
+                self.seconds_left,
+            )
 
     def _expire(self, now: float) -> None:
         self.expired = True

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Never, Protocol, TypeVar
@@ -18,6 +18,7 @@ from headrace.model.job import Delivery, Settlement
 from headrace.model.outcome import RateLimited
 from headrace.model.schedule import tick_of
 from headrace.ports.engine import Engine, Transaction
+from headrace.worker.alarm import Alarm
 from headrace.worker.batches import Batches, Joining
 from headrace.worker.notes import Notes, Teller
 from headrace.worker.own_flow import OwnFlow
@@ -34,6 +35,14 @@ class Run(Joining, Protocol):
     """
 
     cancellation: Cancellation | None
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the timeout."""
+
+    @property
+    def soft_seconds_left(self) -> float | None:
+        """Until the soft timeout; None where the task has none."""
 
     def prolong(self, longer: timedelta) -> None:
         """Move the deadline to that long from now."""
@@ -56,6 +65,7 @@ class AttemptContext:
 
     Attributes:
         notes: what it tells, once it does.
+        alarm: who wants to be told of its soft timeout, if anybody does.
         over: the handler has returned: what it left behind opens no transaction any more, which
             nobody would end (test_apart.py).
     """
@@ -80,6 +90,7 @@ class AttemptContext:
         self._opening: asyncio.Lock | None = None
         self._transaction: Transaction | None = None
         self.over = False
+        self.alarm: Alarm | None = None
 
     @property
     def job_id(self) -> UUID:
@@ -141,6 +152,25 @@ class AttemptContext:
     async def parents(self) -> list[Parent]:
         """The jobs that this one came after, in the order in which they were made."""
         return await self._engine.links.parents(self.job_id)
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the timeout of this run."""
+        return self._run.seconds_left
+
+    def on_soft_timeout(self, call: Callable[[], object]) -> None:
+        """Have a function called when this run passes its soft timeout.
+
+        Raises:
+            UsageError: the task has no soft timeout.
+        """
+        if self._run.soft_seconds_left is None:
+            raise UsageError(
+                f'task "{self.task}" has no soft timeout; write @app.task(soft_timeout="80%")'
+            )
+        if self.alarm is None:
+            self.alarm = Alarm(self._loop, self.job_id, lambda: self._run.soft_seconds_left or 0.0)
+        self._loop.call_soon_threadsafe(self.alarm.set, call)
 
     def progress(self, fraction: float, message: str = "") -> Awaitable[None]:
         """Tell how far the work is (0 to 1): noted at once, from any thread.

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from headrace.model.cancellation import Cancellation
+from headrace.model.expiry import error_if_expired, made_at
 from headrace.model.job import Delivery
-from headrace.model.verdict import cancelled
+from headrace.model.state import Stored
+from headrace.model.verdict import cancelled, given_up
 from headrace.ports.engine import Engine
 from headrace.worker.attempt import Attempt
 from headrace.worker.gate import Gate
@@ -171,7 +173,8 @@ class Executor:
             hand, delivery = self._waiting.popleft()
             if self._idle:
                 self._rouse()
-            if self._limited and not await self._passes(hand, delivery):
+            rare = self._limited or delivery.headers is not None
+            if rare and await self._is_held_back(hand, delivery):
                 pass
             elif hand.start(delivery):
                 await self._runner.run(here, hand, delivery)
@@ -179,6 +182,19 @@ class Executor:
                 _log.info("job %s is not started: its lease may be over", delivery.id)
             if len(self._waiting) <= self.low:
                 await self._ask_for_more()
+
+    async def _is_held_back(self, hand: Hand, delivery: Delivery) -> bool:
+        if delivery.headers is not None and self._has_expired(hand, delivery):
+            return True
+        return self._limited and not await self._passes(hand, delivery)
+
+    def _has_expired(self, hand: Hand, delivery: Delivery) -> bool:
+        """Whether the job must not start any more: then it ends here."""
+        error = error_if_expired(delivery, made_at(self._engine.new_id()))
+        if error is None:
+            return False
+        self._runner.settle(hand, delivery, given_up(delivery, Stored.CANCELLED, error, 0.0))
+        return True
 
     async def _passes(self, hand: Hand, delivery: Delivery) -> bool:
         """Whether the job may start now; it waits here for the moment, if that is close."""

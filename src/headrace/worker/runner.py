@@ -142,9 +142,8 @@ class Runner:
             if attempt.cancellation is not None:
                 ended = settlement = attempt.as_wished(settlement)
             context.over = True
-            if context.notes is not None:
-                last = asyncio.ensure_future(self._teller.finish(context.notes))
-                await self.bystander.sees_through(last)
+            if context.notes is not None or context.alarm is not None:
+                await self._wind_up(context)
             if context.transacting:
                 concluded = conclude(hand.worker, attempt, context, settlement, self.bystander)
                 ended = await Apart(concluded, variables)
@@ -163,6 +162,13 @@ class Runner:
             self.settle(hand, delivery, ended)
         else:
             self._close(hand, delivery, ended)
+
+    async def _wind_up(self, context: AttemptContext) -> None:
+        if context.alarm is not None:
+            context.alarm.end()
+        if context.notes is not None:
+            last = asyncio.ensure_future(self._teller.finish(context.notes))
+            await self.bystander.sees_through(last)
 
     async def _run_apart(
         self, here: "asyncio.Task[None]", hand: Hand, delivery: Delivery, task: Task[Any, Any]

@@ -21,7 +21,7 @@ def tell(delivery: Delivery, settlement: Settlement) -> None:
         case Stored.DEAD:
             _log.error("%s is dead after %s: %s", job, attempt, reason)
         case Stored.CANCELLED:
-            _log.info("%s was cancelled by its handler: %s", job, reason)
+            _log.info("%s is cancelled: %s", job, reason)
         case _ if settlement.snoozed:
             _log.warning("%s is put off for %.1f s: %s", job, settlement.delay, reason)
         case _:

@@ -112,7 +112,7 @@ class Row:
         self.snoozes += one.snoozed
         self.result, self.error = one.result, one.error
         self.started_at, self.settled_at = now - timedelta(seconds=one.ran), now
-        self._ended_by_run = True
+        self._ended_by_run = one.ran > 0
         if one.state is Stored.LIVE:
             self.gen += 1
             self.fall_due(now + timedelta(seconds=one.delay))

@@ -11,6 +11,7 @@ import msgspec
 
 from headrace.app import Headrace
 from headrace.engines.memory.engine import MemoryEngine
+from headrace.model.expiry import error_if_expired
 from headrace.model.job import Delivery, Ending, Settlement
 from headrace.model.redaction import Redaction
 from headrace.model.state import Stored
@@ -96,6 +97,9 @@ class Runner:
                 "UnknownTask", f'there is no task "{delivery.task}" in this application'
             )
             return given_up(delivery, Stored.DEAD, error, 0.0)
+        expired = error_if_expired(delivery, self._book.clock.now())
+        if expired is not None:
+            return given_up(delivery, Stored.CANCELLED, expired, 0.0)
         attempt = Attempt(delivery, task, lambda _: None, Bystander())
         teller, reporter = (
             Teller(self._engine.tell, self._redaction),
@@ -109,6 +113,8 @@ class Runner:
             variables = contextvars.copy_context()
             settlement = await attempt.run(context, variables, here, _threads())
             context.over = True
+            if context.alarm is not None:
+                context.alarm.end()
             if context.notes is not None:
                 await teller.finish(context.notes)
             if attempt.raised is not None:

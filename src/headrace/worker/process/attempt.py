@@ -92,6 +92,7 @@ class ProcessAttempt(Attempt):
         self._child, self._runner = child, runner
         self._began = time.monotonic()
         self._overdue_at = self._began + self._task.timeout_seconds
+        self._soft_at = self._began + self._task.soft_seconds
         self._stuck_at = self._overdue_at + self._task.timeout_seconds
 
     def _on_prolonged(self, seconds: float) -> None:
@@ -105,6 +106,7 @@ class ProcessAttempt(Attempt):
         else:
             self._child.wish(Wish(self.cancellation))
             self._overdue_at = min(self._overdue_at, time.monotonic() + _PATIENCE)
+            self._soft_at = min(self._soft_at, self._overdue_at)
 
     def _expire(self, now: float) -> None:
         if self.cancellation is None:

@@ -139,6 +139,8 @@ class Child:
         ended: Settlement | Conclusion
         ended = settlement = await attempt.run(context, variables, here, self._threads)
         context.over = True
+        if context.alarm is not None:
+            context.alarm.end()
         if context.notes is not None:
             await self._teller.finish(context.notes)
         if context.transacting:
