@@ -145,6 +145,15 @@ class AttemptContext:
         return self._run.cancellation
 
     @property
+    def flow(self) -> OwnFlow:
+        """The flow of this job."""
+        return OwnFlow(self._engine, self.job_id, self.transaction)
+
+    async def parents(self) -> list[Parent]:
+        """The jobs that this one came after, in the order in which they were made."""
+        return await self._engine.links.parents(self.job_id)
+
+    @property
     def seconds_left(self) -> float:
         """Until the timeout of this run."""
         return self._run.seconds_left
@@ -162,15 +171,6 @@ class AttemptContext:
         if self.alarm is None:
             self.alarm = Alarm(self._loop, self.job_id, lambda: self._run.soft_seconds_left or 0.0)
         self._loop.call_soon_threadsafe(self.alarm.set, call)
-
-    @property
-    def flow(self) -> OwnFlow:
-        """The flow of this job."""
-        return OwnFlow(self._engine, self.job_id, self.transaction)
-
-    async def parents(self) -> list[Parent]:
-        """The jobs that this one came after, in the order in which they were made."""
-        return await self._engine.links.parents(self.job_id)
 
     def progress(self, fraction: float, message: str = "") -> Awaitable[None]:
         """Tell how far the work is (0 to 1): noted at once, from any thread.
