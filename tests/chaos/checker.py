@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import chain, pairwise
+from itertools import chain
 
 from chaos.events import (
     AnyEvent,
@@ -287,12 +287,19 @@ def _excused(
     # again as the same attempt, be it under the same generation, or under a later one because who
     # held it next never started it or because the ledger gives it out. The last attempt is claimed
     # in the ledger and has no excuse.
-    for before, run in pairwise(runs):
-        yield (
-            row.max_attempts > 1
-            and run.start.attempt <= before.start.attempt
-            and (run.start.gen == before.start.gen or before.start.gen not in snoozed)
-            and data_lost_between(losses, before, run)
+    latest: dict[int, Run] = {}
+    for number, run in enumerate(runs):
+        start, earlier = run.start, reversed(runs[:number])
+        as_many = next((one for one in earlier if start.attempt <= one.start.attempt), None)
+        same = latest.get(start.gen)
+        latest[start.gen] = run
+        yield row.max_attempts > 1 and (
+            (same is not None and data_lost_between(losses, same, run))
+            or (
+                as_many is not None
+                and as_many.start.gen not in snoozed
+                and data_lost_between(losses, as_many, run)
+            )
         )
 
 
