@@ -109,19 +109,6 @@ class Context(Protocol):
     @property
     def cancellation(self) -> Cancellation | None: ...  # noqa: D102
 
-<<<<<<< HEAD
-    def on_soft_timeout(self, call: Callable[[], object]) -> None:
-        """Have a function called when this run passes its soft timeout, unless it ends before.
-
-        It is called in the event loop, also for a handler in a thread, so it must not block: it
-        sets an event, or a flag that the handler looks at. At a plain call of the task never.
-
-        Raises:
-            UsageError: the task has no soft timeout.
-        """
-
-=======
->>>>>>> flows
     @property
     def flow(self) -> InFlow:
         """The flow of the job: `await ctx.flow.add(...)` puts jobs before what comes after it."""
@@ -131,8 +118,6 @@ class Context(Protocol):
 
         Raises:
             LedgerUnavailable: PostgreSQL cannot be reached.
-<<<<<<< HEAD
-=======
         """
 
     def on_soft_timeout(self, call: Callable[[], object]) -> None:
@@ -143,7 +128,6 @@ class Context(Protocol):
 
         Raises:
             UsageError: the task has no soft timeout.
->>>>>>> flows
         """
 
     def progress(self, fraction: float, message: str = "") -> Awaitable[None]:

@@ -48,17 +48,10 @@ class TaskOptions(TypedDict, total=False):
             and whose crash fails that job alone; else in the worker.
         unique: which of its jobs are the same, and what becomes of a second one.
         limits: how often its jobs may start: each a `RateLimit`.
-<<<<<<< HEAD
-        expires: as for single jobs.
-        order_key: jobs with the same one run one after the other: a text with arguments of the task
-            in it, such as "{customer}".
-        on_dead: what a dead one means to those behind it: "block" (the default) or "skip".
-=======
         order_key: jobs with the same one run one after the other: a text with arguments of the task
             in it, such as "{customer}".
         on_dead: what a dead one means to those behind it: "block" (the default) or "skip".
         expires: as for single jobs.
->>>>>>> flows
     """
 
     name: str | None
@@ -73,15 +66,9 @@ class TaskOptions(TypedDict, total=False):
     executor: Literal["process"] | None
     unique: Unique | None
     limits: Sequence[RateLimit]
-<<<<<<< HEAD
-    expires: Duration | datetime | None
-    order_key: str | None
-    on_dead: OnDead
-=======
     order_key: str | None
     on_dead: OnDead
     expires: Duration | datetime | None
->>>>>>> flows
 
 
 class BatchOptions(TaskOptions, total=False):
@@ -112,20 +99,12 @@ class JobOptions(TypedDict, total=False):
         tenant: whose job it is.
         limit_key: what it counts for in rate limits with a key, whatever their template says.
         limit_weight: how many starts it counts for in rate limits.
-<<<<<<< HEAD
-        expires: so long after it was made, or at an aware datetime, it does not start any more: it
-            is cancelled instead, by the next worker that gets it. None: never.
-=======
->>>>>>> flows
         order_key: jobs of a tenant and queue with the same one run one after the other, in the
             order in which they were committed; None: whatever the task says, in no order.
         on_dead: what its death means to those behind it: "block", they wait until it is replayed or
             deleted, or "skip".
-<<<<<<< HEAD
-=======
         expires: so long after it was made, or at an aware datetime, it does not start any more: it
             is cancelled instead, by the next worker that gets it. None: never.
->>>>>>> flows
         tx: the transaction to insert in, as for `Task.enqueue`.
     """
 
@@ -140,15 +119,9 @@ class JobOptions(TypedDict, total=False):
     tenant: str
     limit_key: str
     limit_weight: int
-<<<<<<< HEAD
-    expires: Duration | datetime | None
-    order_key: str | None
-    on_dead: OnDead
-=======
     order_key: str | None
     on_dead: OnDead
     expires: Duration | datetime | None
->>>>>>> flows
     tx: object
 
 
@@ -166,17 +139,10 @@ class JobSettings:
     tenant: str = ""
     limit_key: str | None = None
     limit_weight: int | None = None
-<<<<<<< HEAD
-    expires: timedelta | datetime | None = None
-    order_template: str | None = None
-    order_key: str | None = None
-    on_dead: OnDead = "block"
-=======
     order_template: str | None = None
     order_key: str | None = None
     on_dead: OnDead = "block"
     expires: timedelta | datetime | None = None
->>>>>>> flows
 
     @property
     def headers(self) -> Headers | None:
@@ -232,15 +198,9 @@ def read_task_options(options: TaskOptions, function_name: str) -> TaskSettings:
             max_attempts=check_attempts(options.get("max_attempts", suggested)),
             rerun_on_crash=_flag("rerun_on_crash", options.get("rerun_on_crash", False)),
             unique=check_unique(options.get("unique")),
-<<<<<<< HEAD
-            expires=_expiry(options.get("expires")),
-            order_template=check_template("order_key", options.get("order_key")),
-            on_dead=check_on_dead(options.get("on_dead", "block")),
-=======
             order_template=check_template("order_key", options.get("order_key")),
             on_dead=check_on_dead(options.get("on_dead", "block")),
             expires=_expiry(options.get("expires")),
->>>>>>> flows
         ),
     )
 
@@ -415,13 +375,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "tenant": partial(check_text, "tenant"),
     "limit_key": partial(check_text, "limit_key"),
     "limit_weight": check_weight,
-<<<<<<< HEAD
-    "expires": _expiry,
-    "order_key": _order_key,
-    "on_dead": check_on_dead,
-=======
     "order_key": _order_key,
     "on_dead": check_on_dead,
     "expires": _expiry,
->>>>>>> flows
 }
