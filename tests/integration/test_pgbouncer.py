@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -203,6 +204,21 @@ def test_the_commands_of_operators(bounced_url: str, monkeypatch: pytest.MonkeyP
     assert all(not one["breaches"] for one in run("verify")["checks"])
     assert run("jobs", "list")["jobs"] == []
     assert "mode" in run("lane", "status")
+
+
+@pytest.mark.usefixtures("without_preparing")
+async def test_the_demo(bounced_url: str, tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.eml").write_text(
+            f"From: ann@example.com\nTo: shop@example.com\nSubject: {number}\n\nHello.\n"
+        )
+    command = [sys.executable, "-m", "headrace", "demo", "--once", str(tmp_path)]
+    process = await asyncio.create_subprocess_exec(
+        *command, "--database-url", bounced_url, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    summary, said = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    assert json.loads(summary)["messages"] == 3
 
 
 async def test_without_the_setting_one_sentence_says_what_to_set(
