@@ -299,15 +299,12 @@ class Headrace(Hooks):
     async def put(
         self, make: Callable[[Callable[[], UUID]], list[NewJob]], tx: object
     ) -> list[JobHandle[Any]]:
-        """Insert what is made with ids of the ledger's clock, all or none."""
+        """Insert what is made with ids of the ledger's clock, all or none: all enqueue by it."""
         here = self._starts.here()
         if here.declared != self._declarable:
             await self._starts.declare(self._declarable)
-        return await self.insert(make(here.engine.new_id), tx)
-
-    async def insert(self, jobs: list[NewJob], tx: object) -> list[JobHandle[Any]]:
-        """Insert what the ledger takes: all that enqueues goes through here."""
-        engine = self.engine
+        engine = here.engine
+        jobs = make(engine.new_id)
         inserted = await (
             self._send(engine, jobs, tx) if self._senders else engine.insert(jobs, tx)
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -35,8 +36,10 @@ class Owner(Protocol):
     async def declare(self) -> None:
         """Make known what was registered since the start."""
 
-    async def insert(self, jobs: list[NewJob], tx: object) -> list[JobHandle[Any]]:
-        """Insert jobs, all or none."""
+    async def put(
+        self, make: Callable[[Callable[[], UUID]], list[NewJob]], tx: object
+    ) -> list[JobHandle[Any]]:
+        """Insert what is made with ids of the ledger's clock, all or none."""
 
     def call_sync(self, make: Callable[[], Coroutine[Any, Any, T]], instead: str) -> T:
         """Run a coroutine in the portal's event loop."""
@@ -121,15 +124,13 @@ class Topic(Generic[E]):
         """As `publish`, with many events: the jobs of the first one, then those of the next."""
         encoded = [self._encode(event) for event in events]
         await self._app.declare()
-        engine = self._app.engine
-        subscriptions = await engine.inspector.topics.subscriptions(self.name)
-        if not subscriptions or not encoded:
-            return []
-        jobs: list[NewJob] = []
-        for event in encoded:
-            event_id = engine.new_id()
-            jobs += [one.job(engine.new_id(), event_id, event) for one in subscriptions]
-        return await self._app.insert(jobs, tx)
+        subscriptions = await self._app.engine.inspector.topics.subscriptions(self.name)
+
+        def make(new_id: Callable[[], UUID]) -> list[NewJob]:
+            events = [(new_id(), event) for event in encoded]
+            return [one.job(new_id(), *event) for event in events for one in subscriptions]
+
+        return await self._app.put(make, tx) if subscriptions and encoded else []
 
     def publish_sync(self, event: E, *, tx: object = None) -> list[JobHandle[Any]]:
         """As `publish`, where no event loop runs; `tx` as in `task.enqueue_sync`."""
