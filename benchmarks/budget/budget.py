@@ -25,7 +25,7 @@ async def measure(server_url: str, redis_url: str, *, jobs: int, rounds: int) ->
 
         async def fresh() -> Database:
             database = await stack.enter_async_context(fresh_database(server_url))
-            await prepare_accounts(database.connection)
+            await prepare_accounts(database.connection.driver)
             return database
 
         async def mode(lane_url: str | None) -> Drained:

@@ -73,7 +73,7 @@ class Drained:
 
     async def drain(self) -> None:
         """One round."""
-        connection = self._database.connection
+        connection = self._database.connection.driver
         await begin_accounts(connection, self._redis_url)
         await self._fill()
         async with child(self._order) as worker:

@@ -25,11 +25,13 @@ if TYPE_CHECKING:
         ResultTimeout,
         SchemaError,
         StaleAttempt,
+        UnknownFlow,
         UnknownQueue,
         UnknownSchedule,
         UnknownTask,
         UsageError,
     )
+    from headrace.flow import Flow, FlowHandle
     from headrace.handle import JobHandle
     from headrace.model.job import Job
     from headrace.model.outcome import Cancel, Complete, Dead, RateLimited, Retry, Snooze
@@ -52,6 +54,8 @@ __all__ = [
     "Dead",
     "Depends",
     "DuplicateJob",
+    "Flow",
+    "FlowHandle",
     "Headrace",
     "HeadraceError",
     "Job",
@@ -77,6 +81,7 @@ __all__ = [
     "Task",
     "Topic",
     "Unique",
+    "UnknownFlow",
     "UnknownQueue",
     "UnknownSchedule",
     "UnknownTask",
@@ -104,10 +109,12 @@ _HOMES = {
         "SchemaError",
         "StaleAttempt",
         "UnknownQueue",
+        "UnknownFlow",
         "UnknownSchedule",
         "UnknownTask",
         "UsageError",
     ),
+    "headrace.flow": ("Flow", "FlowHandle"),
     "headrace.handle": ("JobHandle",),
     "headrace.model.job": ("Job",),
     "headrace.model.outcome": (

@@ -22,6 +22,7 @@ from headrace.cache.cache import Cache
 from headrace.declared import Declared
 from headrace.decorator import BatchDecorator, TaskDecorator
 from headrace.errors import UsageError
+from headrace.flow import Flow, FlowHandle
 from headrace.handle import JobHandle
 from headrace.hooks import EnqueueNext, Hooks, Sender
 from headrace.intake import as_id, as_ids, first_state, new_jobs
@@ -293,14 +294,17 @@ class Headrace(Hooks):
             LedgerUnavailable: the ledger is away; nothing was inserted.
             OutcomeUnknown: the ledger went away meanwhile; the jobs may be there.
         """
+        return await self.put(lambda new_id: new_jobs(jobs, new_id), tx)
+
+    async def put(
+        self, make: Callable[[Callable[[], UUID]], list[NewJob]], tx: object
+    ) -> list[JobHandle[Any]]:
+        """Insert what is made with ids of the ledger's clock, all or none: all enqueue by it."""
         here = self._starts.here()
         if here.declared != self._declarable:
             await self._starts.declare(self._declarable)
-        return await self.insert(new_jobs(jobs, here.engine.new_id), tx)
-
-    async def insert(self, jobs: list[NewJob], tx: object) -> list[JobHandle[Any]]:
-        """Insert what the ledger takes: all that enqueues goes through here."""
-        engine = self.engine
+        engine = here.engine
+        jobs = make(engine.new_id)
         inserted = await (
             self._send(engine, jobs, tx) if self._senders else engine.insert(jobs, tx)
         )
@@ -327,6 +331,25 @@ class Headrace(Hooks):
             UsageError: an event loop runs in this thread, or the call was refused.
         """
         return self.call_sync(lambda: self.enqueue_many(jobs, tx=tx), "await app.enqueue_many(...)")
+
+    def flow(self, name: str = "") -> Flow:
+        """A graph of jobs that wait for each other, to be enqueued as one; empty yet.
+
+        Args:
+            name: by which people know it; need not be unique.
+
+        Raises:
+            UsageError: the name is no text of at most 500 characters.
+        """
+        return Flow(self, name)
+
+    def flow_handle(self, flow_id: UUID | str) -> FlowHandle:
+        """A flow that was enqueued, by its id: to look at it, cancel it, retry it.
+
+        Raises:
+            UsageError: the id is none.
+        """
+        return FlowHandle(self, as_id(flow_id), {})
 
     async def get(self, job_id: UUID | str) -> JobHandle[Any]:
         """A job by its id, refreshed: `handle.job` is all that is known of it.
@@ -443,7 +466,7 @@ class Headrace(Hooks):
             self,
             inserted.id,
             duplicate=inserted.duplicate,
-            state=None if inserted.duplicate else first_state(job),
+            state=None if inserted.duplicate else first_state(job, inserted),
         )
 
 

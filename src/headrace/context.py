@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from headrace.errors import UsageError
 from headrace.model.cancellation import Cancellation
 from headrace.model.duration import Duration, parse_duration
+from headrace.model.flow import Parent
 from headrace.model.outcome import RateLimited
 from headrace.model.shown import shown
 
@@ -32,6 +33,28 @@ class Nothing:
 
 
 NOTHING_TO_AWAIT = Nothing()
+
+
+class InFlow(Protocol):
+    """The flow of a job, as its handler sees it."""
+
+    async def add(self, *jobs: Any, name: str | None = None) -> list[UUID]:  # noqa: ANN401 - specs of any task
+        """Add jobs that run beside each other, before all that comes after this one.
+
+        They are written in `ctx.transaction()`: they are there once this job is completed by this
+        attempt, and else never. What waits for this job waits for them, too.
+
+        Args:
+            jobs: made by `task.job(...)`.
+            name: what they are called in the flow; each by its task where it is not given.
+
+        Returns:
+            Their ids.
+
+        Raises:
+            UsageError: a job was refused, has an ordering key or is unique, or the handler runs in
+                a thread, or no job stands behind the context.
+        """
 
 
 class Context(Protocol):
@@ -85,6 +108,17 @@ class Context(Protocol):
 
     @property
     def cancellation(self) -> Cancellation | None: ...  # noqa: D102
+
+    @property
+    def flow(self) -> InFlow:
+        """The flow of the job: `await ctx.flow.add(...)` puts jobs before what comes after it."""
+
+    async def parents(self) -> list[Parent]:
+        """The jobs that this one came after, in the order in which they were made.
+
+        Raises:
+            LedgerUnavailable: PostgreSQL cannot be reached.
+        """
 
     def on_soft_timeout(self, call: Callable[[], object]) -> None:
         """Have a function called when this run passes its soft timeout, unless it ends before.
@@ -202,6 +236,21 @@ class LocalContext:
     def idempotency_key(self) -> str:
         """The made-up job's id."""
         return str(self.job_id)
+
+    @property
+    def flow(self) -> InFlow:
+        """Refused: a plain call is of no flow.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            f'a plain call of task "{self.task}" is of no flow; enqueue it by app.flow().add(...)'
+        )
+
+    async def parents(self) -> list[Parent]:
+        """None: a plain call comes after no job."""
+        return []
 
     def rate_limited(self, after: Duration, *, limit: str = "") -> Never:
         """Raise `RateLimited`; a plain call has no limits."""

@@ -10,6 +10,7 @@
     │   ├── UnknownTask
     │   ├── UnknownQueue
     │   ├── UnknownSchedule
+    │   ├── UnknownFlow
     │   └── UnknownLimit
     ├── LedgerError              PostgreSQL
     │   ├── LedgerUnavailable    it cannot be reached, or it refused us
@@ -77,6 +78,10 @@ class UnknownQueue(UsageError):
 
 class UnknownSchedule(UsageError):
     """No code declares this schedule and nobody created it."""
+
+
+class UnknownFlow(UsageError):
+    """There is no flow with this id."""
 
 
 class UnknownLimit(UsageError):

@@ -13,6 +13,8 @@ from headrace.model.attempts import check_attempts
 from headrace.model.duration import Duration, parse_duration
 from headrace.model.expiry import EXPIRES, as_header
 from headrace.model.job import CLAIM, Headers
+from headrace.model.key_template import check_template
+from headrace.model.links import OnDead, check_on_dead
 from headrace.model.names import check_name
 from headrace.model.priority import parse_priority
 from headrace.model.rate import RateLimit, check_weight
@@ -46,6 +48,9 @@ class TaskOptions(TypedDict, total=False):
             and whose crash fails that job alone; else in the worker.
         unique: which of its jobs are the same, and what becomes of a second one.
         limits: how often its jobs may start: each a `RateLimit`.
+        order_key: jobs with the same one run one after the other: a text with arguments of the task
+            in it, such as "{customer}".
+        on_dead: what a dead one means to those behind it: "block" (the default) or "skip".
         expires: as for single jobs.
     """
 
@@ -61,6 +66,8 @@ class TaskOptions(TypedDict, total=False):
     executor: Literal["process"] | None
     unique: Unique | None
     limits: Sequence[RateLimit]
+    order_key: str | None
+    on_dead: OnDead
     expires: Duration | datetime | None
 
 
@@ -92,6 +99,10 @@ class JobOptions(TypedDict, total=False):
         tenant: whose job it is.
         limit_key: what it counts for in rate limits with a key, whatever their template says.
         limit_weight: how many starts it counts for in rate limits.
+        order_key: jobs of a tenant and queue with the same one run one after the other, in the
+            order in which they were committed; None: whatever the task says, in no order.
+        on_dead: what its death means to those behind it: "block", they wait until it is replayed or
+            deleted, or "skip".
         expires: so long after it was made, or at an aware datetime, it does not start any more: it
             is cancelled instead, by the next worker that gets it. None: never.
         tx: the transaction to insert in, as for `Task.enqueue`.
@@ -108,6 +119,8 @@ class JobOptions(TypedDict, total=False):
     tenant: str
     limit_key: str
     limit_weight: int
+    order_key: str | None
+    on_dead: OnDead
     expires: Duration | datetime | None
     tx: object
 
@@ -126,6 +139,9 @@ class JobSettings:
     tenant: str = ""
     limit_key: str | None = None
     limit_weight: int | None = None
+    order_template: str | None = None
+    order_key: str | None = None
+    on_dead: OnDead = "block"
     expires: timedelta | datetime | None = None
 
     @property
@@ -182,6 +198,8 @@ def read_task_options(options: TaskOptions, function_name: str) -> TaskSettings:
             max_attempts=check_attempts(options.get("max_attempts", suggested)),
             rerun_on_crash=_flag("rerun_on_crash", options.get("rerun_on_crash", False)),
             unique=check_unique(options.get("unique")),
+            order_template=check_template("order_key", options.get("order_key")),
+            on_dead=check_on_dead(options.get("on_dead", "block")),
             expires=_expiry(options.get("expires")),
         ),
     )
@@ -198,6 +216,8 @@ def read_job_options(options: JobOptions, settings: JobSettings) -> JobSettings:
         raise UsageError("delay and run_at exclude each other; give one of them")
     given: Mapping[str, Any] = dict(options)
     changes = {name: _READERS[name](given[name]) for name in given if name in _READERS}
+    if "order_key" in options:
+        changes["order_template"] = None
     if "idempotency_key" in options:
         changes["unique"] = _once(options)
     elif "idempotency_for" in options:
@@ -277,6 +297,10 @@ def _flag(name: str, value: object) -> bool:
     raise UsageError(f"{name}={shown(value)} must be True or False")
 
 
+def _order_key(value: object) -> str | None:
+    return None if value is None else check_text("order_key", value, least=1)
+
+
 def _once(options: JobOptions) -> Unique:
     """An idempotency key is a unique key for a window."""
     if "unique" in options:
@@ -351,5 +375,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "tenant": partial(check_text, "tenant"),
     "limit_key": partial(check_text, "limit_key"),
     "limit_weight": check_weight,
+    "order_key": _order_key,
+    "on_dead": check_on_dead,
     "expires": _expiry,
 }

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import (
@@ -22,9 +23,11 @@ from headrace.dependencies import Dependencies, read_dependencies
 from headrace.errors import BadPayload, UsageError
 from headrace.handle import JobHandle
 from headrace.middleware import Layer, Middleware, layers_for
+from headrace.model.key_template import fields_of
 from headrace.model.rate import RateLimit
 from headrace.model.retry import RetryPolicy
 from headrace.model.task import Declaration
+from headrace.model.text import check_text
 from headrace.model.unique import Unique
 from headrace.options import (
     JobOptions,
@@ -300,6 +303,12 @@ class Task(Generic[P, R]):
                     f'task "{self.name}" has no argument "{field}", which the key of limit '
                     f'"{limit.name}" names: {limit.key}'
                 )
+        template = self._settings.order_template
+        for field in sorted(fields_of(template) - self._signature.names):
+            raise UsageError(
+                f'task "{self.name}" has no argument "{field}", which its order_key names: '
+                f"{template}"
+            )
 
     def _job(
         self, settings: JobSettings, args: tuple[object, ...], kwargs: Mapping[str, object]
@@ -308,6 +317,10 @@ class Task(Generic[P, R]):
         if settings.unique is not None and settings.unique.key is None:
             # What is left out is the same as its default.
             arguments = self._signature.with_defaults(arguments, settings.unique.by)
+        if settings.order_template is not None:
+            known = self._signature.with_defaults(arguments, None)
+            key = settings.order_template.format_map(known)
+            settings = replace(settings, order_key=check_text("order_key", key, least=1))
         payload = self._signature.encode(arguments, self._app.max_payload)
         return JobSpec(self, payload, settings)
 

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
 
 import msgspec
 
 from headrace.errors import BadArguments, BadPayload, UsageError
 from headrace.handle import JobHandle
 from headrace.model.job import NewJob
+from headrace.model.links import OnDead, check_on_dead
 from headrace.model.names import check_name
 from headrace.model.shown import shown
+from headrace.model.text import check_text
 from headrace.model.topic import Subscribing
 from headrace.payload import decode_hook, encode
 from headrace.ports.engine import Engine
@@ -35,8 +38,10 @@ class Owner(Protocol):
     async def declare(self) -> None:
         """Make known what was registered since the start."""
 
-    async def insert(self, jobs: list[NewJob], tx: object) -> list[JobHandle[Any]]:
-        """Insert jobs, all or none."""
+    async def put(
+        self, make: Callable[[Callable[[], UUID]], list[NewJob]], tx: object
+    ) -> list[JobHandle[Any]]:
+        """Insert what is made with ids of the ledger's clock, all or none."""
 
     def call_sync(self, make: Callable[[], Coroutine[Any, Any, T]], instead: str) -> T:
         """Run a coroutine in the portal's event loop."""
@@ -59,7 +64,7 @@ class Topic(Generic[E]):
         if kind is not None:
             self._decoder = msgspec.json.Decoder(kind, dec_hook=decode_hook)
 
-    def subscribe(self, name: str) -> Callable[[T], T]:
+    def subscribe(self, name: str, *, on_dead: OnDead = "block") -> Callable[[T], T]:
         """Have a task run for each event: `@paid.subscribe("billing")` above `@app.task()`.
 
         The task takes the event as its one argument; its queue, retries and dead letters are those
@@ -69,11 +74,14 @@ class Topic(Generic[E]):
         Args:
             name: of the subscription, one within the topic. All workers that have it share its
                 events.
+            on_dead: what a dead job means to later events of its key: "block", they wait until it
+                is replayed or deleted, or "skip".
 
         Raises:
             UsageError: the name is not allowed or taken, or the task does not take one argument.
         """
         check_name("subscription", name)
+        check_on_dead(on_dead)
 
         def subscribe(task: T) -> T:
             if not isinstance(task, Task):
@@ -93,17 +101,27 @@ class Topic(Generic[E]):
                     "another name"
                 )
             self._said.append(
-                Subscribing(topic=self.name, name=name, task=task.name, argument=argument)
+                Subscribing(
+                    topic=self.name,
+                    name=name,
+                    task=task.name,
+                    argument=argument,
+                    on_dead=on_dead,
+                )
             )
             return task
 
         return subscribe
 
-    async def publish(self, event: E, *, tx: object = None) -> list[JobHandle[Any]]:
+    async def publish(
+        self, event: E, *, key: str | None = None, tx: object = None
+    ) -> list[JobHandle[Any]]:
         """Insert a job for each subscription, all or none: durable when it returns.
 
         Args:
             event: stored as JSON.
+            key: each subscription runs the events of a key one after the other, in the order of
+                their commits; None: in no order.
             tx: the transaction to insert in, an open one, as in `task.enqueue`.
 
         Returns:
@@ -115,29 +133,33 @@ class Topic(Generic[E]):
             LedgerUnavailable: the ledger is away; nothing was inserted.
             OutcomeUnknown: the ledger went away meanwhile; the jobs may be there.
         """
-        return await self.publish_many((event,), tx=tx)
+        return await self.publish_many((event,), key=key, tx=tx)
 
-    async def publish_many(self, events: Iterable[E], *, tx: object = None) -> list[JobHandle[Any]]:
+    async def publish_many(
+        self, events: Iterable[E], *, key: str | None = None, tx: object = None
+    ) -> list[JobHandle[Any]]:
         """As `publish`, with many events: the jobs of the first one, then those of the next."""
+        if key is not None:
+            check_text("key", key, least=1)
         encoded = [self._encode(event) for event in events]
         await self._app.declare()
-        engine = self._app.engine
-        subscriptions = await engine.inspector.topics.subscriptions(self.name)
-        if not subscriptions or not encoded:
-            return []
-        jobs: list[NewJob] = []
-        for event in encoded:
-            event_id = engine.new_id()
-            jobs += [one.job(engine.new_id(), event_id, event) for one in subscriptions]
-        return await self._app.insert(jobs, tx)
+        subscriptions = await self._app.engine.inspector.topics.subscriptions(self.name)
+
+        def make(new_id: Callable[[], UUID]) -> list[NewJob]:
+            events = [(new_id(), event) for event in encoded]
+            return [one.job(new_id(), *event, key) for event in events for one in subscriptions]
+
+        return await self._app.put(make, tx) if subscriptions and encoded else []
 
     def publish_sync(self, event: E, *, tx: object = None) -> list[JobHandle[Any]]:
         """As `publish`, where no event loop runs; `tx` as in `task.enqueue_sync`."""
         return self._sync(lambda: self.publish(event, tx=tx), "publish")
 
-    def publish_many_sync(self, events: Iterable[E], *, tx: object = None) -> list[JobHandle[Any]]:
+    def publish_many_sync(
+        self, events: Iterable[E], *, key: str | None = None, tx: object = None
+    ) -> list[JobHandle[Any]]:
         """As `publish_many`, where no event loop runs."""
-        return self._sync(lambda: self.publish_many(events, tx=tx), "publish_many")
+        return self._sync(lambda: self.publish_many(events, key=key, tx=tx), "publish_many")
 
     def _sync(self, make: Callable[[], Coroutine[Any, Any, T]], verb: str) -> T:
         return self._app.call_sync(make, f"await topic.{verb}(...)")

@@ -17,7 +17,7 @@ from chaos.dialects import RedisDialect
 from chaos.events import EnqueueReturned, HoldReached, LeaseLost, Settled, StartChecked
 from chaos.faultplan import until
 from chaos.history import events_of
-from chaos.ledger_scenarios import JUDGED, OVER, UNFINISHED_AFTER
+from chaos.ledger_scenarios import FINISHED_WITHIN, JUDGED, OVER, UNFINISHED_AFTER
 from chaos.processes.tasks import QUEUE
 from chaos.proxy import Proxy
 from chaos.site import Site
@@ -92,7 +92,7 @@ async def the_reply_of_a_put_is_lost(site: Site, server: EmbeddedValkey) -> None
                 await asyncio.to_thread(trap.wait, 20.0)
                 await site.ledger_says(OVER_MANY.format(n=50 + 100 * lost))
             await fleet.retire("producer")
-            await site.quiet(within=UNFINISHED_AFTER)
+            await site.quiet(within=FINISHED_WITHIN)
 
 
 async def a_put_comes_when_its_jobs_are_over(site: Site, _server: EmbeddedValkey) -> None:
@@ -106,7 +106,7 @@ async def a_put_comes_when_its_jobs_are_over(site: Site, _server: EmbeddedValkey
         await site.trust()
         site.gate.touch()
         await fleet.retire("producer")
-        await site.quiet(within=UNFINISHED_AFTER)
+        await site.quiet(within=FINISHED_WITHIN)
         await site.lane_has(0)
 
 
@@ -117,7 +117,7 @@ async def a_sweep_comes_when_its_job_is_over(site: Site, _server: EmbeddedValkey
             await customer.ask("quick")
         await site.seen(HoldReached)
         fleet.add(site.worker("first", alone=True))
-        await site.quiet(within=UNFINISHED_AFTER)
+        await site.quiet(within=FINISHED_WITHIN)
         await site.lane_has(0)
         await fleet.retire("first")
         site.gate.touch()
@@ -154,7 +154,7 @@ async def the_lane_is_flushed_in_the_only_attempt(site: Site, _server: EmbeddedV
     async with site.fleet(site.services(), mortal):
         await site.reached("handler.reach:before")
         await site.flush()
-        await site.quiet(within=UNFINISHED_AFTER)
+        await site.quiet(within=FINISHED_WITHIN)
 
 
 async def the_lane_is_flushed_in_a_run(site: Site, _server: EmbeddedValkey) -> None:
@@ -185,14 +185,14 @@ async def the_lane_comes_back_as_it_was(site: Site, server: EmbeddedValkey) -> N
     worker = site.worker("first", alone=True)
     async with site.customer() as customer, site.fleet(worker) as fleet:
         await customer.ask("quick")  # tells the customer the lane's clock
-        await site.quiet(within=UNFINISHED_AFTER)
+        await site.quiet(within=FINISHED_WITHIN)
         await site.lane_has(0)
         await site.trust()
         async with fleet.frozen(await fleet.pick("first", 0)):
             await customer.ask("quick")
             await site.lane_has(1)
             backup = _copied(server)
-        await site.quiet(within=UNFINISHED_AFTER)
+        await site.quiet(within=FINISHED_WITHIN)
         await site.lane_has(0)
         fleet.history.append(LeaseLost(cause="restore"))
         with _dead(server):
@@ -202,7 +202,7 @@ async def the_lane_comes_back_as_it_was(site: Site, server: EmbeddedValkey) -> N
         fleet.add(site.services())
         await site.ledger_says(ANEW)
         await customer.ask("quick")
-        await site.quiet(within=UNFINISHED_AFTER)
+        await site.quiet(within=FINISHED_WITHIN)
 
 
 @contextmanager

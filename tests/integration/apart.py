@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 from headrace import Complete, Context, Headrace, RetryPolicy
 
@@ -110,18 +111,27 @@ def takes_memory(megabytes: int) -> int:
 
 @app.task(retry=RetryPolicy(steps=(timedelta(seconds=0.1),)))
 async def kills_its_process(begun: str) -> None:
-    """Poison: whoever runs it dies."""
-    if Path(begun).exists():  # the neighbour is there
-        os.kill(os.getpid(), signal.SIGKILL)
-    raise RuntimeError("too early")
+    """Poison: whoever runs it dies, once its neighbour is there."""
+    while not Path(begun).exists():
+        await asyncio.sleep(0.01)  # nobody tells
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
-@app.task(max_attempts=2)
+@app.task(max_attempts=3)
 async def innocent(ctx: Context, begun: str) -> list[int]:
-    if ctx.attempt == 1:
+    if ctx.attempt <= 2:
         Path(begun).touch()
         await asyncio.Event().wait()
     return [ctx.attempt, os.getpid()]
+
+
+@app.task(max_attempts=2)
+async def meets(place: str, n: int) -> int:
+    """Ends once so many of them run at once."""
+    (Path(place) / uuid4().hex).touch()
+    while len(list(Path(place).iterdir())) < n:
+        await asyncio.sleep(0.01)  # nobody tells
+    return os.getpid()
 
 
 async def _effect(ctx: Context, n: int) -> None:

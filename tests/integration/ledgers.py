@@ -50,7 +50,10 @@ async def wipe(sql: asyncpg.Connection) -> None:
     await sql.execute(
         "DELETE FROM headrace.job; DELETE FROM headrace.job_event; "
         "DELETE FROM headrace.idempotency; DELETE FROM headrace.worker; "
-        "DELETE FROM headrace.rate_limit; "
+        "DELETE FROM headrace.rate_limit; DELETE FROM headrace.subscription; "
+        "DELETE FROM headrace.wake; DELETE FROM headrace.blocked; DELETE FROM headrace.edge; "
+        "DELETE FROM headrace.order_key; DELETE FROM headrace.order_place; "
+        "DELETE FROM headrace.flow; DELETE FROM headrace.flow_job; "
         "DELETE FROM headrace.counter; DELETE FROM headrace.counter_delta; "
         "UPDATE headrace.queue SET paused = false, promise = NULL "
         "WHERE paused OR promise IS NOT NULL; "

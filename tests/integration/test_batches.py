@@ -175,8 +175,8 @@ async def test_suspects_of_a_batch_run_each_alone(
     apart = import_module("integration.apart")
     async with apart.app as app:
         jobs = await app.enqueue_many([apart.batch_of.job(item) for item in ("a", "kill", "b")])
-        # As if the worker had died that ran all of them in one call.
-        await sql.execute("UPDATE headrace.job SET crashes = 1, failures = 1, max_attempts = 2")
+        # As if two workers had died that ran all of them in one call.
+        await sql.execute("UPDATE headrace.job SET crashes = 2, failures = 1, max_attempts = 2")
         await Worker(app, {"batches": 1}).run(burst=True)
         one, killed, other = await outcomes(jobs)
     assert isinstance(one, int)

@@ -20,6 +20,7 @@ from headrace.cli.root import app, report
 from headrace.embedded import EmbeddedValkey
 from headrace.errors import HeadraceError, UsageError
 from headrace.lanes.redis.lane import RedisLane
+from headrace.ledger.verify import CHECKS
 from headrace.model.lane_view import Mode
 from headrace.model.state import State, Stored
 from headrace.relay.relay import Relay
@@ -175,6 +176,12 @@ async def test_doctor_finds_what_is_wrong_with_the_url(nowhere: Cli) -> None:
         (["queues", "clean", "a", "--state", "running"], 2, "cannot be done to running jobs"),
         (["jobs", "list", "--database-url", "postgresql://x@127.0.0.1:1/y"], 1, "127.0.0.1:1"),
         (["queues", "list", "--database-url", "postgresql://x", "--embedded"], 2, "choose one"),
+        (["limits", "set", "stripe", "fast"], 2, "rate 'fast' is none; write \"10/s\""),
+        (["limits", "set", "stripe", "0/s"], 2, "allows 0 starts; give 1 to 1,000,000"),
+        (["limits", "set", "stripe", "1/40d"], 2, "give one of 100 ms to 31 days"),
+        (["limits", "set", "stripe", "1/s", "2/1s"], 2, "for one window; give one of them"),
+        (["limits", "set", "stripe"], 2, "Missing argument 'RATE...'"),
+        (["limits", "show"], 2, "Missing argument 'NAME'"),
     ],
 )
 async def test_errors_are_a_sentence(
@@ -403,6 +410,24 @@ async def test_a_queue_that_does_not_exist_is_refused(arguments: tuple[str, ...]
     )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["show", "nosuch"], 'limit "nosuch" is unknown; known: none yet'),
+        (["delete", "nosuch"], 'limit "nosuch" is unknown; known: none yet'),
+        (["set", "no such", "1/s"], "'no such'"),
+    ],
+)
+async def test_a_limit_that_cannot_be_is_refused(
+    arguments: list[str], words: str, cli: Cli
+) -> None:
+    result = await cli("limits", *arguments)
+    assert result.status == 2
+    assert words in result.err
+    assert "Traceback" not in result.err
+    assert result.out == ""
+
+
 async def test_a_task_that_does_not_exist_is_refused(smith: Jobsmith, cli: Cli) -> None:
     result = await cli("jobs", "list", "--task", "play")
     assert (result.status, result.out) == (2, "")
@@ -509,7 +534,7 @@ async def test_commands_reach_the_lane_or_say_that_they_do_not(
 async def test_verify_and_doctor(smith: Jobsmith, cli: Cli) -> None:
     await smith.complete()
     fine = await cli("verify", "--quiesced")
-    assert (fine.status, fine.out.count("\nok")) == (0, 13)
+    assert (fine.status, fine.out.count("\nok")) == (0, len(CHECKS))
     checks = (await cli("verify", "--json")).json["checks"]
     assert {one["check"]["name"]: one["breaches"] for one in checks}["ends"] == []
     import asyncpg  # noqa: PLC0415 - only here

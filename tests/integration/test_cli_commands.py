@@ -68,7 +68,7 @@ def test_its_help_page_fits_a_terminal(name: str) -> None:
     assert "\x1b" not in shown.stdout
 
 
-@pytest.mark.parametrize("group", ["", "jobs", "queues", "dlq", "schedules"])
+@pytest.mark.parametrize("group", ["", "jobs", "queues", "dlq", "schedules", "flows"])
 def test_no_summary_of_a_command_is_cut(group: str) -> None:
     shown = CliRunner(env={"COLUMNS": "80"}).invoke(app, [*group.split(), "--help"])
     assert not shown.stdout.partition("\nCommands:\n")[2].count("...")

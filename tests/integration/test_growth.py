@@ -18,6 +18,7 @@ from headrace.ledger.rows import settle_columns
 from headrace.ledger.statements import statement
 from headrace.model.job import Settlement
 from headrace.model.priority import LEVELS, STRIDES, Shares
+from headrace.model.rate import RateLimit
 from headrace.model.state import Stored
 from headrace.ports.lane import LEASE
 
@@ -31,6 +32,11 @@ SELECT headrace.uuid7(), q.id, 'work', 5, 3, now(), '{}', n % 2 = 0,
        $2::int, CASE WHEN $2::int > 0 THEN now() END
 FROM generate_series(1, $1::int) AS n, headrace.queue q, headrace.worker w
 WHERE q.name = 'q'
+"""
+KEYS = """
+INSERT INTO headrace.idempotency (key, job_id, until, mode)
+SELECT sha256(j.id::text::bytea), j.id, 'infinity', 'done' FROM headrace.job j
+ON CONFLICT DO NOTHING
 """
 BURY = """
 INSERT INTO headrace.worker (id, host, pid, queues, reaped_at)
@@ -52,6 +58,7 @@ class Ledger:
 
     async def fill(self, n: int, *, state: int = 0, owned: bool = False) -> None:
         await self._sql.execute(FILL, n, state, owned)
+        await self._sql.execute(KEYS)
 
     async def bury(self, n: int) -> None:
         await self._sql.execute(BURY, n)
@@ -111,6 +118,12 @@ def completions(ledger: Ledger) -> tuple[Any, ...]:
     return (ledger.worker, *attempts(ledger), [0.1] * n, [None] * n, False)
 
 
+def admit(ledger: Ledger) -> tuple[Any, ...]:
+    """One starts, the others are put off."""
+    ask = {"gen": 1, "urgent": False, "waited": False, "limits": [["daily", "", 1]]}
+    return json.dumps([{"id": str(one), **ask} for one in ledger.jobs]), 0
+
+
 STATEMENTS: dict[str, Parameters] = {
     "claim": claim,
     "settle_completed": completions,
@@ -159,7 +172,11 @@ STATEMENTS: dict[str, Parameters] = {
     "fleet": lambda _: (),
     "leaders": lambda _: (),
     "due_schedules": lambda _: (100,),
+    "unblock": lambda ledger: (ledger.jobs, 1000),
+    "woken": lambda _: (),
     "charge": lambda ledger: (ledger.worker, "q", 1),
+    "admit": admit,
+    "prune_spent_keys": lambda _: (100,),
 }
 
 
@@ -168,6 +185,7 @@ async def ledger(migrated_url: str) -> AsyncIterator[Ledger]:
     product = PostgresLedger(migrated_url)
     await product.open()
     await product.declare((), ["q"])
+    await product.limiter.declare([RateLimit("daily", "1/day")])
     worker = uuid4()
     await product.register(worker, "here", 1, {"q": 1}, LEASE)
     await product.close()

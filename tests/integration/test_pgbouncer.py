@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,9 @@ import pytest
 from typer.testing import CliRunner
 
 from headrace import Context, Headrace
+from headrace.bench import limits
+from headrace.bench.database import fresh_database
+from headrace.bench.lean import run_lean
 from headrace.cli.root import app as cli
 from headrace.embedded.process import free_port
 from headrace.errors import ConfigError, LedgerError, LedgerUnavailable
@@ -203,6 +207,34 @@ def test_the_commands_of_operators(bounced_url: str, monkeypatch: pytest.MonkeyP
     assert all(not one["breaches"] for one in run("verify")["checks"])
     assert run("jobs", "list")["jobs"] == []
     assert "mode" in run("lane", "status")
+
+
+@pytest.mark.usefixtures("without_preparing")
+async def test_the_demo(bounced_url: str, tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.eml").write_text(
+            f"From: ann@example.com\nTo: shop@example.com\nSubject: {number}\n\nHello.\n"
+        )
+    command = [sys.executable, "-m", "headrace", "demo", "--once", str(tmp_path)]
+    process = await asyncio.create_subprocess_exec(
+        *command, "--database-url", bounced_url, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    summary, said = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    assert json.loads(summary)["messages"] == 3
+
+
+@pytest.mark.usefixtures("without_preparing")
+async def test_the_limits_of_the_benchmark(bounced_url: str) -> None:
+    async with fresh_database(bounced_url) as database:
+        assert (await limits.measure_round_trip(database))["round_trip"] > 0
+        assert (await limits.measure_commit_loop(database, 20))["commit_loop"] > 0
+        assert (await limits.measure_batch_insert(database, 1000))["batch_insert"] > 0
+        await limits.fill_lean(database, 1000)
+        await run_lean(database.url)
+        assert await database.connection.fetchval("SELECT count(*) FROM lean WHERE state = 2") == (
+            1000
+        )
 
 
 async def test_without_the_setting_one_sentence_says_what_to_set(

@@ -45,22 +45,38 @@ async def test_poison_is_told_from_its_neighbours(
     producer = Headrace("apart", database_url=migrated_url)
     producer.queue("default")
     async with producer:
-        async with one_worker(environment) as first:
-            (innocent,) = await producer.enqueue_many([apart.innocent.job(begun)])
-            await until(Path(begun).exists, 20.0)
-            (poison,) = await producer.enqueue_many([apart.kills_its_process.job(begun)])
-            await first.wait()
-        assert first.returncode == -9
-        async with one_worker(environment) as second:
+        innocent, poison = await producer.enqueue_many(
+            [apart.innocent.job(begun), apart.kills_its_process.job(begun)]
+        )
+        for _ in range(2):
+            Path(begun).unlink(missing_ok=True)
+            async with one_worker(environment) as worker:
+                await worker.wait()
+            assert worker.returncode == -9
+        async with one_worker(environment) as third:
             attempt, pid = await innocent.result(SECONDS)
-            assert (attempt, pid != second.pid) == (2, True), "alone"
+            assert (attempt, pid != third.pid) == (3, True), "alone"
             with pytest.raises(JobDead, match=r"Poison: the process of the handler was killed by"):
                 await poison.result(SECONDS)
-            assert second.returncode is None, "nothing of it reaches the worker"
+            assert third.returncode is None, "nothing of it reaches the worker"
         job = await innocent.refresh()
-        assert (job.failures, job.crashes) == (0, 1)
+        assert (job.failures, job.crashes) == (0, 2)
         job = await poison.refresh()
-        assert (job.failures, job.crashes) == (3, 1)
+        assert (job.failures, job.crashes) == (3, 2)
+
+
+async def test_what_ran_when_one_worker_died_runs_again_at_once(
+    migrated_url: str, tmp_path: Path, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As suspects they would run one after the other: fifty of them for fifty times as long."""
+    monkeypatch.setenv("HEADRACE_DATABASE_URL", migrated_url)
+    sys.modules.pop("integration.apart", None)
+    apart = import_module("integration.apart")
+    async with apart.app as app:
+        jobs = [await apart.meets.enqueue(str(tmp_path), 3) for _ in range(3)]
+        await sql.execute("UPDATE headrace.job SET crashes = 1")
+        await Worker(app, {"default": 3}).run(burst=True)
+        assert {await job.result(SECONDS) for job in jobs} == {os.getpid()}
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -110,7 +126,7 @@ async def test_no_two_suspects_run_at_once(
     apart = import_module("integration.apart")
     async with apart.app as app:
         jobs = [await apart.wants_to_be_alone.enqueue(str(tmp_path / "mark")) for _ in range(3)]
-        await sql.execute("UPDATE headrace.job SET crashes = 1")
+        await sql.execute("UPDATE headrace.job SET crashes = 2")
         await Worker(app, {"default": 3}).run(burst=True)
         for job in jobs:
             await job.result(SECONDS)

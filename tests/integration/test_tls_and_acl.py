@@ -21,7 +21,7 @@ from headrace import Context, Headrace
 from headrace.cli.root import app as cli
 from headrace.embedded import EmbeddedPostgres
 from headrace.embedded.process import free_port
-from headrace.errors import HeadraceError, LaneUnavailable
+from headrace.errors import HeadraceError, LaneUnavailable, LedgerUnavailable
 from headrace.lanes.redis import doctor as lane_doctor
 from headrace.lanes.redis.lane import RedisLane
 from headrace.ledger import doctor
@@ -268,6 +268,39 @@ async def test_what_the_lanes_server_refuses_is_one_sentence(
         assert re.search(sentence, told), told
         assert not re.search(f"{SECRET}|mistaken", told)
         assert "\n" not in told
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, r"names .*/ca\.pem, which cannot be read \(No such file or directory\); correct"),
+        ("no PEM", r"names .*/ca\.pem, which holds no certificate; give the authority's, in PEM"),
+    ],
+)
+async def test_a_file_of_authorities_that_cannot_be_used_is_named(
+    tmp_path: Path, content: str | None, sentence: str
+) -> None:
+    authorities = tmp_path / "ca.pem"
+    if content is not None:
+        authorities.write_text(content)
+    place = f"someone:{SECRET}@127.0.0.1:{free_port()}"
+    told = await refusal(f"rediss://{place}/0?ssl_ca_certs={authorities}")
+    assert re.search(f"TLS: ssl_ca_certs in its URL {sentence}", told), told
+    sentinels = await refusal(f"rediss+sentinel://{place}/service?ssl_ca_certs={authorities}")
+    assert re.search(f"TLS: ssl_ca_certs in its URL {sentence}", sentinels), sentinels
+    url = f"postgresql://{place}/shop?sslmode=verify-full&sslrootcert={authorities}"
+    for begin in (Headrace("tls", database_url=url).start, lambda: migrate(url)):
+        with pytest.raises(LedgerUnavailable) as refused:
+            await begin()
+        assert re.search(f"TLS: sslrootcert in its URL {sentence}", str(refused.value))
+        assert SECRET not in str(refused.value)
+
+
+async def test_a_file_that_is_not_asked_for_is_not_blamed(tmp_path: Path) -> None:
+    missing = tmp_path / "ca.pem"
+    url = f"postgresql://127.0.0.1:{free_port()}/shop?sslmode=disable&sslrootcert={missing}"
+    with pytest.raises(LedgerUnavailable, match="cannot be reached"):
+        await migrate(url)
 
 
 def test_the_page_grants_nothing_that_is_never_called() -> None:

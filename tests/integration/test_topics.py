@@ -111,6 +111,41 @@ async def test_a_transaction_publishes_for_all_or_for_none(
     assert await sql.fetchval("SELECT count(*) FROM headrace.job") == 4
 
 
+async def test_events_of_a_key_run_in_order_for_each_subscription(
+    app: Headrace, sql: asyncpg.Connection
+) -> None:
+    heard: list[tuple[str, int]] = []
+    running: set[str] = set()
+    moves = app.topic("stock.moved", Paid)
+
+    async def hear(name: str, event: Paid) -> None:
+        assert name not in running
+        running.add(name)
+        await asyncio.sleep(0)
+        heard.append((name, event.order))
+        running.discard(name)
+
+    @moves.subscribe("books")
+    @app.task(queue="shared")
+    async def write(event: Paid) -> None:
+        await hear("books", event)
+
+    @moves.subscribe("shelf", on_dead="skip")
+    @app.task(queue="shared", max_attempts=1)
+    async def sort(event: Paid) -> None:
+        await hear("shelf", event)
+        raise ValueError("a dead one is skipped")
+
+    await moves.publish_many([Paid(order=n) for n in range(5)], key="a")
+    await moves.publish(Paid(order=5), key="a")
+    query = "SELECT headrace_publish('stock.moved', '{\"order\": 6}', 'a')"
+    assert len(await sql.fetchval(query)) == 2
+    async with working(app):
+        await until(lambda: len(heard) == 14, 20.0)
+    for name in ("books", "shelf"):
+        assert [order for who, order in heard if who == name] == list(range(7))
+
+
 async def test_raw_sql_publishes_too(app: Headrace, sql: asyncpg.Connection) -> None:
     heard: list[tuple[str, int]] = []
     two_subscribers(app, heard)
@@ -197,6 +232,7 @@ def _twice(app: Headrace) -> object:
         (_twice, 'topic "orders.paid" has a subscription "mail" already'),
         (lambda app: app.topic("no topic"), "topic name 'no topic' is not allowed"),
         (lambda app: app.topic("t").subscribe("no name"), "subscription name 'no name' is not"),
+        (lambda app: app.topic("t").subscribe("n", on_dead="wait"), 'on_dead="?.?wait'),
         (lambda app: app.topic("t").subscribe("n")(len), "stands above a task, not .*len"),
     ],
 )

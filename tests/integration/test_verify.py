@@ -24,6 +24,25 @@ VALUES ('scheduler', gen_random_uuid(), now() + interval '1 minute')
 """
 
 
+# A line of two, the first of which is done.
+LINE = """
+SELECT headrace.insert_jobs(jsonb_build_array(doc, doc))
+FROM (VALUES ('{"task": "t", "queue": "main", "priority": 5, "max_attempts": 1,
+                "order_key": "k"}'::jsonb)) AS job (doc);
+UPDATE headrace.job SET state = 2, settled_at = now(), settled_gen = gen
+WHERE headers ? 'order' AND state = 0;
+INSERT INTO headrace.counter_delta SELECT queue_id, moved.* FROM headrace.job,
+    (VALUES (0, -1), (2, 1)) AS moved (state, n) WHERE headers ? 'order' AND job.state = 2;
+"""
+# A job after one that runs.
+JOIN = """
+SELECT headrace.insert_jobs(jsonb_build_array(jsonb_build_object('task', 't', 'queue', 'main',
+    'priority', 5, 'max_attempts', 1, 'after', jsonb_build_array(id))))
+FROM (SELECT id FROM headrace.job WHERE owner IS NOT NULL LIMIT 1) AS parent;
+"""
+WAITING = "UPDATE headrace.job SET {} WHERE state = 1"
+
+
 async def broken(queries: Queries, *, quiesced: bool = True, repair: bool = False) -> set[str]:
     verdicts = await verify(queries, quiesced=quiesced, repair=repair)
     return {verdict.check.name for verdict in verdicts if verdict.breaches}
@@ -108,6 +127,19 @@ async def test_a_ledger_in_use_is_whole(smith: Jobsmith, queries: Queries) -> No
                 "WHERE state = 0 AND owner IS NULL"
             ),
         ),
+        (
+            "order",
+            f"{LINE} {WAITING.format('state = 0')}; DELETE FROM headrace.blocked",
+        ),
+        (
+            "order",
+            LINE + WAITING.format("state = 2, settled_at = now() - interval '1 hour'"),
+        ),
+        ("joins", JOIN + WAITING.format("state = 0")),
+        ("joins", f"{JOIN} UPDATE headrace.edge SET decided = true"),
+        ("blocked", LINE),
+        ("blocked", f"{LINE} DELETE FROM headrace.wake; DELETE FROM headrace.blocked"),
+        ("blocked", f"{LINE} DELETE FROM headrace.wake"),
         ("counters", "DELETE FROM headrace.counter_delta WHERE state = 2"),
         ("counters", "DELETE FROM headrace.job WHERE state = 3"),
     ],

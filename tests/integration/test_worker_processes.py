@@ -246,6 +246,16 @@ async def test_children_whose_supervisor_is_killed_drain(site: Site) -> None:
     assert {row["crashes"] for row in rows} == {0}
 
 
+async def test_only_what_is_of_the_level_is_logged(site: Site) -> None:
+    async def told(*options: str) -> set[str]:
+        async with site.worker("--burst", *options) as worker:
+            assert await ended(worker) == 0
+        return {json.loads(line)["level"] for line in site.logs.read_text().splitlines()}
+
+    assert "info" in await told()
+    assert await told("--log-level", "ERROR") == set()
+
+
 async def test_an_application_that_is_not_there_starts_no_process(site: Site) -> None:
     process = await asyncio.create_subprocess_exec(
         PROGRAM,

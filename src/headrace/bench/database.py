@@ -6,9 +6,9 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import asyncpg
-
+from headrace.bench.bare import Bare, open_bare
 from headrace.bench.machine import family_cpu, parent_of
+from headrace.config import read_settings
 from headrace.ledger.faults import translated
 from headrace.ledger.migrate import connect, migrate
 
@@ -49,11 +49,11 @@ class Database:
     def __init__(
         self,
         url: str,
-        connection: "asyncpg.Connection[asyncpg.Record]",
+        connection: Bare,
         postmaster: int | None = None,
     ) -> None:
         self.url = url
-        self.connection = connection
+        self.connection: Bare = connection
         self.postmaster = postmaster
 
     async def prepare(self) -> None:
@@ -106,7 +106,8 @@ async def fresh_database(server_url: str) -> AsyncIterator[Database]:
         with translated():
             await server.execute(f"CREATE DATABASE {name} TEMPLATE template0")
         try:
-            connection = await asyncpg.connect(url)
+            prepared = read_settings({}).prepared_statements
+            connection = await open_bare(url, prepared=prepared)
             try:
                 database = Database(url, connection)
                 await database.prepare()

@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import asyncpg
 import msgspec
+
+from headrace.config import read_settings
 
 CLAIM = """
 WITH due AS (SELECT id FROM lean WHERE state = 0 AND owner IS NULL AND run_at <= now()
@@ -18,31 +21,54 @@ _Batch = Sequence[asyncpg.Record]
 
 async def run_lean(url: str) -> None:
     """Claim 100, run them, complete them, until nothing is there."""
-    async with asyncpg.create_pool(url, min_size=2, max_size=2, server_settings=_PLANS) as pool:
+    prepared = read_settings({}).prepared_statements
+    async with asyncpg.create_pool(
+        url,
+        min_size=2,
+        max_size=2,
+        server_settings=_PLANS if prepared else {},
+        statement_cache_size=100 if prepared else 0,
+    ) as pool:
         batches: asyncio.Queue[_Batch] = asyncio.Queue(3)
-        await asyncio.gather(_claim(pool, batches), _run(pool, batches))
+        way = _Way(pool, prepared)
+        await asyncio.gather(_claim(way, batches), _run(way, batches))
 
 
 _PLANS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+_LOCAL_PLANS = "; ".join(f"SET LOCAL {name} = {value}" for name, value in _PLANS.items())
 
 
-async def _claim(pool: "asyncpg.Pool[asyncpg.Record]", batches: asyncio.Queue[_Batch]) -> None:
+class _Way(NamedTuple):
+    """To the table; where nothing is prepared each statement is a transaction with its settings."""
+
+    pool: "asyncpg.Pool[asyncpg.Record]"
+    prepared: bool
+
+    async def fetch(self, statement: str, parameter: object) -> _Batch:
+        if self.prepared:
+            return await self.pool.fetch(statement, parameter)
+        async with self.pool.acquire() as connection, connection.transaction():
+            await connection.execute(_LOCAL_PLANS)
+            return await connection.fetch(statement, parameter)
+
+
+async def _claim(way: _Way, batches: asyncio.Queue[_Batch]) -> None:
     worker = uuid4()
-    batch: _Batch = [*await pool.fetch(CLAIM, worker)]
+    batch: _Batch = [*await way.fetch(CLAIM, worker)]
     while batch:
         await batches.put(batch)
-        batch = await pool.fetch(CLAIM, worker)
+        batch = await way.fetch(CLAIM, worker)
     await batches.put([])
 
 
-async def _run(pool: "asyncpg.Pool[asyncpg.Record]", batches: asyncio.Queue[_Batch]) -> None:
+async def _run(way: _Way, batches: asyncio.Queue[_Batch]) -> None:
     decode = msgspec.json.Decoder().decode
     while batch := await batches.get():
         done: list[UUID] = []
         for job in batch:
             await _handle(**decode(job["payload"]))
             done.append(job["id"])
-        await pool.execute(COMPLETE, done)
+        await way.fetch(COMPLETE, done)
 
 
 async def _handle(filling: str) -> None:

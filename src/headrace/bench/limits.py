@@ -27,20 +27,20 @@ FROM unnest($1::uuid[], $2::text[]) AS row (id, payload)
 
 async def measure_round_trip(database: Database) -> dict[str, float]:
     """Ask for nothing, again and again."""
-    ask = await database.connection.prepare("SELECT 1")
+    ask = await database.connection.ready("SELECT 1")
     began = time.perf_counter()
     for _ in range(_ROUND_TRIPS):
-        await ask.fetchval()
+        await ask()
     return {"round_trip": (time.perf_counter() - began) / _ROUND_TRIPS * 1000}
 
 
 async def measure_commit_loop(database: Database, n: int) -> dict[str, float]:
     """One row into our table and one commit, one after the other."""
     await database.empty()
-    insert = await database.connection.prepare(_INSERT_ONE)
+    insert = await database.connection.ready(_INSERT_ONE)
     began = time.perf_counter()
     for _ in range(n):
-        await insert.fetch(_new_id(), _PAYLOAD)
+        await insert(_new_id(), _PAYLOAD)
     return {"commit_loop": n / (time.perf_counter() - began)}
 
 
@@ -57,10 +57,10 @@ async def fill_lean(database: Database, n: int) -> None:
 
 
 async def _insert_batches(database: Database, statement: str, n: int) -> float:
-    insert = await database.connection.prepare(statement)
+    insert = await database.connection.ready(statement)
     began = time.perf_counter()
     for _ in range(0, n, _BATCH):
-        await insert.fetch(_ids(), [_PAYLOAD] * _BATCH)
+        await insert(_ids(), [_PAYLOAD] * _BATCH)
     return n / (time.perf_counter() - began)
 
 

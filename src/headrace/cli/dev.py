@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from headrace.cli.enqueue import AppPath
-from headrace.cli.options import DatabaseUrl
+from headrace.cli.options import DatabaseUrl, Level, LogLevel
 from headrace.errors import ConfigError
 
 _GRACE = 5.0  # seconds that running jobs get when the worker is started anew
@@ -19,7 +19,9 @@ def register(app: typer.Typer) -> None:
     app.command(short_help="Work on an application: servers, and a worker that reloads.")(dev)
 
 
-def dev(app_path: AppPath, database_url: DatabaseUrl = None) -> None:
+def dev(
+    app_path: AppPath, database_url: DatabaseUrl = None, log_level: LogLevel = Level.INFO
+) -> None:
     """Work on an application: servers, tables, and a worker that starts anew when code changes.
 
     Without a database URL, in an option or in the application's settings, it takes the embedded
@@ -40,7 +42,7 @@ def dev(app_path: AppPath, database_url: DatabaseUrl = None) -> None:
     from headrace.telemetry.logs import configure
 
     _require_watchfiles()
-    configure()
+    configure(log_level.upper())
     found = database_url_of(app_path, database_url, embedded=False)
     embedded = found is None
     with database(found, embedded=embedded) as url:
@@ -49,7 +51,7 @@ def dev(app_path: AppPath, database_url: DatabaseUrl = None) -> None:
         asyncio.run(migrate(url))
         if embedded:
             typer.echo(f"servers in ./{EMBEDDED}; `headrace top --embedded` shows them at work")
-        command = _worker(app_path, embedded=embedded)
+        command = _worker(app_path, log_level, embedded=embedded)
 
         async def work() -> None:
             await Reloader(command, _changes(Path.cwd()), patience=_PATIENCE).run()
@@ -57,10 +59,11 @@ def dev(app_path: AppPath, database_url: DatabaseUrl = None) -> None:
         asyncio.run(work())
 
 
-def _worker(app_path: str, *, embedded: bool) -> list[str]:
+def _worker(app_path: str, log_level: str, *, embedded: bool) -> list[str]:
     import sys
 
-    options = ["--supervised", "--grace", f"{_GRACE:.0f}s", *(["--embedded"] if embedded else [])]
+    options = ["--supervised", "--grace", f"{_GRACE:.0f}s", "--log-level", log_level]
+    options += ["--embedded"] if embedded else []
     return [sys.executable, "-m", "headrace", "worker", app_path, *options]
 
 

@@ -1,11 +1,26 @@
 """The options that many commands share."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from headrace.model.state import State
 
+
+class Level(StrEnum):
+    """How much is logged: records of this level and above."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+LogLevel = Annotated[
+    Level,
+    typer.Option("--log-level", help="Log what is of this level or above.", case_sensitive=False),
+]
 DatabaseUrl = Annotated[
     str | None,
     typer.Option(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from headrace.cli.options import DatabaseUrl, Embedded
+from headrace.cli.options import DatabaseUrl, Embedded, Level, LogLevel
 
 
 def register(app: typer.Typer) -> None:
@@ -23,6 +23,7 @@ def relay(
     ] = None,
     database_url: DatabaseUrl = None,
     embedded: Embedded = False,
+    log_level: LogLevel = Level.INFO,
 ) -> None:
     """Look after the jobs of a database without running any, until SIGTERM or SIGINT.
 
@@ -38,7 +39,7 @@ def relay(
     from headrace.supervisor.relay_process import run_relay
     from headrace.telemetry.logs import configure
 
-    configure()
+    configure(log_level.upper())
     found = database_url
     if app_path is not None:
         found = database_url_of(app_path, database_url, embedded=embedded)

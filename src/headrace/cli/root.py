@@ -12,6 +12,7 @@ from headrace.cli import (
     dev,
     dlq,
     enqueue,
+    flows,
     jobs,
     lane,
     limits,
@@ -42,6 +43,7 @@ Look:
   headrace jobs list            the newest jobs; add --state, --queue, --task ...
   headrace jobs show ID         one job with its history
   headrace schedules list       what makes jobs by the clock, and when next
+  headrace flows show ID        jobs that wait for each other, as one graph
   headrace topics list          who gets what is published, and how far behind
 Mend:
   headrace dlq replay ID        run a dead job again
@@ -80,6 +82,7 @@ app.add_typer(queues.app, name="queues")
 app.add_typer(schedules.app, name="schedules")
 schedule_changes.register(schedules.app)
 app.add_typer(limits.app, name="limits")
+app.add_typer(flows.app, name="flows")
 app.add_typer(topics.app, name="topics")
 
 

@@ -75,8 +75,8 @@ def job_filter(
     )
 
 
-def job_ids(texts: Sequence[str] | None) -> tuple[UUID, ...]:
-    """Job ids from the command line.
+def job_ids(texts: Sequence[str] | None, of: str = "a job") -> tuple[UUID, ...]:
+    """Ids from the command line, of jobs or of something else.
 
     Raises:
         UsageError: one is no UUID.
@@ -85,7 +85,7 @@ def job_ids(texts: Sequence[str] | None) -> tuple[UUID, ...]:
         return tuple(dict.fromkeys(UUID(text) for text in texts or ()))
     except ValueError:
         wrong = next(text for text in texts or () if not _is_id(text))
-        raise UsageError(f"{wrong!r} is not the id of a job; ids are UUIDs") from None
+        raise UsageError(f"{wrong!r} is not the id of {of}; ids are UUIDs") from None
 
 
 def _instant(name: str, text: str | None) -> datetime | None:

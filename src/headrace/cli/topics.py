@@ -73,6 +73,9 @@ def list_topics(
 def publish(
     topic: TopicName,
     event: Annotated[str, typer.Argument(metavar="JSON", help="Such as '{\"order\": 7}'.")],
+    key: Annotated[
+        str | None, typer.Option(help="Events of a key run one after the other.")
+    ] = None,
     database_url: DatabaseUrl = None,
     embedded: Embedded = False,
     as_json: AsJson = False,
@@ -94,7 +97,7 @@ def publish(
         ) from exc
 
     async def work(inspector: "Inspector") -> "list[UUID]":
-        return await inspector.topics.publish(topic, event.encode())
+        return await inspector.topics.publish(topic, event.encode(), key)
 
     jobs = inspect(database_url, embedded=embedded, work=work)
     if as_json:

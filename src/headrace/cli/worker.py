@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headrace.cli.enqueue import AppPath
-from headrace.cli.options import DatabaseUrl, Embedded
+from headrace.cli.options import DatabaseUrl, Embedded, Level, LogLevel
 from headrace.errors import UnknownQueue, UsageError
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def worker(
     ] = "30s",
     database_url: DatabaseUrl = None,
     embedded: Embedded = False,
+    log_level: LogLevel = Level.INFO,
     supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
 ) -> None:
     """Run the jobs of an application until SIGTERM or SIGINT.
@@ -63,7 +64,7 @@ def worker(
     from headrace.model.duration import parse_duration
     from headrace.telemetry.logs import configure
 
-    configure()
+    configure(log_level.upper())
     seconds = parse_duration(grace, "grace").total_seconds()
     found = database_url_of(app_path, database_url, embedded=embedded)
     with database(found, embedded=embedded) as url:

@@ -38,7 +38,7 @@ class GroupCommit:
         """
         if not jobs:
             return []
-        if any(job.unique is not None for job in jobs):
+        if any(job.may_wait for job in jobs):
             # A key may wait for another transaction; nobody else shall wait with it.
             return await self._insert_patiently(jobs)
         waiter: asyncio.Future[list[Inserted]] = asyncio.get_running_loop().create_future()

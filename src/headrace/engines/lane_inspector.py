@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
+from headrace.engines.lane_flows import LaneFlows
 from headrace.engines.lane_sight import LaneSight
 from headrace.engines.reconcile import reconcile
 from headrace.errors import LaneError, LaneUnavailable
@@ -28,6 +29,7 @@ from headrace.model.inspection import Answer, JobEvent, Promised
 from headrace.model.job import Token
 from headrace.model.lane_view import LaneView, Mode
 from headrace.ports.clock import boottime
+from headrace.ports.flows import Flows
 from headrace.ports.inspector import Answers, BlindInspector
 from headrace.ports.lane import Lane
 from headrace.ports.lane_ledger import LaneLedger
@@ -57,6 +59,11 @@ class LaneInspector(LaneSight):
     def limiter(self) -> Limiter:
         """What keeps rate limits: the ledger, with a lane or without."""
         return self._inspector.limiter
+
+    @property
+    def flows(self) -> Flows:
+        """Jobs that were enqueued as one graph."""
+        return LaneFlows(self._inspector.flows, self.cancel, self._flag, self._given_out)
 
     async def history(self, job_id: UUID, *kinds: str) -> list[JobEvent]:
         """A job's events, oldest first."""
@@ -184,6 +191,16 @@ class LaneInspector(LaneSight):
         answers = await change(ids)
         await self._follow(view, _done(answers), held)
         return answers
+
+    async def _flag(self, ids: Sequence[UUID]) -> None:
+        """Let the lane ask the ledger before it gives out any of these, which are over."""
+        view = await self._view()
+        if view.mode is Mode.HYBRID:
+            try:
+                with self._asking() as lane:
+                    await lane.flag(view.epoch, ids)
+            except LaneError as exc:
+                _log.info("the lane is repaired by a relay: %s", exc)
 
     async def _still(self, view: LaneView) -> bool:
         """Whether the ledger alone has given out jobs since, and knows of all that runs."""

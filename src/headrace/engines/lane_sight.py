@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -142,6 +142,20 @@ class LaneSight:
         if all(job.state is not State.AVAILABLE for job in jobs):
             return list(jobs)
         return await as_they_run(self._lane, await self._view(), jobs, self._doubt)
+
+    async def _given_out(self, waiting: Mapping[UUID, int]) -> set[UUID]:
+        """Which of these jobs, each with its generation, the lane has given out."""
+        view = await self._view()
+        if view.mode is not Mode.HYBRID:
+            return set()
+        ids, leased = list(waiting), set[Token]()
+        try:
+            for start in range(0, len(ids), _STEP):
+                leased |= await _asked(self._lane).leased(view.epoch, ids[start : start + _STEP])
+        except LaneError as exc:
+            self._doubt.tell(exc)
+            return set()
+        return {job_id for job_id, gen in leased if waiting.get(job_id) == gen}
 
     async def _counted(self, counts: list[QueueCounts]) -> list[QueueCounts]:
         held = await self._held()

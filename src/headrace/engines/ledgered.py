@@ -17,8 +17,10 @@ from headrace.engines.lane_lease import LaneLease
 from headrace.engines.lane_owner import recognise
 from headrace.engines.lane_sight import Doubt, as_they_run
 from headrace.engines.reach import Reach
+from headrace.engines.reconcile import reconcile
+from headrace.engines.unblocking import Unblocking
 from headrace.engines.write_through import Stamp, WriteThrough
-from headrace.errors import LaneUnavailable, LedgerError, WrongEpoch
+from headrace.errors import LaneError, LaneUnavailable, LedgerError, WrongEpoch
 from headrace.model.entry import Lease, Taken
 from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob
 from headrace.model.lane_view import LaneView, Mode
@@ -33,6 +35,7 @@ from headrace.ports.inspector import Inspector
 from headrace.ports.lane import Lane
 from headrace.ports.ledger import Ledger
 from headrace.ports.limiter import Limiter
+from headrace.ports.link_ledger import Relations, Unblocked
 
 _log = logging.getLogger("headrace.engine")
 
@@ -59,6 +62,7 @@ class LedgeredEngine:
         self._stopped = False
         self.reach: Reach = Reach()
         self._adoption = Adoption(ledger.lanes)
+        self._unblocking = Unblocking(ledger.links, self._carry)
         if lane is not None:
             self._dispatch = LaneDispatch(ledger.lanes, lane)
             self._lease = LaneLease(lane)
@@ -73,6 +77,11 @@ class LedgeredEngine:
     def limiter(self) -> Limiter:
         """What keeps rate limits: the ledger, whoever gives out jobs."""
         return self.ledger.limiter
+
+    @property
+    def links(self) -> Relations:
+        """What jobs know of those that they wait for, and that wait for them."""
+        return self.ledger.links
 
     async def start(self) -> None:
         """Connect; a lane that is away is no reason not to."""
@@ -89,6 +98,7 @@ class LedgeredEngine:
         """Wait for inserts under way and disconnect."""
         self._stopped = True
         await self._commits.close()
+        await self._unblocking.close()
         if self.lane is not None:
             await self._through.close()
             await self.lane.close()
@@ -127,31 +137,33 @@ class LedgeredEngine:
         if tx is not None:
             return await self._insert_in(tx, jobs)
         promises = self.view.promises
-        if self.lane is None:
-            return await self._commits.insert(jobs, promises)
-        stamp = self._through.stamp()
+        stamp = None if self.lane is None else self._through.stamp()
         inserted = await self._commits.insert(jobs, promises)
-        new = zip(jobs, inserted, strict=True)
-        self._through.push([job for job, one in new if not one.duplicate], stamp)
+        if self.lane is not None:
+            self._through.push(_to_run(jobs, inserted), stamp)
+        self._unblocking.soon(_elsewhere(jobs))
         return inserted
 
     async def _insert_in(self, tx: object, jobs: Sequence[NewJob]) -> list[Inserted]:
         stamp = None if self.lane is None else self._through.stamp()
         inserted = await self.ledger.insert_in(tx, jobs)
-        pairs = zip(jobs, inserted, strict=True)
-        if new := [job for job, one in pairs if not one.duplicate]:
+        new, parents = _to_run(jobs, inserted), _elsewhere(jobs)
+        if new or parents:
             loop = asyncio.get_running_loop()
 
             def tell() -> None:
                 with suppress(RuntimeError):  # the loop is closed: a relay finds them
-                    loop.call_soon_threadsafe(self._told_of_commit, new, stamp)
+                    loop.call_soon_threadsafe(self._told_of_commit, new, stamp, parents)
 
             await self.ledger.once_committed(tx, tell)
         return inserted
 
-    def _told_of_commit(self, jobs: Sequence[NewJob], stamp: Stamp | None) -> None:
+    def _told_of_commit(
+        self, jobs: Sequence[NewJob], stamp: Stamp | None, parents: Sequence[UUID]
+    ) -> None:
         if self._stopped:
             return
+        self._unblocking.soon(parents)
         if self.lane is not None:
             self._through.push(jobs, stamp, told=True)
         self._ring_for(jobs)
@@ -166,6 +178,26 @@ class LedgeredEngine:
         self._ring_for(jobs)
         return inserted
 
+    async def unblock(self) -> None:
+        """Let go what waits for jobs whose end nobody has looked at."""
+        if await self.ledger.links.woken():
+            await self._unblocking.sweep()
+
+    async def _carry(self, unblocked: Unblocked) -> None:
+        """To where they are taken from; what the lane misses is found by the relay's sweep."""
+        view = self.view
+        if view.mode is Mode.DIRECT:
+            # Whoever ended what came before is about to look for more, so hears of it first.
+            self.ledger.bell.ring_here(unblocked.queues)
+            self.ledger.bell.ring(unblocked.queues)
+        if self.lane is None or view.mode is not Mode.HYBRID:
+            return
+        standing = await self.ledger.lanes.standing(unblocked.jobs, view)
+        try:
+            await reconcile(self.lane, view, dict.fromkeys(unblocked.jobs, 0), standing)
+        except LaneError as exc:
+            _log.info("jobs that may run now go to the lane by a relay: %s", exc)
+
     async def make_ticks(self, moves: Sequence[Move]) -> int:
         """Insert the jobs of ticks and move their schedules on; returns how many jobs were made.
 
@@ -177,7 +209,7 @@ class LedgeredEngine:
             msgspec.structs.replace(job, id=one.id)
             for move in moves
             for job, one in zip(move.jobs, made.get(move.schedule.name, ()), strict=False)
-            if not one.duplicate
+            if not (one.duplicate or one.blocked)
         ]
         self._ring_for(jobs)
         if self.lane is not None and jobs:
@@ -239,7 +271,9 @@ class LedgeredEngine:
         await self.ledger.charge(worker, queue, call)
 
     async def due(self, queues: Sequence[str]) -> bool:
-        """Whether a job of these queues waits to run now."""
+        """Whether a job of these queues waits to run now, or may since others have ended."""
+        await self._unblocking.done()
+        await self.unblock()
         return bool(await self.ledger.due(queues))
 
     async def ripe(self, queues: Sequence[str]) -> set[str]:
@@ -390,3 +424,15 @@ class LedgeredEngine:
             await self._look()
         except LedgerError as exc:
             _log.warning("how the lane is now is not known: %s", exc)
+
+
+def _to_run(jobs: Sequence[NewJob], inserted: Sequence[Inserted]) -> list[NewJob]:
+    """Those that are new, and wait for nobody."""
+    pairs = zip(jobs, inserted, strict=True)
+    return [job for job, one in pairs if not (one.duplicate or one.blocked)]
+
+
+def _elsewhere(jobs: Sequence[NewJob]) -> list[UUID]:
+    """What they come after and was there before: it may be over."""
+    parents = {link.id for job in jobs if job.links is not None for link in job.links.after}
+    return list(parents.difference(job.id for job in jobs)) if parents else []

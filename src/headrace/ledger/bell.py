@@ -54,6 +54,12 @@ class PostgresBell:
         if self._due and (self._tolling is None or self._tolling.done()):
             self._tolling = asyncio.create_task(self._toll(), name="headrace bell")
 
+    def ring_here(self, queues: Iterable[str]) -> None:
+        """Tell the workers of this process, now."""
+        for ear in self._ears.values():
+            ear.rung.update(queues)
+            ear.event.set()
+
     async def wait(self, worker: UUID, queues: Sequence[str], seconds: float) -> str | None:
         """Wait for one of these queues."""
         ear = self._ears.setdefault(worker, _Ear())
@@ -137,6 +143,4 @@ class PostgresBell:
         return connection
 
     def _heard(self, _connection: object, _pid: int, _channel: str, queue: object) -> None:
-        for ear in self._ears.values():
-            ear.rung.add(str(queue))
-            ear.event.set()
+        self.ring_here([str(queue)])

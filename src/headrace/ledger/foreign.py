@@ -147,7 +147,10 @@ _WAYS: tuple[tuple[str, str, _Insert], ...] = (
 def in_order(rows: Iterable[Row]) -> list[Inserted]:
     """The rows of insert_docs.sql, in the order in which the jobs were given."""
     ordered = sorted(rows, key=_place)
-    return [Inserted(UUID(str(row["job_id"])), duplicate=row["duplicate"]) for row in ordered]
+    return [
+        Inserted(UUID(str(row["job_id"])), duplicate=row["duplicate"], blocked=row["blocked"])
+        for row in ordered
+    ]
 
 
 def _place(row: Row) -> int:

@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 
 from headrace.errors import JobNotFound, UnknownQueue, UnknownTask
+from headrace.ledger.flows import PostgresFlows
 from headrace.ledger.ids import first_id
 from headrace.ledger.lane_ledger import as_view
 from headrace.ledger.limiter import LedgerLimiter
@@ -30,6 +31,7 @@ from headrace.model.names import check_name, unknown
 from headrace.model.promise import read_promise
 from headrace.model.state import State, Stored
 from headrace.model.verdict import cancelled_error
+from headrace.ports.flows import Flows
 from headrace.ports.inspector import Answers
 from headrace.ports.schedules import Schedules
 from headrace.ports.topics import Topics
@@ -46,6 +48,7 @@ class LedgerInspector:
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
         self.schedules: Schedules = PostgresSchedules(queries)
+        self.flows: Flows = PostgresFlows(queries, self.cancel)
         self.topics: Topics = PostgresTopics(queries)
 
     @property

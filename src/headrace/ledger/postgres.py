@@ -17,6 +17,7 @@ from headrace.ledger.inspector import LedgerInspector
 from headrace.ledger.known_queues import KnownQueues
 from headrace.ledger.lane_ledger import PostgresLaneLedger
 from headrace.ledger.limiter import LedgerLimiter
+from headrace.ledger.link_ledger import PostgresLinkLedger
 from headrace.ledger.migrate import newest
 from headrace.ledger.queries import Queries
 from headrace.ledger.retention import LedgerKeeper
@@ -46,6 +47,7 @@ from headrace.ports.engine import Transaction
 from headrace.ports.lane_ledger import LaneLedger
 from headrace.ports.ledger import Pulse
 from headrace.ports.limiter import Limiter
+from headrace.ports.link_ledger import LinkLedger
 from headrace.ports.ticks import Ticks
 
 
@@ -65,11 +67,12 @@ class PostgresLedger:
         self._queries = Queries(url, size=size, prepared=prepared)
         self._keeper = LedgerKeeper(self._queries)
         self._lanes = PostgresLaneLedger(self._queries)
+        self._links = PostgresLinkLedger(self._queries)
         self._inspector = LedgerInspector(self._queries)
         self._limiter = LedgerLimiter(self._queries)
         self._bell = PostgresBell(url, self._queries, listens=listens and prepared)
         self._ticks = PostgresTicks(self._queries, self._bell)
-        self._handlers = HandlerConnections(url, prepared=prepared)
+        self._handlers = HandlerConnections(url, self._links.tell, prepared=prepared)
         self._queues = KnownQueues(self._queries)
         self._cursors: dict[str, Cursor] = {}
         self._ids = ids.Ids()
@@ -88,6 +91,11 @@ class PostgresLedger:
     def limiter(self) -> Limiter:
         """What keeps rate limits."""
         return self._limiter
+
+    @property
+    def links(self) -> LinkLedger:
+        """What it does for jobs that wait for others."""
+        return self._links
 
     @property
     def inspector(self) -> LedgerInspector:
@@ -157,7 +165,7 @@ class PostgresLedger:
             UsageError: an id is over one hour off the ledger's clock.
         """
         await self._queues.require(job.queue for job in jobs)
-        if any(job.unique is not None for job in jobs):
+        if any(job.may_wait for job in jobs):
             rows = await self._fetch("insert_docs", insert_document(jobs))
             return foreign.in_order(rows)
         try:
@@ -236,12 +244,14 @@ class PostgresLedger:
     ) -> set[Token]:
         """All of them, mostly; else none, since only how many were written is told."""
         rows = await self._fetch("settle_completed", worker, *completion_columns(batch), durable)
+        self._links.tell(rows[0]["linked"])
         return {(one.id, one.gen) for one in batch} if rows[0]["count"] == len(batch) else set()
 
     async def _settle_others(
         self, worker: UUID, batch: Sequence[Settlement], *, durable: bool
     ) -> set[Token]:
         rows = await self._fetch("settle", worker, *settle_columns(batch), durable)
+        self._links.tell([row["id"] for row in rows if row["linked"]])
         return _accepted(rows)
 
     async def _settled_before(self, worker: UUID, batch: Sequence[Settlement]) -> set[Token]:
@@ -293,7 +303,7 @@ class PostgresLedger:
     def transaction(self, session: object) -> AbstractAsyncContextManager[Transaction]:
         """A transaction that ends in a fenced completion, on a connection of ours or a session."""
         if session is not None:
-            return join_session(session)
+            return join_session(session, self._links.tell)
         return self._handlers.transaction()
 
     async def get(self, ids: Sequence[UUID]) -> list[Job]:

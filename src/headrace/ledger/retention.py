@@ -59,6 +59,7 @@ class LedgerKeeper:
         await self.prune_keys()
         await self.prune_windows()
         await self.sweep_default()
+        await self.prune_links()
         try:
             await self.add_partitions()
             await self.retire()
@@ -85,6 +86,13 @@ class LedgerKeeper:
         """Forget windows of rate limits that nobody used for a whole span; returns how many."""
         pruned = 0
         while rows := await self._queries.fetch("prune_windows", _STEP):
+            pruned += len(rows)
+        return pruned
+
+    async def prune_links(self) -> int:
+        """Forget edges and flows of jobs that are gone; returns how many."""
+        pruned = 0
+        while rows := await self._queries.fetch("prune_links", _STEP):
             pruned += len(rows)
         return pruned
 

@@ -130,6 +130,8 @@ def _document(job: NewJob) -> dict[str, Any]:
         document["unique"] = job.unique.document()
     if job.headers is not None:
         document["headers"] = job.headers
+    if job.links is not None:
+        document.update(job.links.document())
     return document
 
 

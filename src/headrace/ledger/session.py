@@ -12,7 +12,7 @@ from headrace.ledger.foreign import of
 from headrace.ledger.pool import PLANS
 from headrace.ledger.rows import completion_columns
 from headrace.ledger.statements import statement
-from headrace.ledger.transaction import in_time
+from headrace.ledger.transaction import Ended, in_time
 from headrace.model.job import Settlement
 
 _log = logging.getLogger("headrace.ledger")
@@ -26,8 +26,9 @@ class SessionTransaction:
     SQLAlchemy is optional, so its types are not named.
     """
 
-    def __init__(self, session: Any) -> None:  # noqa: ANN401 - see above
+    def __init__(self, session: Any, ended: Ended) -> None:  # noqa: ANN401 - see above
         self.handle = session
+        self._ended = ended
         self._begun: object = None
 
     def block(self) -> AbstractAsyncContextManager[object]:
@@ -73,10 +74,12 @@ class SessionTransaction:
         parameters = {f"p{place}": value for place, value in enumerate(values, 1)}
         async with in_time():
             await self.handle.execute(text(_PLANS), PLANS)
-            if not (await self.handle.execute(text(sql), parameters)).scalar_one():
+            row = (await self.handle.execute(text(sql), parameters)).mappings().one()
+            if not row["count"]:
                 await self.handle.rollback()
                 return False
             await self.handle.commit()
+        self._ended(row["linked"])
         return True
 
     async def close(self) -> None:
@@ -90,7 +93,7 @@ class SessionTransaction:
 
 
 @asynccontextmanager
-async def join_session(session: object) -> AsyncIterator[SessionTransaction]:
+async def join_session(session: object, ended: Ended) -> AsyncIterator[SessionTransaction]:
     """Join a session; it is closed on leaving, which undoes what was not committed.
 
     Raises:
@@ -101,7 +104,7 @@ async def join_session(session: object) -> AsyncIterator[SessionTransaction]:
             f"session is a {type(session).__module__}.{type(session).__qualname__}; "
             "give an AsyncSession of SQLAlchemy"
         )
-    transaction = SessionTransaction(session)
+    transaction = SessionTransaction(session, ended)
     try:
         yield transaction
     finally:

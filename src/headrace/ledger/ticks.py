@@ -44,7 +44,9 @@ class PostgresTicks:
         for row in rows:
             jobs = made[row["name"]]
             if row["place"] is not None:
-                jobs[row["place"]] = Inserted(row["job_id"], duplicate=row["duplicate"])
+                jobs[row["place"]] = Inserted(
+                    row["job_id"], duplicate=row["duplicate"], blocked=row["blocked"]
+                )
         return {name: [jobs[place] for place in sorted(jobs)] for name, jobs in made.items()}
 
     async def hold(self, schedule: DueSchedule, seconds: float, error: str) -> None:

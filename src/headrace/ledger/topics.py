@@ -33,9 +33,9 @@ class PostgresTopics:
         rows = await self._queries.fetch("subscriptions", topic)
         return [Subscription(**{name: row[name] for name in _FIELDS}) for row in rows]
 
-    async def publish(self, topic: str, event: bytes) -> list[UUID]:
+    async def publish(self, topic: str, event: bytes, key: str | None = None) -> list[UUID]:
         """Insert a job for each subscription; returns their ids."""
-        (row,) = await self._queries.fetch("publish", topic, event.decode())
+        (row,) = await self._queries.fetch("publish", topic, event.decode(), key)
         return list(row["jobs"])
 
     async def unsubscribe(self, topic: str, name: str) -> bool:

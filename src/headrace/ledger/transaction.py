@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -26,6 +26,8 @@ from headrace.model.job import Settlement
 _log = logging.getLogger("headrace.ledger")
 _MOST = 50
 _Connection = asyncpg.pool.PoolConnectionProxy
+Ended = Callable[[Sequence[UUID] | None], None]
+"""Called with the jobs that were completed and that others may wait for, if there are any."""
 _SERVER_PLANS = "; ".join(f"SET LOCAL {name} TO DEFAULT" for name in PLANS)
 _CAUGHT_INSIDE = (
     "a statement in a block of ctx.transaction() failed and its error was caught inside, so that "
@@ -52,8 +54,10 @@ class LedgerTransaction:
         self,
         connection: "_Connection[asyncpg.Record]",
         transaction: asyncpg.transaction.Transaction,
+        ended: Ended,
     ) -> None:
         self.handle = connection
+        self._ended = ended
         self._transaction = transaction
         self._numbers = itertools.count(1)
         self._blocks = 0
@@ -92,14 +96,15 @@ class LedgerTransaction:
         if not _lost(self.handle) and not self.handle.is_in_transaction():
             raise UsageError(_ENDED_INSIDE)
         async with in_time():
-            written = await self.handle.fetchval(
+            (row,) = await self.handle.fetch(
                 statement("settle_completed"), worker, *completion_columns([settlement]), True
             )
             self._open = False
-            if not written:
+            if not row["count"]:
                 await self._transaction.rollback()
                 return False
             await self._transaction.commit()
+        self._ended(row["linked"])
         return True
 
     async def clean(self) -> None:
@@ -152,8 +157,9 @@ class HandlerConnections:
     claims, settles and their own enqueues would wait for them for ever.
     """
 
-    def __init__(self, url: str, *, prepared: bool = True) -> None:
+    def __init__(self, url: str, ended: Ended, *, prepared: bool = True) -> None:
         self._url = url
+        self._ended = ended
         self._prepared = prepared
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
@@ -184,7 +190,7 @@ class HandlerConnections:
             async with in_time():
                 begun = connection.transaction()
                 await begun.start()
-            transaction = LedgerTransaction(connection, begun)
+            transaction = LedgerTransaction(connection, begun, self._ended)
             try:
                 yield transaction
             finally:

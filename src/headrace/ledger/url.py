@@ -4,12 +4,13 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import asyncpg
 
 from headrace.errors import ConfigError, HeadraceError, LedgerUnavailable
 from headrace.model.server_url import Form, read_server_url
+from headrace.tls_files import unusable_file
 
 _FORM = Form(
     "the database URL", ("postgresql", "postgres"), "postgresql://user:password@host:5432/database"
@@ -36,18 +37,17 @@ def reaching(url: str) -> Iterator[None]:
     except asyncpg.ProtocolViolationError as exc:  # so PgBouncer says all
         raise _as_pgbouncer_says(str(exc), where) from exc
     except ssl.SSLError as exc:
-        raise _not_trusted(where, exc) from exc
+        raise _no_tls(where, parts) or _not_trusted(where, exc) from exc
     except socket.gaierror as exc:
         raise LedgerUnavailable(
             f"the host of PostgreSQL at {where} is not known here ({exc.strerror}); check {hint}"
         ) from exc
     except asyncpg.ClientConfigurationError as exc:
         raise ConfigError(f"the database URL cannot be used: {exc}; change it") from exc
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as exc:
+        raise _no_tls(where, parts) or _unreachable(where, hint, exc) from exc
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
-        raise LedgerUnavailable(
-            f"PostgreSQL at {where} cannot be reached ({str(exc) or 'no answer'}); "
-            f"check that it runs and {hint}"
-        ) from exc
+        raise _unreachable(where, hint, exc) from exc
     except ValueError as exc:  # of a host that has no form on the wire
         raise _FORM.refusal("names a host that cannot be") from exc
 
@@ -56,6 +56,23 @@ def place(url: str) -> str:
     """Where a URL leads, without user and password."""
     parts = urlsplit(url)
     return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+
+
+def _unreachable(where: str, hint: str, exc: Exception) -> LedgerUnavailable:
+    return LedgerUnavailable(
+        f"PostgreSQL at {where} cannot be reached ({str(exc) or 'no answer'}); "
+        f"check that it runs and {hint}"
+    )
+
+
+def _no_tls(where: str, parts: SplitResult) -> LedgerUnavailable | None:
+    """The sentence about a file that the URL names, where that is to blame."""
+    options = dict(parse_qsl(parts.query))
+    others = ("sslcert", "sslkey", "sslcrl")
+    wrong = unusable_file(options, authorities="sslrootcert", others=others)
+    if wrong is None:
+        return None
+    return LedgerUnavailable(f"PostgreSQL at {where} cannot be asked over TLS: {wrong}")
 
 
 def _refused(where: str) -> LedgerUnavailable:

@@ -19,6 +19,8 @@ CHECKS = (
     Check("generations", "No generation of a job ends twice."),
     Check("keys", "An idempotency key that holds names a job that is there."),
     Check("unique", "The key of a job that is unique as yet names that job."),
+    Check("order", "Of an ordering key one job may run, and they were done in order."),
+    Check("joins", "What came after others was let go once they were over, and not before."),
     Check("limits", "No window of a rate limit has more starts than the limit allows."),
     Check("told", "A job keeps 200 lines at most, and its progress is that of a run it had."),
     Check("topics", "No subscription has two jobs of one event."),
@@ -26,6 +28,7 @@ CHECKS = (
     Check("ticks", "A tick has one job, no schedule is behind while somebody makes its ticks."),
     Check("silence", "A silent worker is reaped, and what it ran is taken from it."),
     Check("waiting", "A due job does not wait while a worker of its queue lives.", quiesced=True),
+    Check("blocked", "A blocked job waits for one that is not over.", quiesced=True),
     Check(
         "counters",
         "The counters say what a count of all jobs says.",

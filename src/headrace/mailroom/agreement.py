@@ -38,24 +38,29 @@ Jobs = dict[UUID, Job]
 
 async def read_progress(connection: Any, batch: int) -> ProgressRow:  # noqa: ANN401 - asyncpg
     """Look how far a batch is."""
-    row = await connection.fetchrow(
-        """SELECT count(stored_at) AS stored, count(answered_at) AS answered
-           FROM mailroom.message WHERE batch = $1""",
-        batch,
-    )
+    async with connection.transaction():
+        row = await connection.fetchrow(
+            """SELECT count(stored_at) AS stored, count(answered_at) AS answered
+               FROM mailroom.message WHERE batch = $1""",
+            batch,
+        )
     return ProgressRow(row["stored"], row["answered"])
 
 
 async def read_rows(connection: Any, batch: int) -> Rows:  # noqa: ANN401 - asyncpg
     """Read the tables."""
-    messages = await connection.fetch(
-        "SELECT stored_at, kind, job_id, answer_job FROM mailroom.message WHERE batch = $1", batch
-    )
-    attachments = await connection.fetchval(
-        """SELECT count(*) FROM mailroom.attachment a JOIN mailroom.message m ON m.id = a.message
-           WHERE m.batch = $1""",
-        batch,
-    )
+    async with connection.transaction():
+        messages = await connection.fetch(
+            """SELECT stored_at, kind, job_id, answer_job
+               FROM mailroom.message WHERE batch = $1""",
+            batch,
+        )
+        attachments = await connection.fetchval(
+            """SELECT count(*)
+               FROM mailroom.attachment a JOIN mailroom.message m ON m.id = a.message
+               WHERE m.batch = $1""",
+            batch,
+        )
     return Rows(
         messages=len(messages),
         stored=sum(row["stored_at"] is not None for row in messages),

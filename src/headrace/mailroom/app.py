@@ -20,10 +20,12 @@ app: Headrace = Headrace("mailroom")
 
 async def prepare(connection: Any, source: str) -> int:  # noqa: ANN401 - a connection of asyncpg
     """Make the mailroom's tables where they are missing; returns the number of a new batch."""
-    await connection.execute(files("headrace.mailroom").joinpath("schema.sql").read_text("utf-8"))
-    batch: int = await connection.fetchval(
-        "INSERT INTO mailroom.batch (source) VALUES ($1) RETURNING id", source
-    )
+    schema = files("headrace.mailroom").joinpath("schema.sql").read_text("utf-8")
+    async with connection.transaction():
+        await connection.execute(schema)
+        batch: int = await connection.fetchval(
+            "INSERT INTO mailroom.batch (source) VALUES ($1) RETURNING id", source
+        )
     return batch
 
 

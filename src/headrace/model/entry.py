@@ -209,6 +209,7 @@ class Capabilities(NamedTuple):
         database: jobs are inserted, and handlers write, in transactions of SQL.
         limits: rate limits put jobs off.
         schedules: jobs are made by the clock.
+        links: jobs wait for others, by an ordering key or in a flow.
     """
 
     priorities: bool = True
@@ -217,3 +218,4 @@ class Capabilities(NamedTuple):
     database: bool = True
     limits: bool = True
     schedules: bool = True
+    links: bool = True

@@ -9,6 +9,7 @@ import msgspec
 from headrace.model.attempts import spent
 from headrace.model.cancellation import Cancellation
 from headrace.model.lane_view import LaneView
+from headrace.model.links import Links
 from headrace.model.state import State, Stored
 from headrace.model.told import Told
 from headrace.model.unique import Unique
@@ -32,6 +33,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         run_at: not before; a past time runs now.
         rerun_on_crash: with one attempt, too, a run cut short by its worker's death is repeated.
         headers: None for all but rare jobs.
+        links: what it waits for, and what waits for it; None for all but rare jobs.
     """
 
     id: UUID
@@ -46,13 +48,23 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tenant: str = ""
     rerun_on_crash: bool = False
     headers: Headers | None = None
+    links: Links | None = None
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether its insert may wait for another transaction."""
+        return self.unique is not None or self.links is not None
 
 
 class Inserted(msgspec.Struct, frozen=True, gc=False):
-    """What became of a `NewJob`: its id, or that of the job which holds its unique key."""
+    """What became of a `NewJob`: its id, or that of the job which holds its unique key.
+
+    `blocked`: it waits for others.
+    """
 
     id: UUID
     duplicate: bool = False
+    blocked: bool = False
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
-from string import Formatter
 from typing import NamedTuple
 
 from headrace.errors import UsageError
 from headrace.model.duration import parse_duration
 from headrace.model.job import Delivery
+from headrace.model.key_template import check_template, fields_of
 from headrace.model.names import check_name, unknown
 from headrace.model.shown import shown
 
@@ -122,7 +122,7 @@ class RateLimit:
     def __init__(self, name: str, *rates: str, key: str | None = None, weight: int = 1) -> None:
         object.__setattr__(self, "name", check_name("limit", name))
         object.__setattr__(self, "rates", parse_rates(name, rates))
-        object.__setattr__(self, "key", check_template(name, key))
+        object.__setattr__(self, "key", check_template(f'limit "{name}": key', key))
         object.__setattr__(self, "weight", check_weight(weight))
 
     @classmethod
@@ -139,7 +139,7 @@ class RateLimit:
     @property
     def fields(self) -> frozenset[str]:
         """The arguments that its key names."""
-        return frozenset(field for _, field, _, _ in Formatter().parse(self.key or "") if field)
+        return fields_of(self.key)
 
 
 def check_weight(value: object) -> int:
@@ -151,29 +151,6 @@ def check_weight(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST:
         return value
     raise UsageError(f"weight {shown(value)} cannot be; give a whole number from 1 to {MOST:,}")
-
-
-def check_template(name: str, key: object) -> str | None:
-    """The template of a key.
-
-    Raises:
-        UsageError: it names something else than arguments.
-    """
-    if key is None:
-        return None
-    try:
-        parts = list(Formatter().parse(key if isinstance(key, str) else "{"))
-    except ValueError:
-        parts = [("", "?", "", "")]
-    if all(
-        field is None or (field.isidentifier() and not spec and not how)
-        for _, field, spec, how in parts
-    ):
-        return str(key)
-    raise UsageError(
-        f'limit "{name}": key {shown(key)} is none; write a text with names of arguments, such as '
-        '"{org}" or "{org}:{region}"'
-    )
 
 
 class Use(NamedTuple):

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from headrace.model.job import Headers, NewJob
+from headrace.model.links import Links
 from headrace.model.timing import Timing
 from headrace.model.unique import Unique
 
@@ -53,6 +54,8 @@ def template_of(job: NewJob) -> Template:
     fields = {name: getattr(job, name) for name in {*_SAID, *differs}}
     if job.unique is not None:
         fields["unique"] = job.unique.document()
+    if job.links is not None:
+        fields["links"] = job.links.document()
     return {**msgspec.to_builtins(fields), "args": msgspec.json.decode(job.payload)}
 
 
@@ -61,8 +64,9 @@ def job_of(template: Template, tick: Tick, timing: Timing) -> NewJob:
 
     A key of its own says what becomes of it while the last one holds that; else the tick is one.
     """
-    apart = {"args", "unique", "headers"}
+    apart = {"args", "unique", "headers", "links"}
     fields = {name: value for name, value in template.items() if name not in apart}
+    links = template.get("links")
     said, delay = template.get("unique"), timing.delay(tick.name, tick.at)
     fence = Unique(key=f"schedule {tick.name} {tick.at.isoformat()}", for_=_FENCE)
     return NewJob(
@@ -71,6 +75,7 @@ def job_of(template: Template, tick: Tick, timing: Timing) -> NewJob:
         payload=msgspec.json.encode(template.get("args", {})),
         headers={**(template.get("headers") or {}), _HEADER: msgspec.to_builtins(tick)},
         unique=fence if said is None else Unique.of(said),
+        links=None if links is None else Links.of(links),
         run_at=tick.at + delay if delay else None,
     )
 

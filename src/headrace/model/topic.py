@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from headrace.model.job import Headers, NewJob
+from headrace.model.links import Links, OnDead
 
 TOPIC = "topic"
 """The key of `headers` under which a job says what event it is for."""
@@ -19,6 +20,7 @@ class Subscribing(TypedDict):
     name: str
     task: str
     argument: str
+    on_dead: OnDead
 
 
 class Subscription(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +31,7 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
         name: of the subscription, one within its topic; all its workers share its jobs.
         task: that runs for each event; its queue, priority and attempts are those of the jobs.
         argument: the name of the argument that is the event.
+        on_dead: what a dead job means to later events of its key.
         app: the application whose code declares it.
         created_at: events from then on are its own.
     """
@@ -37,6 +40,7 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     task: str
     argument: str
+    on_dead: OnDead
     app: str
     queue: str
     priority: int
@@ -44,8 +48,11 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     rerun_on_crash: bool
     created_at: datetime
 
-    def job(self, job_id: UUID, event_id: UUID, event: bytes) -> NewJob:
-        """Its job for an event, which is JSON."""
+    def job(self, job_id: UUID, event_id: UUID, event: bytes, key: str | None) -> NewJob:
+        """Its job for an event, which is JSON; those of a key run one after the other."""
+        links: Links | None = None
+        if key is not None:
+            links = Links(order_key=f"{self.name}:{key}", on_dead=self.on_dead)
         return NewJob(
             id=job_id,
             task=self.task,
@@ -55,6 +62,7 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
             max_attempts=self.max_attempts,
             rerun_on_crash=self.rerun_on_crash,
             headers=headers_of(self.topic, self.name, event_id),
+            links=links,
         )
 
 

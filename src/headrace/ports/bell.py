@@ -11,6 +11,9 @@ class Bell(Protocol):
     def ring(self, queues: Iterable[str]) -> None:
         """Tell, soon, that jobs of these queues were committed."""
 
+    def ring_here(self, queues: Iterable[str]) -> None:
+        """Tell the workers of this process, now."""
+
     async def wait(self, worker: UUID, queues: Sequence[str], seconds: float) -> str | None:
         """Wait until one of these queues was rung since this worker was told of it last.
 

@@ -13,6 +13,7 @@ from headrace.model.task import Declaration
 from headrace.model.told import Telling
 from headrace.ports.inspector import Inspector
 from headrace.ports.limiter import Limiter
+from headrace.ports.link_ledger import Relations
 
 
 class Engine(Protocol):
@@ -28,6 +29,10 @@ class Engine(Protocol):
 
         What it puts off has left the worker's hands in the ledger: tell `settled` of it.
         """
+
+    @property
+    def links(self) -> Relations:
+        """What jobs know of those that they wait for, and that wait for them."""
 
     async def start(self) -> None:
         """Connect.

@@ -16,6 +16,7 @@ from headrace.model.inspection import (
     QueueCounts,
 )
 from headrace.model.job import Job
+from headrace.ports.flows import Flows
 from headrace.ports.limiter import Limiter
 from headrace.ports.schedules import Schedules
 from headrace.ports.topics import Topics
@@ -47,6 +48,10 @@ class Inspector(Protocol):
     @property
     def limiter(self) -> Limiter:
         """What keeps rate limits."""
+
+    @property
+    def flows(self) -> Flows:
+        """Jobs that were enqueued as one graph."""
 
     async def find(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Found:
         """The ids of matching jobs, newest first.

@@ -14,6 +14,7 @@ from headrace.ports.engine import Transaction
 from headrace.ports.inspector import BlindInspector
 from headrace.ports.lane_ledger import LaneLedger
 from headrace.ports.limiter import Limiter
+from headrace.ports.link_ledger import LinkLedger
 from headrace.ports.ticks import Ticks
 
 
@@ -35,6 +36,10 @@ class Ledger(Protocol):
     @property
     def lanes(self) -> LaneLedger:
         """What it does for the lane."""
+
+    @property
+    def links(self) -> LinkLedger:
+        """What it does for jobs that wait for others."""
 
     @property
     def bell(self) -> Bell:

@@ -20,12 +20,13 @@ class Topics(Protocol):
     async def subscriptions(self, topic: str | None = None) -> list[Subscription]:
         """Those of a topic, or all, by topic and name."""
 
-    async def publish(self, topic: str, event: bytes) -> list[UUID]:
+    async def publish(self, topic: str, event: bytes, key: str | None = None) -> list[UUID]:
         """Insert a job for each subscription, without telling a lane of them; returns their ids.
 
         Args:
             topic: to publish to.
             event: JSON.
+            key: a subscription runs the events of a key one after the other; None: in no order.
         """
 
     async def unsubscribe(self, topic: str, name: str) -> bool:

@@ -10,6 +10,7 @@ from headrace.relay.keeper import Keeper
 from headrace.relay.reaper import LEASE, Reaper
 from headrace.relay.relay import Relay
 from headrace.relay.scheduler import Scheduler
+from headrace.relay.unblocker import Unblocker
 from headrace.relay.voter import Voter
 from headrace.service import Loop
 
@@ -42,5 +43,6 @@ def services(
         Relay(ledger.lanes, engine.lane, lease=lease, failed=failed).loop,
         Canceller(engine, interval=min(lease, LEASE) / 3, failed=failed).loop,
         Keeper(ledger, failed=failed).loop,
+        Unblocker(engine, failed=failed).loop,
         Scheduler(engine, lease=lease, failed=failed).loop,
     ]

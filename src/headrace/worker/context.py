@@ -13,6 +13,7 @@ from headrace.context import NOTHING_TO_AWAIT, Lifespan, check_fraction
 from headrace.errors import StaleAttempt, UsageError
 from headrace.model.cancellation import Cancellation
 from headrace.model.duration import Duration, parse_duration
+from headrace.model.flow import Parent
 from headrace.model.job import Delivery, Settlement
 from headrace.model.outcome import RateLimited
 from headrace.model.schedule import tick_of
@@ -20,6 +21,7 @@ from headrace.ports.engine import Engine, Transaction
 from headrace.worker.alarm import Alarm
 from headrace.worker.batches import Batches, Joining
 from headrace.worker.notes import Notes, Teller
+from headrace.worker.own_flow import OwnFlow
 
 _log = logging.getLogger("headrace.worker")
 T = TypeVar("T")
@@ -141,6 +143,15 @@ class AttemptContext:
     def cancellation(self) -> Cancellation | None:
         """Who wants this run to end, and why; None while nobody does."""
         return self._run.cancellation
+
+    @property
+    def flow(self) -> OwnFlow:
+        """The flow of this job."""
+        return OwnFlow(self._engine, self.job_id, self.transaction)
+
+    async def parents(self) -> list[Parent]:
+        """The jobs that this one came after, in the order in which they were made."""
+        return await self._engine.links.parents(self.job_id)
 
     @property
     def seconds_left(self) -> float:

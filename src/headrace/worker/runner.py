@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
+from headrace.model.attempts import SUSPICIOUS
 from headrace.model.job import Delivery, Settlement
 from headrace.model.redaction import Redaction
 from headrace.ports.engine import Engine
@@ -124,8 +125,8 @@ class Runner:
             settlement = await self.bystander.sees_through(asyncio.ensure_future(leaving))
             self.settle(hand, delivery, settlement)
             return
-        # Who ran when its worker died is a suspect: alone it can blame no other (test_poison.py).
-        apart = task.in_process or (delivery.crashes and task.importable)
+        # Who ran when two workers died is a suspect: alone it can blame no other (test_poison.py).
+        apart = task.in_process or (delivery.crashes >= SUSPICIOUS and task.importable)
         if apart and await self._run_apart(here, hand, delivery, task):
             return
         attempt = Attempt(delivery, task, self._stuck, self.bystander)

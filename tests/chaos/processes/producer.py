@@ -20,11 +20,15 @@ from headrace import Headrace, JobHandle, OutcomeUnknown, Task, Unique
 from headrace.ledger.faults import translated
 from headrace.model.unique import OnConflict, Until
 from headrace.supervisor.signals import draining
+from headrace.task import JobSpec
 
 LIVE_AT_MOST = "HEADRACE_CHAOS_LIVE"
 WAYS = "HEADRACE_CHAOS_WAYS"
 PAUSE = 0.05
 KEYS = 40
+LINES = 8
+LEAVES = ("quick", "slow", "effect", "snoozing", "failing", "doomed", "unwanted")
+ORDERED = ("slow", "threaded", "effect", "snoozing", "doomed")
 KINDS = {
     "quick": 60,
     "slow": 8,
@@ -44,7 +48,7 @@ RULES: tuple[tuple[Until, OnConflict], ...] = (
     ("started", "replace"),
     ("queued", "replace"),
 )
-LIVE = "SELECT count(*) FROM headrace.job WHERE state = 0"
+LIVE = "SELECT count(*) FROM headrace.job WHERE state < 2"
 
 
 class Producer:
@@ -66,6 +70,8 @@ class Producer:
             "transaction": self._transaction,
             "keyed": self._keyed,
             "unique": self._unique,
+            "ordered": self._ordered,
+            "flows": self._flows,
         }
         self._ways = [ways[name] for name in os.environ[WAYS].split(",")]
 
@@ -117,6 +123,47 @@ class Producer:
         unique = Unique(key=key, until=until, on_conflict=on_conflict)
         bound = self._app.tasks["slow"].options(unique=unique)
         self._durable([await bound.enqueue(next(self._orders), self._seconds())])
+
+    async def _ordered(self) -> None:
+        """Some of one key at once, with others between, in a transaction of its own or not."""
+        specs = []
+        for _ in range(6):
+            task = self._app.tasks[self._random.choice(ORDERED)]
+            key = str(self._random.randrange(LINES))
+            bound = task.options(order_key=key, on_dead="skip")
+            specs.append(bound.job(next(self._orders), self._random.choice((0.0, 0.01, 0.05))))
+        if self._random.random() < 0.5:
+            self._durable(await self._app.enqueue_many(specs))
+            return
+        async with self._tx.transaction():
+            jobs = await self._app.enqueue_many(specs, tx=self._tx)
+        self._durable(jobs)
+
+    async def _flows(self) -> None:
+        """One before many before one, which an end of each kind comes after."""
+        flow = self._app.flow()
+        first = flow.add(self._job("splitting"))
+        leaves = [
+            flow.add(
+                self._job(self._random.choice(LEAVES)),
+                after=first,
+                on_failure=self._random.choice(("fail", "ignore")),
+            )
+            for _ in range(4)
+        ]
+        join = flow.add(self._job("effect"), after=leaves, on_failure="ignore")
+        flow.chain(self._job("quick"), self._job("quick"), after=[first, join])
+        flow.on_success(self._job("effect"))
+        flow.on_complete(self._job("effect"))
+        if self._random.random() < 0.5:
+            handle = await flow.enqueue()
+        else:
+            async with self._tx.transaction():
+                handle = await flow.enqueue(tx=self._tx)
+        self._durable(handle.jobs.values())
+
+    def _job(self, kind: str) -> JobSpec[object]:
+        return self._app.tasks[kind].job(next(self._orders), self._random.choice((0.0, 0.01, 0.05)))
 
     async def _enqueue(self, **options: object) -> JobHandle[object]:
         task = self._task()

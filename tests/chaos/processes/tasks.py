@@ -49,6 +49,7 @@ def build(
     _tasks_with_effects(app, middle)
     _tasks_that_go_wrong(app, middle)
     _tasks_that_steer(app)
+    _tasks_with_children(app, middle)
     return app
 
 
@@ -134,4 +135,17 @@ def _tasks_that_steer(app: Headrace) -> None:
         if ctx.attempt == 1:
             os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.sleep(seconds)
+        return order
+
+
+def _tasks_with_children(app: Headrace, middle: Middle) -> None:
+    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=RETRY)
+    async def splitting(ctx: Context, order: str, seconds: float = 0.0) -> str:
+        """Its children are there once, however often it begins: a request of one name each."""
+        effect = app.tasks["effect"]
+        await ctx.flow.add(*(effect.job(f"{order}/{n}", seconds) for n in range(3)))
+        middle.reach()
+        await asyncio.sleep(seconds)
+        if random() < 0.2:
+            raise Retry("what it added is undone", after=NOW)
         return order

@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 
 from headrace.cli.mailroom.bars import Bars, bars
-from headrace.ledger.migrate import migrate
+from headrace.ledger.migrate import connect, migrate
 from headrace.mailroom import agreement
 from headrace.mailroom.app import app, prepare, register
 from headrace.mailroom.corpus import default_corpus
@@ -84,7 +84,7 @@ async def _run_batch(url: str, mail: Input, mailbox: MailboxServer) -> bool:
     began = time.monotonic()
     before = mailbox.count()
     _say(f"mail from {mail.name}")
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     try:
         batch = await prepare(connection, mail.name)
         with bars(mail.count) as shown:

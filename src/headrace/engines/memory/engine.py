@@ -7,6 +7,7 @@ from uuid import UUID
 from headrace.engines.memory.book import Book, Lease, Queue
 from headrace.engines.memory.inspector import MemoryInspector
 from headrace.engines.memory.unlimited import NoLimits
+from headrace.engines.memory.unlinked import NoLinks, refuse_flows
 from headrace.errors import ConfigError, UsageError
 from headrace.model.entry import Taken
 from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob, Settlement
@@ -22,9 +23,9 @@ from headrace.ports.engine import Transaction
 class MemoryEngine:
     """Jobs in a `Book`, which engines of several event loops may share.
 
-    Rate limits hold nothing up, and schedules do not tick. It has no database: a job that is
-    inserted with `tx` is there at once, whatever becomes of the transaction, and handlers have no
-    `ctx.transaction()`.
+    Rate limits and ordering keys hold nothing up, schedules do not tick, and flows are refused. It
+    has no database: a job that is inserted with `tx` is there at once, whatever becomes of the
+    transaction, and handlers have no `ctx.transaction()`.
 
     Attributes:
         book: all that there is.
@@ -34,6 +35,7 @@ class MemoryEngine:
         self.book = book
         self.inspector: MemoryInspector = MemoryInspector(book)
         self.limiter: NoLimits = self.inspector.limiter
+        self.links: NoLinks = NoLinks()
 
     async def start(self) -> None:
         """Nothing to connect to."""
@@ -68,6 +70,7 @@ class MemoryEngine:
 
     async def insert(self, jobs: Sequence[NewJob], tx: object = None) -> list[Inserted]:  # noqa: ARG002 - as the class says
         """Insert jobs, all or none."""
+        refuse_flows(jobs)
         with self.book.lock:
             return self.book.insert(jobs)
 

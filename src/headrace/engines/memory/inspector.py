@@ -8,6 +8,7 @@ from headrace.engines.memory.book import Book, Queue
 from headrace.engines.memory.row import Row
 from headrace.engines.memory.topics import MemoryTopics
 from headrace.engines.memory.unlimited import NoLimits, NoSchedules
+from headrace.engines.memory.unlinked import NoFlows
 from headrace.errors import JobNotFound, UnknownQueue, UnknownTask
 from headrace.model.cancellation import Cancellation
 from headrace.model.fleet import Fleet, WorkerSeen
@@ -39,6 +40,7 @@ class MemoryInspector:
         self.limiter: NoLimits = NoLimits()
         self.schedules: NoSchedules = NoSchedules()
         self.topics: MemoryTopics = MemoryTopics(book)
+        self.flows: NoFlows = NoFlows()
 
     async def find(self, wanted: JobFilter, *, limit: int, before: UUID | None = None) -> Found:
         """The ids of matching jobs, newest first."""

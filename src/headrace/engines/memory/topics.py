@@ -39,11 +39,11 @@ class MemoryTopics:
             found = sorted(self._book.subscriptions.items())
         return [one for key, one in found if topic in {None, key[0]}]
 
-    async def publish(self, topic: str, event: bytes) -> list[UUID]:
+    async def publish(self, topic: str, event: bytes, key: str | None = None) -> list[UUID]:
         """Insert a job for each subscription; returns their ids."""
         event_id = self._book.new_id()
         found = await self.subscriptions(topic)
-        jobs = [one.job(self._book.new_id(), event_id, event) for one in found]
+        jobs = [one.job(self._book.new_id(), event_id, event, key) for one in found]
         with self._book.lock:
             return [one.id for one in self._book.insert(jobs)]
 

@@ -133,6 +133,10 @@ class Links:
 
     async def connect(self) -> Link:
         """Open a link of one's own."""
+        with self._route.naming_files():
+            return await self._connect()
+
+    async def _connect(self) -> Link:
         slot = self._slot
         with translated(self.name):
             async with asyncio.timeout(self._timeout):

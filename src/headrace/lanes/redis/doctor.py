@@ -107,7 +107,7 @@ async def _look(url: str, ledger: UUID) -> _Seen:
         retry=Retry(NoBackoff(), 0),
     )
     keys = Keys(ledger)
-    with translated(route.name):
+    with route.naming_files(), translated(route.name):
         async with asyncio.timeout(_TIMEOUT):
             pool = await route.find(route.slot(keys.meta))
         async with Redis.from_pool(pool) as client:

@@ -1,7 +1,8 @@
 """Finds the server of a lane: that of the URL, the Sentinels' primary, or who has its slot."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from redis.asyncio import ConnectionPool
@@ -10,7 +11,7 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from headrace.errors import LaneUnavailable
-from headrace.lanes.redis.url import Kind, Places, pool_of, read_places
+from headrace.lanes.redis.url import Kind, Places, pool_of, read_places, unusable_file_of
 
 
 class Route:
@@ -38,6 +39,22 @@ class Route:
     def slot(self, key: bytes) -> int:
         """Of a cluster, the slot of a key; else always the same."""
         return key_slot(key) if self._places.kind is Kind.CLUSTER else 0
+
+    @contextmanager
+    def naming_files(self) -> Iterator[None]:
+        """Connect within; where a file of TLS that the URL names is to blame, it is named.
+
+        Raises:
+            LaneUnavailable: as within.
+        """
+        try:
+            yield
+        except LaneUnavailable as exc:
+            wrong = unusable_file_of(self._places)
+            if wrong is None:
+                raise
+            sentence = f"the lane's server {self.name} cannot be asked over TLS: {wrong}"
+            raise LaneUnavailable(sentence) from exc
 
     async def find(self, slot: int) -> ConnectionPool:
         """Connections to the server that has the lane; none is opened.

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 from redis.asyncio import ConnectionPool
 
 from headrace.model.server_url import Form, read_server_url
+from headrace.tls_files import unusable_file
 
 _EXAMPLE = "redis://user:password@host:6379/0"
 _PLAIN = ("redis", "rediss", "unix")
@@ -120,6 +121,16 @@ def _address(parts: SplitResult, port: int) -> str:
     host = parts.hostname or "localhost"
     bracketed = f"[{host}]" if ":" in host and parts.scheme in _SENTINEL + _CLUSTER else host
     return f"{bracketed}:{parts.port or port}"
+
+
+def unusable_file_of(places: Places) -> str | None:
+    """What is wrong with a file of TLS that the URL names; None where all are good."""
+    for url in (places.server, *places.urls):
+        options = dict(parse_qsl(urlsplit(url).query))
+        others = ("ssl_certfile", "ssl_keyfile")
+        if wrong := unusable_file(options, authorities="ssl_ca_certs", others=others):
+            return wrong
+    return None
 
 
 def pool_of(url: str, **options: Any) -> ConnectionPool:  # noqa: ANN401 - what the driver takes

@@ -1,3 +1,3 @@
--- insert_docs: jobs given as JSON, from any transaction and for jobs with idempotency keys.
--- $1 the array of documents that headrace.insert_jobs takes. Returns place, job_id, duplicate.
-SELECT place, job_id, duplicate FROM headrace.insert_jobs(CAST($1 AS jsonb))
+-- insert_docs: jobs given as JSON, from any transaction, and all that may wait for another one.
+-- $1 the array of documents that headrace.add_jobs takes. Returns place, job_id, duplicate, blocked.
+SELECT place, job_id, duplicate, blocked FROM headrace.add_jobs(CAST($1 AS jsonb))

@@ -2,8 +2,8 @@
 -- comes second finds another cursor, or the row locked, and makes nothing (tests/model/ticks.py,
 -- twins `insert_apart`, `advance_apart`, `compare_nothing`).
 -- $1 an array of moves: place, name, version and cursor as they were read, upto, due_at (null:
--- never), last_tick or null, missed or null, docs (as headrace.insert_jobs takes them, in the order
--- of their ticks). Returns a row a job: name, place in docs, job_id, duplicate; and one with the name
+-- never), last_tick or null, missed or null, docs (as headrace.add_jobs takes them, in the order
+-- of their ticks). Returns a row a job: name, place in docs, job_id, duplicate, blocked; and one with the name
 -- alone for each move that was made.
 WITH move AS (
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS m
@@ -19,11 +19,11 @@ WITH move AS (
     SELECT h.name, d.doc, d.place AS place, row_number() OVER (ORDER BY h.place, d.place) AS number
     FROM held h, jsonb_array_elements(h.docs) WITH ORDINALITY AS d (doc, place)
 ), made AS MATERIALIZED (
-    SELECT i.place, i.job_id, i.duplicate
-    FROM headrace.insert_jobs(
+    SELECT i.place, i.job_id, i.duplicate, i.blocked
+    FROM headrace.add_jobs(
         (SELECT coalesce(jsonb_agg(doc ORDER BY number), '[]') FROM doc)) AS i
 ), job AS MATERIALIZED (
-    SELECT doc.name, doc.place, made.job_id, made.duplicate
+    SELECT doc.name, doc.place, made.job_id, made.duplicate, made.blocked
     FROM doc JOIN made ON made.place = doc.number
 ), last AS (
     SELECT DISTINCT ON (name) name, job_id, place FROM job ORDER BY name, place DESC
@@ -40,6 +40,6 @@ WITH move AS (
     SELECT name, 'missed', 'scheduler', jsonb_build_object('first', missed, 'made', last_tick)
     FROM held WHERE missed IS NOT NULL
 )
-SELECT name, place, job_id, duplicate FROM job
+SELECT name, place, job_id, duplicate, blocked FROM job
 UNION ALL
-SELECT name, NULL, NULL, NULL FROM moved
+SELECT name, NULL, NULL, NULL, NULL FROM moved

@@ -2,7 +2,8 @@
 -- $1 worker, $2 ids, $3 gens, $4 states to store, $5 failed, $6 snoozed, $7 delays in seconds,
 -- $8 seconds each ran, $9 results (JSON) or null, $10 errors (JSON) or null, $11 whether the commit
 -- waits for the disk, as in insert.sql.
--- A row that stays live gets a new generation and a new xid: its next run is another one.
+-- A row that stays live gets a new generation and a new xid: its next run is another one. Returns
+-- id, gen, linked: it is over, and others may wait for that.
 WITH verdict AS (
     SELECT *
     FROM unnest($2::uuid[], $3::int[], $4::smallint[], $5::boolean[], $6::boolean[], $7::float8[],
@@ -20,7 +21,7 @@ WITH verdict AS (
         result = v.result::jsonb, error = v.error::jsonb
     FROM verdict v
     WHERE j.id = v.id AND j.gen = v.gen AND j.state = 0
-    RETURNING j.id, j.queue_id, v.gen, v.state, v.failed, v.snoozed, v.error, v.ran
+    RETURNING j.id, j.queue_id, v.gen, v.state, v.failed, v.snoozed, v.error, v.ran, j.links
 ), tally AS (
     INSERT INTO headrace.counter_delta (queue_id, state, n)
     SELECT queue_id, moved.state, sum(moved.n)
@@ -35,7 +36,7 @@ WITH verdict AS (
            'worker:' || $1::uuid, error::jsonb || jsonb_build_object('ran', round(ran::numeric, 3))
     FROM settled WHERE state <> 2
 )
-SELECT id, gen,
+SELECT id, gen, state <> 0 AND links <> 0 AS linked,
        (SELECT CASE WHEN NOT $11::boolean
                          AND headrace.may_lose((SELECT array_agg(queue_id) FROM settled)) THEN
                    set_config('synchronous_commit', 'off', true)

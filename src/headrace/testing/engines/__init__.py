@@ -11,9 +11,11 @@ import pytest
 
 from headrace.testing.engines.endings import Endings
 from headrace.testing.engines.inserts import Inserts
+from headrace.testing.engines.joining import Joining
 from headrace.testing.engines.leases import Leases
 from headrace.testing.engines.limits import Limits
 from headrace.testing.engines.operators import Operators
+from headrace.testing.engines.ordering import Ordering
 from headrace.testing.engines.promises import PromiseKeeping
 from headrace.testing.engines.rig import Rig, Surroundings
 from headrace.testing.engines.schedules import SchedulesByHand
@@ -39,6 +41,8 @@ class EngineConformance(
     SchedulesByHand,
     Uniqueness,
     Limits,
+    Ordering,
+    Joining,
     Tellings,
     TopicKeeping,
 ):
@@ -51,6 +55,8 @@ class EngineConformance(
             Transactions.__name__: "database",
             Limits.__name__: "limits",
             SchedulesByHand.__name__: "schedules",
+            Ordering.__name__: "links",
+            Joining.__name__: "links",
         }.get(part)
         if needed is not None and not getattr(rig.around.capabilities, needed):
             pytest.skip(f"the engine declares that it has no {needed}")

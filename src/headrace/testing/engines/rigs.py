@@ -144,7 +144,9 @@ class Hybrid(Direct):
 class InMemory:
     """Jobs in memory: time passes by moving their clock, and leases end when they are told to."""
 
-    capabilities: Capabilities = Capabilities(database=False, limits=False, schedules=False)
+    capabilities: Capabilities = Capabilities(
+        database=False, limits=False, schedules=False, links=False
+    )
 
     def __init__(self, engine: MemoryEngine) -> None:
         self.inspector: Inspector = engine.inspector

@@ -11,7 +11,7 @@ PAID = "orders.paid"
 
 def subscribing(name: str, topic: str = PAID, argument: str = "to") -> Subscribing:
     """What code says."""
-    return Subscribing(topic=topic, name=name, task=TASK, argument=argument)
+    return Subscribing(topic=topic, name=name, task=TASK, argument=argument, on_dead="block")
 
 
 class TopicKeeping:

@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 from uuid import UUID
 
+from headrace.model.attempts import SUSPICIOUS
 from headrace.model.job import Settlement
 from headrace.model.outcome import Snooze
 from headrace.model.verdict import failed, steered
@@ -50,7 +51,7 @@ class ProcessAttempt(Attempt):
     async def _alone(
         self, children: Children, worker: UUID, runner: "asyncio.Task[None]"
     ) -> Settlement | Conclusion | None:
-        if not self.delivery.crashes:
+        if self.delivery.crashes < SUSPICIOUS:
             return await self._exchange(children, worker, runner)
         async with children.quarantine:
             return await self._exchange(children, worker, runner)

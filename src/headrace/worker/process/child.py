@@ -215,12 +215,12 @@ def _resident() -> int:
 
 
 def main() -> None:
-    """Serve the worker at the other end of the file descriptor that is the only argument."""
+    """Serve the worker at the other end of a file descriptor; arguments: that, the log level."""
     for number in (signal.SIGINT, signal.SIGTERM):
         # Those of a terminal or a process group are for the worker, which tells us what follows.
         # No SIG_IGN: what a handler starts would inherit that.
         signal.signal(number, lambda *_: None)
-    configure()
+    configure(int(sys.argv[2]))
     with contextlib.suppress(OSError):  # where there is no such file nobody chooses by it
         # If memory runs out, rather this process than the worker.
         Path("/proc/self/oom_score_adj").write_text("500")

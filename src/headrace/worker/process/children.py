@@ -238,7 +238,9 @@ class Children:
     async def _start(self) -> ChildProcess:
         ours, theirs = socket.socketpair()
         with theirs:
-            command = (sys.executable, "-m", f"{__package__}.child", str(theirs.fileno()))
+            level = logging.getLogger().getEffectiveLevel()
+            module = f"{__package__}.child"
+            command = (sys.executable, "-m", module, str(theirs.fileno()), str(level))
             process = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.DEVNULL, pass_fds=[theirs.fileno()]
             )

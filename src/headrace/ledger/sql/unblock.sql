@@ -1,0 +1,3 @@
+-- unblock: let go what waited for these jobs, or for any that nobody has looked at. $1 ids or null, $2 how
+-- many at most. Returns the jobs that may run now, their queues, and what is worth looking at again.
+SELECT released, queues, again FROM headrace.unblock($1::uuid[], $2)
