@@ -39,7 +39,7 @@ async def test_poison_is_told_from_its_neighbours(
 ) -> None:
     apart = import_module("integration.apart")
     begun = str(tmp_path / "begun")
-    environment = {"HEADRACE_DATABASE_URL": migrated_url, "HEADRACE_LEASE": "1s"}
+    environment = {"HEADRACE_DATABASE_URL": migrated_url, "HEADRACE_LEASE": "2s"}
     if mode == "hybrid":
         environment["HEADRACE_REDIS_URL"] = lane_url
     producer = Headrace("apart", database_url=migrated_url)

@@ -69,7 +69,10 @@ class Gate:
                 "job %s is under no limit%s that could rest", delivery.id, limit and f' "{limit}"'
             )
             return
-        await self._patiently(partial(self._limiter().rest, uses, duration))
+        try:
+            await self._patiently(partial(self._limiter().rest, uses, duration))
+        except LedgerError as exc:  # the job itself is put off all the same
+            _log.error("the limits of job %s do not rest: %s", delivery.id, exc)
 
     async def close(self) -> None:
         """Keep nobody waiting for a ledger that is away."""
