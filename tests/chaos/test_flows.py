@@ -2,19 +2,13 @@
 
 import time
 
-from chaos.dialects import PostgresDialect
-from chaos.events import StartChecked
-from chaos.faultplan import carry_out, kill, plan
-from chaos.history import events_of, now_ns
-from chaos.proxy import Proxy
-from chaos.serverfaults import REPLIES, faults_of_the_way
+from chaos.commotion import commotion, first_starts
+from chaos.history import now_ns
 from chaos.site import Site
 from headrace.ledger.queries import Queries
 from headrace.ledger.verify import verify
 
 SEED = 12
-SECONDS = 3.0
-MEAN_GAP = 0.12
 ENOUGH = "SELECT count(*) >= 20 FROM headrace.flow"
 LOOKED_AT = (
     "SELECT NOT EXISTS (SELECT FROM headrace.wake) AND NOT EXISTS (SELECT FROM headrace.blocked)"
@@ -30,25 +24,11 @@ COMPLETED, CANCELLED = 2, 4
 
 
 async def test_a_join_is_let_go_once_and_not_before_whoever_dies(site: Site) -> None:
-    with Proxy.before(site.database_url, PostgresDialect) as proxy:
-        faults = [
-            kill("worker", weight=4, busy=site.busy),
-            kill("producer", weight=4, busy=site.busy),
-            kill("services", busy=site.busy),
-            *faults_of_the_way(proxy, "ledger", REPLIES),
-        ]
-        behind = site.behind(proxy.url)
-        roles = (
-            behind.worker(processes=2),
-            behind.producer(processes=3, ways=("flows", "one by one")),
-            behind.services(),
-        )
-        async with behind.fleet(*roles) as fleet:
-            await carry_out(fleet, plan(SEED, faults, SECONDS, MEAN_GAP))
-            await site.ledger_says(ENOUGH, within=60)
-            await fleet.retire("producer")
-            await site.quiet(within=60)
-            await site.ledger_says(LOOKED_AT)
+    async with commotion(site, ("flows", "one by one"), seed=SEED) as fleet:
+        await site.ledger_says(ENOUGH, within=60)
+        await fleet.retire("producer")
+        await site.quiet(within=60)
+        await site.ledger_says(LOOKED_AT)
     verdict = await site.verdict()
     assert not verdict.violations, str(verdict)
     assert verdict.summary.faults["kill"] >= 5
@@ -60,9 +40,7 @@ async def test_a_join_is_let_go_once_and_not_before_whoever_dies(site: Site) -> 
 
 async def _odd_edges(site: Site) -> list[tuple[str, str, str]]:
     """Edges whose child began before its parent was over, or did not do what its end means."""
-    began: dict[str, int] = {}
-    for start in events_of(StartChecked, site.history):
-        began[start.job] = min(start.at, began.get(start.job, start.at))
+    began = first_starts(site)
     since_boot = now_ns() - time.time_ns()
     odd = []
     async with site.connection() as connection:

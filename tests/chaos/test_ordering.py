@@ -4,19 +4,13 @@ import time
 from collections import defaultdict
 from itertools import pairwise
 
-from chaos.dialects import PostgresDialect
-from chaos.events import StartChecked
-from chaos.faultplan import carry_out, kill, plan
-from chaos.history import events_of, now_ns
-from chaos.proxy import Proxy
-from chaos.serverfaults import REPLIES, faults_of_the_way
+from chaos.commotion import commotion, first_starts
+from chaos.history import now_ns
 from chaos.site import Site
 from headrace.ledger.queries import Queries
 from headrace.ledger.verify import verify
 
 SEED = 11
-SECONDS = 3.0
-MEAN_GAP = 0.12
 ENOUGH = "SELECT count(*) >= 100 FROM headrace.job"
 LINES = """
     SELECT id, headers -> 'order' ->> 'key' AS key, extract(epoch FROM settled_at)::float8 AS over
@@ -26,25 +20,11 @@ LINES = """
 
 
 async def test_a_key_has_one_in_flight_in_order_whoever_dies(site: Site) -> None:
-    with Proxy.before(site.database_url, PostgresDialect) as proxy:
-        faults = [
-            kill("worker", weight=4, busy=site.busy),
-            kill("producer", weight=4, busy=site.busy),
-            kill("services", busy=site.busy),
-            *faults_of_the_way(proxy, "ledger", REPLIES),
-        ]
-        behind = site.behind(proxy.url)
-        roles = (
-            behind.worker(processes=2),
-            behind.producer(processes=3, ways=("ordered",)),
-            behind.services(),
-        )
-        async with behind.fleet(*roles) as fleet:
-            await carry_out(fleet, plan(SEED, faults, SECONDS, MEAN_GAP))
-            await site.ledger_says(ENOUGH, within=60)
-            await fleet.retire("producer")
-            await site.quiet(within=60)
-            await site.ledger_says("SELECT NOT EXISTS (SELECT FROM headrace.order_key)")
+    async with commotion(site, ("ordered",), seed=SEED) as fleet:
+        await site.ledger_says(ENOUGH, within=60)
+        await fleet.retire("producer")
+        await site.quiet(within=60)
+        await site.ledger_says("SELECT NOT EXISTS (SELECT FROM headrace.order_key)")
     verdict = await site.verdict()
     assert not verdict.violations, str(verdict)
     assert verdict.summary.faults["kill"] >= 5
@@ -56,9 +36,7 @@ async def test_a_key_has_one_in_flight_in_order_whoever_dies(site: Site) -> None
 
 async def _early_starts(site: Site) -> list[tuple[str, str]]:
     """Pairs of a key's jobs, one after the other, the later of which began too early."""
-    began: dict[str, int] = {}
-    for start in events_of(StartChecked, site.history):
-        began[start.job] = min(start.at, began.get(start.job, start.at))
+    began = first_starts(site)
     since_boot = now_ns() - time.time_ns()
     over: dict[str, int] = {}
     lines: dict[str, list[str]] = defaultdict(list)

@@ -8,8 +8,9 @@ import asyncpg
 import pytest
 
 from headrace import Headrace, JobCancelled, RateLimit, Retry, State, UsageError
-from headrace.model.expiry import as_header, error_if_expired, made_at
+from headrace.model.expiry import as_header, error_if_expired
 from headrace.model.job import Delivery
+from headrace.model.made_at import made_at
 from headrace.testing.kit.memory import in_memory
 from integration.served import MODES, served, working
 

@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
-from uuid import UUID
 
 import msgspec
 
 from headrace.model.cancellation import Cancellation
 from headrace.model.job import Beat, Delivery, Headers, Job, NewJob, Settlement
 from headrace.model.lane_view import LaneView, Mode
+from headrace.model.made_at import made_at
 from headrace.model.promise import Promises, promises_of
 from headrace.model.state import Stored, derive_state
 from headrace.model.task import Declaration
@@ -211,7 +211,7 @@ def as_job(row: Row) -> Job:
         crashes=row["crashes"],
         snoozes=row["snoozes"],
         max_attempts=row["max_attempts"],
-        created_at=created_at(row["id"]),
+        created_at=made_at(row["id"]),
         run_at=run_at,
         started_at=row["started_at"],
         settled_at=row["settled_at"],
@@ -230,8 +230,3 @@ def _cancelled_itself(row: Row) -> bool:
     """
     by_worker = row["state"] == Stored.CANCELLED and row["settled_gen"] == row["gen"]
     return bool(by_worker and row["started_at"] != row["settled_at"])
-
-
-def created_at(job_id: UUID) -> datetime:
-    """When a job was made: the first 48 bits of its id are milliseconds (RFC 9562, UUIDv7)."""
-    return datetime.fromtimestamp((job_id.int >> 80) / 1000, UTC)

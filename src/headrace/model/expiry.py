@@ -1,9 +1,9 @@
 """Jobs that are of no use after some moment."""
 
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 from headrace.model.job import Delivery
+from headrace.model.made_at import made_at
 from headrace.model.verdict import describe
 
 EXPIRES = "expires"
@@ -15,11 +15,6 @@ def as_header(expires: timedelta | datetime) -> float | str:
     if isinstance(expires, timedelta):
         return expires.total_seconds()
     return expires.astimezone(UTC).isoformat()
-
-
-def made_at(job_id: UUID) -> datetime:
-    """When an id was made, on the ledger's clock (RFC 9562, version 7)."""
-    return datetime.fromtimestamp((job_id.int >> 80) / 1000, UTC)
 
 
 def error_if_expired(delivery: Delivery, now: datetime) -> str | None:

@@ -2,13 +2,14 @@
 
 import json
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from headrace.model.links import Link
+from headrace.model.made_at import made_at
 from headrace.model.state import State
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ class FlowSeen(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def created_at(self) -> datetime:
         """When it was made, by PostgreSQL's clock."""
-        return datetime.fromtimestamp((self.id.int >> 80) / 1000, UTC)
+        return made_at(self.id)
 
     @property
     def counts(self) -> dict[State, int]:

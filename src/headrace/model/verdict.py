@@ -71,14 +71,7 @@ def given_up(delivery: Delivery, state: Stored, error: str, ran: float) -> Settl
 
 def put_off(delivery: Delivery, error: str, delay: timedelta) -> Settlement:
     """The settlement of a job that was not run, and waits for somebody else: no attempt."""
-    return Settlement(
-        id=delivery.id,
-        gen=delivery.gen,
-        state=Stored.LIVE,
-        snoozed=True,
-        delay=delay.total_seconds(),
-        error=error,
-    )
+    return _snoozed(delivery, delay, 0.0, error=error)
 
 
 def steered(delivery: Delivery, outcome: Outcome, ran: float, delay: timedelta) -> Settlement:
@@ -105,7 +98,12 @@ def steered(delivery: Delivery, outcome: Outcome, ran: float, delay: timedelta) 
 
 
 def _snoozed(
-    delivery: Delivery, delay: timedelta, ran: float, rests: str | None = None
+    delivery: Delivery,
+    delay: timedelta,
+    ran: float,
+    *,
+    rests: str | None = None,
+    error: str | None = None,
 ) -> Settlement:
     return Settlement(
         id=delivery.id,
@@ -115,4 +113,5 @@ def _snoozed(
         delay=delay.total_seconds(),
         ran=ran,
         rests=rests,
+        error=error,
     )

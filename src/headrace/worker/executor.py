@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from headrace.model.cancellation import Cancellation
-from headrace.model.expiry import error_if_expired, made_at
+from headrace.model.expiry import EXPIRES, error_if_expired
 from headrace.model.job import Delivery
+from headrace.model.made_at import made_at
 from headrace.model.state import Stored
 from headrace.model.verdict import cancelled, given_up
 from headrace.ports.engine import Engine
@@ -184,7 +185,8 @@ class Executor:
                 await self._ask_for_more()
 
     async def _is_held_back(self, hand: Hand, delivery: Delivery) -> bool:
-        if delivery.headers is not None and self._has_expired(hand, delivery):
+        headers = delivery.headers
+        if headers is not None and EXPIRES in headers and self._has_expired(hand, delivery):
             return True
         return self._limited and not await self._passes(hand, delivery)
 

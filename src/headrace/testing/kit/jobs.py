@@ -1,5 +1,6 @@
 """What a test asks of the jobs of its application, however they are kept."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from typing import Any, TypeVar, Unpack
@@ -19,7 +20,7 @@ AnyTask = Task[..., Any] | str | None
 AnyJob = JobHandle[Any] | Job | UUID | str
 
 
-class Jobs:
+class Jobs(ABC):
     """The jobs that an application enqueued since a test began.
 
     Each verb that takes time is a coroutine with a twin that ends in `_sync`, for tests without an
@@ -95,6 +96,7 @@ class Jobs:
         """Write down the calls of a task's function, until the test ends."""
         return self._stack.enter_context(Spy(self._app, task).watching())
 
+    @abstractmethod
     async def drain_queue(
         self, queue: str | None = None, *, with_scheduled: bool = False
     ) -> list[Job]:
@@ -107,7 +109,6 @@ class Jobs:
         Returns:
             The jobs that ran, as they are now, oldest first.
         """
-        raise NotImplementedError
 
     def drain_queue_sync(
         self, queue: str | None = None, *, with_scheduled: bool = False
@@ -117,6 +118,7 @@ class Jobs:
             lambda: self.drain_queue(queue, with_scheduled=with_scheduled), "drain_queue"
         )
 
+    @abstractmethod
     async def process_job(self, job: JobSpec[Any] | AnyJob) -> Job:
         """Have one job run once, now, whenever it is due.
 
@@ -130,27 +132,26 @@ class Jobs:
             UsageError: it is over, or runs.
             JobNotFound: there is none.
         """
-        raise NotImplementedError
 
     def process_job_sync(self, job: JobSpec[Any] | AnyJob) -> Job:
         """As `process_job`, where no event loop runs."""
         return self._sync(lambda: self.process_job(job), "process_job")
 
+    @abstractmethod
     async def advance(self, by: Duration) -> list[Job]:
         """Let time pass for what waits: delays, retries, snoozes.
 
         Returns:
             What ran because of it.
         """
-        raise NotImplementedError
 
     def advance_sync(self, by: Duration) -> list[Job]:
         """As `advance`, where no event loop runs."""
         return self._sync(lambda: self.advance(by), "advance")
 
+    @abstractmethod
     def _all(self) -> Sequence[Job]:
         """All jobs, oldest first."""
-        raise NotImplementedError
 
     def _sync(self, make: Callable[[], Coroutine[Any, Any, T]], verb: str) -> T:
         return self._app.call_sync(make, f"await jobs.{verb}(...)")
