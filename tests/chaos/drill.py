@@ -18,7 +18,7 @@ from chaos.faultplan import until
 from chaos.fleet import Fleet, Role
 from chaos.history import now_ns
 from chaos.restored import Gap, survived
-from chaos.site import Site, Verdict
+from chaos.site import STEADY, Site, Verdict
 
 LOST = (Rule.LOST, Rule.UNFINISHED, Rule.UNDONE, Rule.SETTLE_UNDONE)
 TWICE = (Rule.COMPLETED_TWICE, Rule.TOKEN_SETTLED_TWICE, Rule.STORED_TWICE, Rule.EFFECTS)
@@ -130,8 +130,9 @@ class Drill:
 
     async def drain(self) -> None:
         """No more jobs; all that there are are over."""
-        if self.fleet.members("producer"):
-            await self.fleet.retire("producer")
+        for role in ("producer", STEADY):
+            if self.fleet.members(role):
+                await self.fleet.retire(role)
         await self.site.quiet(within=PATIENCE)
 
     async def verdict(self) -> Verdict:
@@ -190,8 +191,8 @@ def counted(violations: Iterable[Violation], rules: Iterable[Rule]) -> int:
 
 
 def everybody(site: Site) -> Sequence[Role]:
-    """Two workers, a producer, and the services."""
-    return site.worker(processes=2), site.producer(), site.services()
+    """Two workers, producers, and the services."""
+    return site.worker(processes=2), site.producer(), site.steady_producer(), site.services()
 
 
 @asynccontextmanager

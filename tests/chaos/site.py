@@ -25,6 +25,7 @@ from chaos.story import stories
 from headrace.model.state import Stored
 
 SHORT_LEASE = 1.5  # seconds
+STEADY = "steady producer"
 WAYS = ("one by one", "concurrently", "many", "transaction", "keyed")
 EFFECTS = "CREATE TABLE effect (job uuid, gen_of_run int)"
 WITH_EFFECTS = ("effect", "effect_then_failure")
@@ -141,14 +142,24 @@ class Site:
         hold: str = "",
         live: int = 300,
         ways: Sequence[str] = WAYS,
+        pace: float = 0.0,
+        name: str = "producer",
     ) -> Role:
-        """Processes that enqueue in some ways until SIGTERM, while no more jobs are live."""
+        """Processes that enqueue in some ways until SIGTERM, while no more jobs are live.
+
+        Every `pace` seconds, or as fast as they can.
+        """
         more = {
             holdpoints.VARIABLE: hold,
             "HEADRACE_CHAOS_LIVE": str(live),
             "HEADRACE_CHAOS_WAYS": ",".join(ways),
+            "HEADRACE_CHAOS_PACE": str(pace),
         }
-        return self._role("producer", "producer", processes, crash, more)
+        return self._role(name, "producer", processes, crash, more)
+
+    def steady_producer(self) -> Role:
+        """A process that goes on enqueueing, a few jobs at a time, however many are live."""
+        return self.producer(live=1_000_000, ways=("one by one",), pace=0.2, name=STEADY)
 
     def services(
         self, *, processes: int = 1, crash: str = "", hold: str = "", name: str = "services"

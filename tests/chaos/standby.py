@@ -30,15 +30,25 @@ def tool(name: str) -> Path:
 
 
 def standby_of(
-    primary: EmbeddedPostgres, directory: Path, settings: Mapping[str, str] | None = None
+    primary: EmbeddedPostgres,
+    directory: Path,
+    settings: Mapping[str, str] | None = None,
+    feed: str | None = None,
 ) -> Standby:
-    """A standby of a running server, not yet started, in an empty directory."""
+    """A standby of a running server, not yet started, in an empty directory.
+
+    Args:
+        primary: what it follows.
+        directory: for its data.
+        settings: of the server.
+        feed: the URL by which it reaches the primary, if that is another one.
+    """
     data = directory / "postgres"
     options = ["--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf"]
     command: list[str | Path] = [
         tool("pg_basebackup"),
         *options,
-        f"--dbname={primary.url}",
+        f"--dbname={feed or primary.url}",
         f"--pgdata={data}",
     ]
     subprocess.run(command, check=True)

@@ -10,6 +10,7 @@ import pytest
 from chaos.dialects import PostgresDialect
 from chaos.drill import Size, drill
 from chaos.history import now_ns
+from chaos.network import Hold
 from chaos.proxy import Proxy
 from chaos.restored import Gap
 from chaos.site import Site
@@ -30,6 +31,12 @@ AGE = """
         FOR i IN 1..20000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP;
     END $$
 """
+HERE = "SELECT pg_current_wal_lsn()::text"
+FOLLOWED = "SELECT replay_lsn >= '{here}' FROM pg_stat_replication"
+SCENARIOS = {
+    False: ("asynchronous standby a moment behind promoted", 5.0),
+    True: ("asynchronous standby seconds behind promoted", WATCHED),
+}
 SYNCHRONOUS = "SELECT sync_state = 'sync' FROM pg_stat_replication"
 
 
@@ -82,6 +89,52 @@ async def test_a_synchronous_standby_takes_over(
             way.lead_to(standby.url)
             await going.recover()
             await going.flow()
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [pytest.param(False, marks=pytest.mark.chaos_long), True],
+    ids=["by a moment", "by marks"],
+)
+async def test_an_asynchronous_standby_takes_over_that_is_behind(
+    marks: bool,
+    site: Site,
+    primary: EmbeddedPostgres,
+    way: Proxy,
+    server_directory: Path,
+    size: Size,
+) -> None:
+    """What was committed since it heard last is gone; all else is run.
+
+    By marks that it lacks the lane shows what it lost; by less, the walk over its jobs does.
+    """
+    with (
+        Proxy.before(primary.url) as feed,
+        standby_of(primary, server_directory / "standby", SETTINGS, feed.url) as standby,
+    ):
+        name, within = SCENARIOS[marks]
+        async with drill(name, site, size, within=within) as going:
+            began = now_ns()
+            async with site.connection() as connection:
+                before = await connection.fetchval(EPOCH)
+                tide = await connection.fetchval(TIDE)
+                here = await connection.fetchval(HERE)
+            await site.ledger_says(FOLLOWED.format(here=here))
+            feed.inject(Hold())
+            await going.flow()
+            if marks:
+                await site.ledger_says(MARKED.format(tide=tide))
+            going.strike("kill -9 of the primary")
+            await asyncio.to_thread(primary.kill)
+            ended = now_ns()
+            await promote(standby)
+            way.lead_to(standby.url)
+            if marks:
+                await site.ledger_says(NOTICED.format(epoch=before), within=60)
+                going.gap = Gap(began, ended, now_ns())
+            await going.recover(since=ended)
+            await going.drain()
+            going.gap = going.gap or Gap(began, ended, now_ns())
 
 
 async def replicate_synchronously(primary: EmbeddedPostgres) -> None:

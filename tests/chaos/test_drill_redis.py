@@ -100,6 +100,7 @@ async def test_two_masters_each_with_half_of_the_workers(
                 site.worker("here"),
                 other.worker("there"),
                 site.producer(),
+                site.steady_producer(),
                 site.services(),
             )
 

@@ -24,6 +24,7 @@ from headrace.task import JobSpec
 
 LIVE_AT_MOST = "HEADRACE_CHAOS_LIVE"
 WAYS = "HEADRACE_CHAOS_WAYS"
+PACE = "HEADRACE_CHAOS_PACE"
 PAUSE = 0.05
 KEYS = 40
 LINES = 8
@@ -62,6 +63,7 @@ class Producer:
         self._tx = tx
         self._random = Random()
         self._live_at_most = int(os.environ[LIVE_AT_MOST])
+        self._pace = float(os.environ[PACE])
         self._orders = orders
         ways: dict[str, Callable[[], Awaitable[None]]] = {
             "one by one": self._one_by_one,
@@ -77,6 +79,7 @@ class Producer:
 
     async def send_some(self) -> None:
         """Enqueue some jobs in one of the ways; what the ledger's absence stops is not told."""
+        await asyncio.sleep(self._pace)
         try:
             if await self._tx.fetchval(LIVE) > self._live_at_most:
                 await asyncio.sleep(PAUSE)  # the backlog is made smaller by others
