@@ -41,7 +41,7 @@ async def test_a_hundred_thousand_jobs_are_due_in_one_second(
     assert site.redis_url is not None
     async with (
         drill(name, site, patient, within=within, roles=workers) as going,
-        going.site.customer() as customer,
+        site.customer() as customer,
         Redis.from_url(site.redis_url) as client,
     ):
         await ask(customer, jobs, delay=delay)
@@ -51,8 +51,9 @@ async def test_a_hundred_thousand_jobs_are_due_in_one_second(
         due = now_ns()
         await site.quiet(within=10 * within)
         going.over(due)
-        if patient.timed:
-            assert await slowest(client) < WITHIN_MS
+        spent = await spent_in(client)
+    if patient.timed:
+        assert max(spent.values()) < WITHIN_MS, spent
 
 
 @hybrid
@@ -87,11 +88,11 @@ async def ask(customer: Customer, jobs: int, delay: float = 0.0) -> None:
         await customer.ask("quick", min(AT_ONCE, jobs), delay=delay)
 
 
-async def slowest(client: Redis) -> float:
-    """The p99 of the command that takes longest within Redis, in ms; waiting is no work."""
+async def spent_in(client: Redis) -> dict[str, float]:
+    """The p99 of each command within Redis, in ms; waiting is no work."""
     told = await client.info("latencystats")
-    return max(
-        float(spread["p99"]) / 1000
+    return {
+        name.removeprefix("latency_percentiles_usec_"): float(spread["p99"]) / 1000
         for name, spread in told.items()
         if not name.endswith(("blpop", "config|resetstat"))
-    )
+    }
