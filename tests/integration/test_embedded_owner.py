@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -19,13 +20,14 @@ from headrace.errors import BinariesMissing
 from servers import copy_postgres, postgres_template
 
 pytestmark = pytest.mark.skipif(
-    sys.platform != "linux", reason="only Linux ends a child when its parent is killed"
+    not hasattr(os, "pidfd_open"), reason="only Linux tells of the end of a process not its child"
 )
 
 OWNER = """
 import sys
 from pathlib import Path
-from headrace.embedded import Stack
+from headrace.embedded import Stack, process
+process._KERNEL_TELLS = sys.argv[2] == "kernel"
 stack = Stack(Path(sys.argv[1]))
 stack.start()
 print(stack.postgres.pid, stack.valkey.pid, stack.database_url, stack.redis_url, flush=True)
@@ -33,11 +35,14 @@ sys.stdin.read()
 """
 
 
-@pytest.fixture
-def owner(shared_directory: Path, server_directory: Path) -> Iterator[subprocess.Popen[str]]:
+@pytest.fixture(params=["kernel", "watchman"])
+def owner(
+    shared_directory: Path, server_directory: Path, request: pytest.FixtureRequest
+) -> Iterator[subprocess.Popen[str]]:
+    """A process with both servers, that is told of its end as here, and as on macOS."""
     copy_postgres(postgres_template(shared_directory), server_directory)
     with subprocess.Popen(
-        [sys.executable, "-c", OWNER, server_directory],
+        [sys.executable, "-c", OWNER, server_directory, request.param],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -54,6 +59,14 @@ def told_by(owner: subprocess.Popen[str]) -> tuple[int, int, str, str]:
     return int(postgres_pid), int(valkey_pid), database_url, redis_url
 
 
+def session_of(leader: int) -> Iterator[int]:
+    """The processes that the server's process began with, and those that they left behind."""
+    for folder in Path("/proc").iterdir():
+        with suppress(ProcessLookupError):
+            if folder.name.isdigit() and os.getsid(int(folder.name)) == leader:
+                yield int(folder.name)
+
+
 def wait_for_end(*pids: int) -> None:
     for descriptor in map(os.pidfd_open, pids):
         ended, _, _ = select.select([descriptor], [], [], 10)
@@ -65,6 +78,18 @@ def test_servers_end_when_their_owner_is_killed(owner: subprocess.Popen[str]) ->
     postgres_pid, valkey_pid, _, _ = told_by(owner)
     owner.send_signal(signal.SIGKILL)
     wait_for_end(postgres_pid, valkey_pid)
+
+
+def test_nobody_watches_a_server_that_was_stopped(
+    server_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headrace.embedded.process._KERNEL_TELLS", False)
+    with EmbeddedValkey(server_directory / "valkey") as server:
+        assert server.pid is not None
+        (watchman,) = set(session_of(server.pid)) - {server.pid}
+        descriptor = os.pidfd_open(watchman)
+    assert select.select([descriptor], [], [], 10)[0], "a watchman outlived its server"
+    os.close(descriptor)
 
 
 def test_rows_are_there_for_whoever_starts_next(

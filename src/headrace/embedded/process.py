@@ -24,6 +24,7 @@ LOOPBACK = "127.0.0.1"
 # server on such a port can get the very same port, connect to itself and keep the server out.
 _PORTS = range(20_000, 32_768)
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+_KERNEL_TELLS = sys.platform == "linux"
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 
@@ -47,17 +48,20 @@ class Place:
 def spawn(
     command: Sequence[str | Path], place: Place, *, death_signal: signal.Signals, text: str = ""
 ) -> subprocess.Popen[bytes]:
-    """Starts a program in a session of its own that ends when this process ends (on Linux).
+    """Starts a program in a session of its own that ends when this process ends.
+
+    Linux sees to that; elsewhere a watchman does, a process that sleeps until then.
 
     Args:
         command: Absolute path of the program, then its arguments.
         place: Where it runs, and as whom.
-        death_signal: What the kernel sends it when this process ends.
+        death_signal: What it is sent when this process ends.
         text: Its standard input.
     """
     owner = os.getpid()
     start = [sys.executable, "-I", "-S", become.__file__]
-    identity = [owner, int(death_signal), place.account.uid, place.account.gid]
+    life = -1 if _KERNEL_TELLS else _life(owner)
+    identity = [owner, life, int(death_signal), place.account.uid, place.account.gid]
 
     def fork() -> subprocess.Popen[bytes]:
         with os.fdopen(os.open(place.log, _APPEND, 0o600), "ab") as output:
@@ -68,7 +72,7 @@ def spawn(
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
-                pass_fds=[place.claim.descriptor],
+                pass_fds=[place.claim.descriptor, *([] if _KERNEL_TELLS else [life])],
                 start_new_session=True,
             )
 
@@ -118,6 +122,13 @@ class _ForkingThread:
 def _forking_thread(_pid: int) -> _ForkingThread:
     # By process id, for a forked child has the memory of its parent but not its threads.
     return _ForkingThread()
+
+
+@functools.cache
+def _life(_pid: int) -> int:
+    """A pipe that nobody writes into; it ends with this process, which alone has the other end."""
+    reading, _kept_open = os.pipe()
+    return reading
 
 
 def free_port() -> int:
