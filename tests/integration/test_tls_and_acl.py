@@ -14,6 +14,12 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from typer.testing import CliRunner
 
 import headrace.lanes.redis
@@ -294,6 +300,37 @@ async def test_a_file_of_authorities_that_cannot_be_used_is_named(
             await begin()
         assert re.search(f"TLS: sslrootcert in its URL {sentence}", str(refused.value))
         assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize("flaw", ["no PEM", "the key of another", "a password"])
+async def test_a_certificate_of_the_client_that_cannot_be_used_is_named(
+    certificates: Certificates, tmp_path: Path, flaw: str
+) -> None:
+    key = tmp_path / "key.pem"
+    if flaw == "no PEM":
+        key.write_text(flaw)
+    elif flaw == "the key of another":
+        trustme.CA().issue_cert("nobody").private_key_pem.write_to_path(key)
+    else:
+        private = load_pem_private_key(certificates.key.read_bytes(), None)
+        locked = BestAvailableEncryption(b"secret")
+        key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked))
+    place = f"someone:{SECRET}@127.0.0.1:{free_port()}"
+    sentence = "in its URL name {} and {}, which are no certificate and its key; give both in PEM"
+    sentence = sentence.format(certificates.chain, key)
+    told = await refusal(f"rediss://{place}/0?ssl_certfile={certificates.chain}&ssl_keyfile={key}")
+    assert (
+        f"ssl_certfile and ssl_keyfile {sentence}, and what opens the key as ssl_password" in told
+    )
+    url = f"postgresql://{place}/shop?sslmode=require&sslcert={certificates.chain}&sslkey={key}"
+    with pytest.raises(LedgerUnavailable) as refused:
+        await migrate(url)
+    assert f"sslcert and sslkey {sentence}, and what opens the key as sslpassword" in str(
+        refused.value
+    )
+    if flaw == "a password":
+        with pytest.raises(LedgerUnavailable, match="cannot be reached"):
+            await migrate(f"{url}&sslpassword=secret")
 
 
 async def test_a_file_that_is_not_asked_for_is_not_blamed(tmp_path: Path) -> None:

@@ -10,11 +10,13 @@ import asyncpg
 
 from headrace.errors import ConfigError, HeadraceError, LedgerUnavailable
 from headrace.model.server_url import Form, read_server_url
-from headrace.tls_files import unusable_file
+from headrace.tls_files import Names, unusable_file
 
 _FORM = Form(
     "the database URL", ("postgresql", "postgres"), "postgresql://user:password@host:5432/database"
 )
+
+_TLS = Names("sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl")
 
 
 @contextmanager
@@ -67,9 +69,7 @@ def _unreachable(where: str, hint: str, exc: Exception) -> LedgerUnavailable:
 
 def _no_tls(where: str, parts: SplitResult) -> LedgerUnavailable | None:
     """The sentence about a file that the URL names, where that is to blame."""
-    options = dict(parse_qsl(parts.query))
-    others = ("sslcert", "sslkey", "sslcrl")
-    wrong = unusable_file(options, authorities="sslrootcert", others=others)
+    wrong = unusable_file(dict(parse_qsl(parts.query)), _TLS)
     if wrong is None:
         return None
     return LedgerUnavailable(f"PostgreSQL at {where} cannot be asked over TLS: {wrong}")

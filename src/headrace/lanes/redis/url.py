@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 from redis.asyncio import ConnectionPool
 
 from headrace.model.server_url import Form, read_server_url
-from headrace.tls_files import unusable_file
+from headrace.tls_files import Names, unusable_file
 
 _EXAMPLE = "redis://user:password@host:6379/0"
 _PLAIN = ("redis", "rediss", "unix")
@@ -22,6 +22,7 @@ _OF_SENTINELS = Form(
 )
 _OF_CLUSTER = Form("the lane's URL", _CLUSTER, "redis+cluster://user:password@host:6379,host:6379")
 _SENTINEL_PORT = 26379
+_TLS = Names("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_password")
 
 
 class Kind(Enum):
@@ -127,8 +128,7 @@ def unusable_file_of(places: Places) -> str | None:
     """What is wrong with a file of TLS that the URL names; None where all are good."""
     for url in (places.server, *places.urls):
         options = dict(parse_qsl(urlsplit(url).query))
-        others = ("ssl_certfile", "ssl_keyfile")
-        if wrong := unusable_file(options, authorities="ssl_ca_certs", others=others):
+        if wrong := unusable_file(options, _TLS):
             return wrong
     return None
 
