@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from headrace.flow import Flow, FlowHandle
     from headrace.handle import JobHandle
+    from headrace.model.event import Event
     from headrace.model.job import Job
     from headrace.model.outcome import Cancel, Complete, Dead, RateLimited, Retry, Snooze
     from headrace.model.priority import Priority
@@ -54,6 +55,7 @@ __all__ = [
     "Dead",
     "Depends",
     "DuplicateJob",
+    "Event",
     "Flow",
     "FlowHandle",
     "Headrace",
@@ -116,6 +118,7 @@ _HOMES = {
     ),
     "headrace.flow": ("Flow", "FlowHandle"),
     "headrace.handle": ("JobHandle",),
+    "headrace.model.event": ("Event",),
     "headrace.model.job": ("Job",),
     "headrace.model.outcome": (
         "Cancel",

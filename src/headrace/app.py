@@ -22,6 +22,7 @@ from headrace.cache.cache import Cache
 from headrace.declared import Declared
 from headrace.decorator import BatchDecorator, TaskDecorator
 from headrace.errors import UsageError
+from headrace.events import Events, events_of
 from headrace.flow import Flow, FlowHandle
 from headrace.handle import JobHandle
 from headrace.hooks import EnqueueNext, Hooks, Sender
@@ -200,6 +201,27 @@ class Headrace(Hooks):
             UsageError: the name is not allowed.
         """
         return self._topics.topic(name, kind)
+
+    def events(
+        self,
+        *,
+        queue: str | None = None,
+        task: Task[..., Any] | str | None = None,
+        job: JobHandle[Any] | UUID | str | None = None,
+    ) -> Events:
+        """What happens to jobs from now on: `async for event in app.events(queue="emails"):`.
+
+        It is told while somebody listens and kept nowhere: late or lost, never wrong.
+
+        Args:
+            queue: only to its jobs; to have little told, it is better than the others.
+            task: only to its jobs, by name or as such.
+            job: only to this one.
+
+        Raises:
+            UsageError: one of them is none.
+        """
+        return events_of(self, queue, task, job)
 
     async def start(self) -> None:
         """Connect in the running event loop and declare tasks and queues; may be nested.

@@ -11,6 +11,7 @@ from headrace.ledger.inspector import LedgerInspector
 from headrace.ledger.lane_ledger import PostgresLaneLedger
 from headrace.ledger.postgres import PostgresLedger
 from headrace.ledger.queries import Queries
+from headrace.ports.bus import Bus
 from headrace.ports.cache import CacheStore
 from headrace.ports.engine import Engine
 from headrace.ports.inspector import Inspector
@@ -24,7 +25,7 @@ def connect(settings: Settings) -> Engine:
     Raises:
         ConfigError: the URL of the database is missing.
     """
-    return LedgeredEngine(_ledger(settings), _lane(settings))
+    return LedgeredEngine(_ledger(settings), _lane(settings), _bus(settings))
 
 
 def open_cache(settings: Settings, application: str) -> CacheStore:
@@ -67,6 +68,15 @@ def _lane(settings: Settings) -> Lane | None:
     from headrace.lanes.redis.lane import RedisLane  # noqa: PLC0415 - its driver takes long
 
     return RedisLane(settings.redis_url, lease=settings.lease.total_seconds())
+
+
+def _bus(settings: Settings) -> Bus | None:
+    """None: the ledger's own."""
+    if settings.redis_url is None:
+        return None
+    from headrace.lanes.redis.bus import RedisBus  # noqa: PLC0415 - its driver takes long
+
+    return RedisBus(settings.redis_url)
 
 
 def _ledger(settings: Settings) -> Ledger:

@@ -15,6 +15,8 @@ from uuid import UUID, uuid4
 from asyncpg.pgproto import pgproto
 
 from headrace import Headrace
+from headrace.bus.herald import BusHerald
+from headrace.bus.memory import MemoryBus
 from headrace.model.job import Delivery, Settlement
 from headrace.model.redaction import Redaction
 from headrace.ports.clock import boottime
@@ -71,11 +73,14 @@ async def test_the_run_of_a_job() -> None:
     @app.task(queue="q")
     async def send(to: str) -> None: ...
 
+    herald = BusHerald(MemoryBus(), uuid4)
+    herald.open = False  # nobody hears
     settler = Collector()
     gate = Gate(lambda: NOWHERE.limiter, app.tasks, app.queue_limits)
     runner = Runner(
         tasks=app.tasks,
         engine=NOWHERE,
+        herald=herald,
         children=Children(app, most_jobs=None, most_memory=None),
         gate=gate,
         settler=settler,

@@ -12,6 +12,7 @@ from headrace.cli import (
     dev,
     dlq,
     enqueue,
+    events,
     flows,
     jobs,
     lane,
@@ -44,6 +45,7 @@ Look:
   headrace jobs show ID         one job with its history
   headrace schedules list       what makes jobs by the clock, and when next
   headrace flows show ID        jobs that wait for each other, as one graph
+  headrace events APP           what happens to jobs, while it happens
   headrace topics list          who gets what is published, and how far behind
 Mend:
   headrace dlq replay ID        run a dead job again
@@ -73,6 +75,7 @@ relay.register(app)
 schema.register(app)
 checks.register(app)
 enqueue.register(app)
+events.register(app)
 lane.register(app)
 bench.register(app)
 top.register(app)

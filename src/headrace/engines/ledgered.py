@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from headrace.bus.herald import BusHerald
 from headrace.engines.adoption import Adoption
 from headrace.engines.group_commit import GroupCommits
 from headrace.engines.lane_dispatch import LaneDispatch
@@ -30,6 +31,7 @@ from headrace.model.schedule import Move
 from headrace.model.task import Declaration
 from headrace.model.told import Telling
 from headrace.model.verdict import BLOCKED
+from headrace.ports.bus import Bus
 from headrace.ports.engine import Transaction
 from headrace.ports.inspector import Inspector
 from headrace.ports.lane import Lane
@@ -48,11 +50,15 @@ class LedgeredEngine:
         lane: what carries them, if there is one.
         view: how the lane is, as far as this engine knows.
         reach: whether the lane answers the takes and waits of this engine.
+        bus: what tells of its jobs: the ledger's own, if no other is given.
+        herald: who tells.
     """
 
-    def __init__(self, ledger: Ledger, lane: Lane | None = None) -> None:
+    def __init__(self, ledger: Ledger, lane: Lane | None = None, bus: Bus | None = None) -> None:
         self.ledger = ledger
         self.lane = lane
+        self.bus: Bus = bus or ledger.bus
+        self.herald: BusHerald = BusHerald(self.bus, ledger.new_id)
         self.view: LaneView = LaneView(0, Mode.DIRECT)
         self._commits = GroupCommits(self._commit)
         self._shares: dict[tuple[UUID, str], Shares] = {}
@@ -99,6 +105,8 @@ class LedgeredEngine:
         self._stopped = True
         await self._commits.close()
         await self._unblocking.close()
+        await self.herald.close()
+        await self.bus.close()
         if self.lane is not None:
             await self._through.close()
             await self.lane.close()
@@ -112,6 +120,7 @@ class LedgeredEngine:
             return
         if view.epoch > self.view.epoch or (view.epoch == self.view.epoch and view != self.view):
             self.view = view
+            self.bus.belong_to(view.ledger)
             if self.lane is not None:
                 self.lane.belong_to(view.ledger)
             if view.mode is Mode.DIRECT:
@@ -142,27 +151,36 @@ class LedgeredEngine:
         if self.lane is not None:
             self._through.push(_to_run(jobs, inserted), stamp)
         self._unblocking.soon(_elsewhere(jobs))
+        if self.herald.open:
+            self.herald.enqueued(_fresh(jobs, inserted))
         return inserted
 
     async def _insert_in(self, tx: object, jobs: Sequence[NewJob]) -> list[Inserted]:
         stamp = None if self.lane is None else self._through.stamp()
         inserted = await self.ledger.insert_in(tx, jobs)
-        new, parents = _to_run(jobs, inserted), _elsewhere(jobs)
-        if new or parents:
+        fresh, parents = _fresh(jobs, inserted), _elsewhere(jobs)
+        if fresh or parents:
+            new = _to_run(jobs, inserted)
             loop = asyncio.get_running_loop()
 
             def tell() -> None:
                 with suppress(RuntimeError):  # the loop is closed: a relay finds them
-                    loop.call_soon_threadsafe(self._told_of_commit, new, stamp, parents)
+                    loop.call_soon_threadsafe(self._told_of_commit, fresh, new, stamp, parents)
 
             await self.ledger.once_committed(tx, tell)
         return inserted
 
     def _told_of_commit(
-        self, jobs: Sequence[NewJob], stamp: Stamp | None, parents: Sequence[UUID]
+        self,
+        fresh: Sequence[NewJob],
+        jobs: Sequence[NewJob],
+        stamp: Stamp | None,
+        parents: Sequence[UUID],
     ) -> None:
         if self._stopped:
             return
+        if self.herald.open:
+            self.herald.enqueued(fresh)
         self._unblocking.soon(parents)
         if self.lane is not None:
             self._through.push(jobs, stamp, told=True)
@@ -212,6 +230,8 @@ class LedgeredEngine:
             if not (one.duplicate or one.blocked)
         ]
         self._ring_for(jobs)
+        if self.herald.open:
+            self.herald.enqueued(jobs)
         if self.lane is not None and jobs:
             self._through.push(jobs, stamp)
         return len(jobs)
@@ -319,6 +339,8 @@ class LedgeredEngine:
         accepted = await self.ledger.settle(worker, settlements, durable=durable)
         if self.lane is not None:
             self._dispatch.acknowledge(worker, [one.delivery for one in endings])
+        if self.herald.open:
+            self.herald.ended(endings, accepted)
         return accepted
 
     def settled(self, worker: UUID, delivery: Delivery) -> None:
@@ -424,6 +446,11 @@ class LedgeredEngine:
             await self._look()
         except LedgerError as exc:
             _log.warning("how the lane is now is not known: %s", exc)
+
+
+def _fresh(jobs: Sequence[NewJob], inserted: Sequence[Inserted]) -> list[NewJob]:
+    """Those that are new."""
+    return [job for job, one in zip(jobs, inserted, strict=True) if not one.duplicate]
 
 
 def _to_run(jobs: Sequence[NewJob], inserted: Sequence[Inserted]) -> list[NewJob]:

@@ -11,6 +11,7 @@ import asyncpg
 from headrace.errors import LedgerError, UsageError
 from headrace.ledger import after_commit, foreign, ids
 from headrace.ledger.bell import PostgresBell
+from headrace.ledger.bus import PostgresBus
 from headrace.ledger.cursor import Cursor
 from headrace.ledger.faults import translated
 from headrace.ledger.inspector import LedgerInspector
@@ -43,6 +44,7 @@ from headrace.model.task import Declaration
 from headrace.model.told import Telling
 from headrace.model.verdict import POISON, WORKER_LOST
 from headrace.ports.bell import Bell
+from headrace.ports.bus import Bus
 from headrace.ports.engine import Transaction
 from headrace.ports.lane_ledger import LaneLedger
 from headrace.ports.ledger import Pulse
@@ -71,6 +73,7 @@ class PostgresLedger:
         self._inspector = LedgerInspector(self._queries)
         self._limiter = LedgerLimiter(self._queries)
         self._bell = PostgresBell(url, self._queries, listens=listens and prepared)
+        self._bus = PostgresBus(url, self._queries, listens=listens and prepared)
         self._ticks = PostgresTicks(self._queries, self._bell)
         self._handlers = HandlerConnections(url, self._links.tell, prepared=prepared)
         self._queues = KnownQueues(self._queries)
@@ -107,6 +110,11 @@ class PostgresLedger:
         """What tells idle workers of new jobs."""
         return self._bell
 
+    @property
+    def bus(self) -> Bus:
+        """What tells of jobs, by LISTEN and NOTIFY."""
+        return self._bus
+
     async def open(self) -> None:
         """Connect, check the schema, learn the clock and the queues.
 
@@ -130,6 +138,7 @@ class PostgresLedger:
     async def close(self) -> None:
         """Close every connection."""
         await self._bell.close()
+        await self._bus.close()
         await self._handlers.close()
         await self._queries.close()
 

@@ -11,6 +11,8 @@ from headrace.model.lane_view import LaneView
 from headrace.model.promise import NOTHING_SAID, Promise
 from headrace.model.task import Declaration
 from headrace.model.told import Telling
+from headrace.ports.bus import Bus
+from headrace.ports.herald import Herald
 from headrace.ports.inspector import Inspector
 from headrace.ports.limiter import Limiter
 from headrace.ports.link_ledger import Relations
@@ -33,6 +35,17 @@ class Engine(Protocol):
     @property
     def links(self) -> Relations:
         """What jobs know of those that they wait for, and that wait for them."""
+
+    @property
+    def bus(self) -> Bus:
+        """What carries messages between processes."""
+
+    @property
+    def herald(self) -> Herald:
+        """Who tells of what happens to its jobs, on the bus.
+
+        The engine itself tells of what it inserts and settles.
+        """
 
     async def start(self) -> None:
         """Connect.

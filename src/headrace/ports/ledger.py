@@ -10,6 +10,7 @@ from headrace.model.promise import NOTHING_SAID, Promise
 from headrace.model.task import Declaration
 from headrace.model.told import Telling
 from headrace.ports.bell import Bell
+from headrace.ports.bus import Bus
 from headrace.ports.engine import Transaction
 from headrace.ports.inspector import BlindInspector
 from headrace.ports.lane_ledger import LaneLedger
@@ -44,6 +45,10 @@ class Ledger(Protocol):
     @property
     def bell(self) -> Bell:
         """What tells idle workers of new jobs."""
+
+    @property
+    def bus(self) -> Bus:
+        """What tells of jobs where there is no other bus."""
 
     @property
     def ticks(self) -> Ticks:

@@ -13,6 +13,7 @@ from headrace.errors import LedgerError
 from headrace.model.job import Delivery
 from headrace.model.redaction import Redaction
 from headrace.model.told import LINES, Telling, as_line
+from headrace.ports.herald import Herald
 
 _log = logging.getLogger("headrace.worker")
 _EVERY = 1.0
@@ -34,6 +35,7 @@ class Notes:
         self._teller = teller
         self._lock = threading.Lock()  # a handler may tell from its threads
         self._progress: tuple[float, float, str] | None = None
+        self._written: tuple[float, str] | None = None
         self._lines: deque[tuple[float, str]] = deque()
         self._dropped = 0
         self._due = False
@@ -67,6 +69,8 @@ class Notes:
             dropped, self._dropped = self._dropped, 0
         if progress is None and not lines and not dropped:
             return None
+        if progress is not None:
+            self._written = progress[1:]
         now = time.monotonic()
         more = {
             "attempt": self._delivery.attempt,
@@ -77,6 +81,12 @@ class Notes:
         return Telling(
             self._delivery.id, self._delivery.gen, msgspec.json.encode(more).decode(), len(lines)
         )
+
+    def proclaim(self, herald: Herald) -> None:
+        """Tell who hears of the progress that was written last, once."""
+        if self._written is not None:
+            herald.progressed(self._delivery, *self._written)
+            self._written = None
 
     def lost(self, lines: int) -> None:
         """So many lines could not be written."""
@@ -90,13 +100,18 @@ class Teller:
     Args:
         tell: writes it.
         redaction: hides secrets in it.
+        herald: tells of progress that is written.
     """
 
     def __init__(
-        self, tell: Callable[[Sequence[Telling]], Awaitable[None]], redaction: Redaction
+        self,
+        tell: Callable[[Sequence[Telling]], Awaitable[None]],
+        redaction: Redaction,
+        herald: Herald | None = None,
     ) -> None:
         self.line: Callable[[object], str] = lambda text: as_line(redaction.clean(str(text)))
         self._tell = tell
+        self._herald = herald
         self._loop = asyncio.get_running_loop()
         self._noted: set[Notes] = set()
         self._writing = asyncio.Lock()
@@ -153,3 +168,7 @@ class Teller:
                 _log.warning("what %d attempts tell could not be written: %s", len(batch), exc)
                 for notes, telling in batch:
                     notes.lost(telling.lines)
+            else:
+                if self._herald is not None and self._herald.open:
+                    for notes, _ in batch:
+                        notes.proclaim(self._herald)

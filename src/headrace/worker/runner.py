@@ -10,9 +10,11 @@ from typing import Any, cast
 import msgspec
 
 from headrace.model.attempts import SUSPICIOUS
-from headrace.model.job import Delivery, Settlement
+from headrace.model.job import Delivery, Ending, Settlement
 from headrace.model.redaction import Redaction
+from headrace.model.verdict import completed
 from headrace.ports.engine import Engine
+from headrace.ports.herald import Herald
 from headrace.task import Task
 from headrace.worker.apart import Apart
 from headrace.worker.attempt import Attempt, forget_cancellations
@@ -38,6 +40,7 @@ class Runner:
     Args:
         tasks: by name.
         engine: for contexts.
+        herald: tells that attempts begin, and of those that commit by themselves.
         children: the processes of tasks that want one.
         gate: what keeps rate limits.
         settler: where outcomes go.
@@ -61,6 +64,7 @@ class Runner:
         *,
         tasks: Mapping[str, Task[Any, Any]],
         engine: Engine,
+        herald: Herald,
         children: Children,
         gate: Gate,
         settler: Settler,
@@ -74,6 +78,7 @@ class Runner:
     ) -> None:
         self._tasks = tasks
         self._engine = engine
+        self._herald = herald
         self._children = children
         self._gate = gate
         self._settler = settler
@@ -117,7 +122,7 @@ class Runner:
         if self._threads is not None:
             self._threads.shutdown(wait=False)
 
-    async def run(self, here: "asyncio.Task[None]", hand: Hand, delivery: Delivery) -> None:
+    async def run(self, here: "asyncio.Task[None]", hand: Hand, delivery: Delivery) -> None:  # noqa: C901 - to call a part of it costs each job
         """Run a job that has started, and hand its outcome on."""
         task = self._tasks.get(delivery.task)
         if task is None:
@@ -125,6 +130,8 @@ class Runner:
             settlement = await self.bystander.sees_through(asyncio.ensure_future(leaving))
             self.settle(hand, delivery, settlement)
             return
+        if self._herald.open:
+            self._herald.started(delivery)
         # Who ran when two workers died is a suspect: alone it can blame no other (test_poison.py).
         apart = task.in_process or (delivery.crashes >= SUSPICIOUS and task.importable)
         if apart and await self._run_apart(here, hand, delivery, task):
@@ -162,7 +169,7 @@ class Runner:
                 await self._calm_limits(delivery, ended)
             self.settle(hand, delivery, ended)
         else:
-            self._close(hand, delivery, ended)
+            self._close(hand, delivery, ended, settlement)
 
     async def _wind_up(self, context: AttemptContext) -> None:
         if context.alarm is not None:
@@ -197,12 +204,16 @@ class Runner:
                 await self._calm_limits(delivery, settlement)
             self.settle(hand, delivery, settlement)
         elif ended is not None:
-            self._close(hand, delivery, ended)
+            self._close(hand, delivery, ended, completed(delivery, None, attempt.elapsed))
         return ended is not None
 
-    def _close(self, hand: Hand, delivery: Delivery, ended: Conclusion) -> None:
+    def _close(
+        self, hand: Hand, delivery: Delivery, ended: Conclusion, settlement: Settlement
+    ) -> None:
         if ended is Conclusion.COMMITTED:
             self._engine.settled(hand.worker, delivery)
+            if self._herald.open:
+                self._herald.ended([Ending(delivery, settlement)], {delivery.token})
         hand.close([delivery])
 
     async def _calm_limits(self, delivery: Delivery, settlement: Settlement) -> None:

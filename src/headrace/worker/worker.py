@@ -75,7 +75,7 @@ class Worker:
         self._settler = Settler(app.engine, self._on_settled, self.fail)
         self._reporter = Reporter(app.error_hooks)
         self._redaction = Redaction(app.settings.redact)
-        self._teller = Teller(app.engine.tell, self._redaction)
+        self._teller = Teller(app.engine.tell, self._redaction, app.engine.herald)
         self._executors: dict[str, Executor] = {}
         self._fetchers: dict[str, Fetcher] = {}
         self._empty: set[str] = set()
@@ -238,6 +238,7 @@ class Worker:
         runner = Runner(
             tasks=self._app.tasks,
             engine=self._app.engine,
+            herald=self._app.engine.herald,
             children=self._children,
             gate=self._gate,
             settler=self._settler,

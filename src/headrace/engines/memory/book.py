@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from headrace.bus.memory import MemoryBus
 from headrace.engines.memory.clock import StillClock
 from headrace.engines.memory.keys import Keys
 from headrace.engines.memory.row import Row
@@ -71,11 +72,13 @@ class Book:
     Attributes:
         lock: to be held while anything here is read or changed.
         clock: by which jobs are due.
+        bus: what tells of them.
     """
 
     def __init__(self) -> None:
         self.lock: RLock = RLock()
         self.clock: StillClock = StillClock()
+        self.bus: MemoryBus = MemoryBus()
         self.rows: dict[UUID, Row] = {}
         self.queues: dict[str, Queue] = {}
         self.tasks: dict[str, Declaration] = {}

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
+from headrace.bus.herald import MemoryHerald
+from headrace.bus.memory import MemoryBus
 from headrace.engines.memory.book import Book, Lease, Queue
 from headrace.engines.memory.inspector import MemoryInspector
 from headrace.engines.memory.unlimited import NoLimits
@@ -36,6 +38,8 @@ class MemoryEngine:
         self.inspector: MemoryInspector = MemoryInspector(book)
         self.limiter: NoLimits = self.inspector.limiter
         self.links: NoLinks = NoLinks()
+        self.bus: MemoryBus = book.bus
+        self.herald: MemoryHerald = MemoryHerald(book.bus, book.new_id)
 
     async def start(self) -> None:
         """Nothing to connect to."""
@@ -72,7 +76,11 @@ class MemoryEngine:
         """Insert jobs, all or none."""
         refuse_flows(jobs)
         with self.book.lock:
-            return self.book.insert(jobs)
+            inserted = self.book.insert(jobs)
+        if self.herald.open:
+            pairs = zip(jobs, inserted, strict=True)
+            self.herald.enqueued([job for job, one in pairs if not one.duplicate])
+        return inserted
 
     async def register(
         self, worker: UUID, host: str, pid: int, queues: Mapping[str, int], lease: float
@@ -120,7 +128,10 @@ class MemoryEngine:
     async def settle(self, worker: UUID, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
         """Write outcomes, fenced by (id, gen); returns the tokens that were accepted."""
         with self.book.lock:
-            return {one.delivery.token for one in endings if self.write(worker, one.settlement)}
+            done = {one.delivery.token for one in endings if self.write(worker, one.settlement)}
+        if self.herald.open:
+            self.herald.ended(endings, done)
+        return done
 
     def write(self, worker: UUID, settlement: Settlement) -> bool:
         """Write one outcome; whether it is accepted."""

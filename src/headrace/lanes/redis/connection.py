@@ -61,6 +61,16 @@ class Link:
         except NoScriptError:
             return await self.call(b"EVAL", script.text, *rest)
 
+    async def send(self, *command: Argument) -> None:
+        """Send a command whose reply is read by `hear`."""
+        packed = pack_command(command)  # type: ignore[arg-type] # as in `_call`
+        async with asyncio.timeout(self._timeout):
+            await self._connection.send_packed_command(packed, check_health=False)
+
+    async def hear(self) -> Any:  # noqa: ANN401 - whatever the server says
+        """What the server says next, however long that takes."""
+        return await self._connection.read_response(disable_decoding=True)
+
     async def close(self) -> None:
         """Disconnect."""
         await self._connection.disconnect()

@@ -25,6 +25,7 @@ class Keys:
         queues: SET of the queues that ever had an entry in this epoch.
         cursors: HASH of the refill's cursors.
         probe: never there; to delete it shows that the server takes writes.
+        bus: what the names of all channels of the bus begin with.
     """
 
     def __init__(self, ledger: UUID) -> None:
@@ -36,6 +37,7 @@ class Keys:
         self.queues: bytes = tag + b"queues"
         self.cursors: bytes = tag + b"cursors"
         self.probe: bytes = tag + b"probe"
+        self.bus: bytes = tag + b"bus:"
         self._ready: dict[str, list[bytes]] = {}
 
     def ready(self, queue: str) -> list[bytes]:

@@ -10,6 +10,7 @@ Derive a test class from `EngineConformance` and give it a fixture `rig`:
 import pytest
 
 from headrace.testing.engines.endings import Endings
+from headrace.testing.engines.events import EventTelling
 from headrace.testing.engines.inserts import Inserts
 from headrace.testing.engines.joining import Joining
 from headrace.testing.engines.leases import Leases
@@ -45,6 +46,7 @@ class EngineConformance(
     Joining,
     Tellings,
     TopicKeeping,
+    EventTelling,
 ):
     """All promises; what an engine declares that it cannot do is skipped."""
 

@@ -100,9 +100,11 @@ class Runner:
         expired = error_if_expired(delivery, self._book.clock.now())
         if expired is not None:
             return given_up(delivery, Stored.CANCELLED, expired, 0.0)
+        if self._engine.herald.open:
+            self._engine.herald.started(delivery)
         attempt = Attempt(delivery, task, lambda _: None, Bystander())
         teller, reporter = (
-            Teller(self._engine.tell, self._redaction),
+            Teller(self._engine.tell, self._redaction, self._engine.herald),
             Reporter(self._app.error_hooks),
         )
         batches = Batches(1, patient=False)

@@ -90,7 +90,9 @@ class Child:
         async with contextlib.AsyncExitStack() as living:
             try:
                 await living.enter_async_context(app)
-                self._teller = Teller(app.engine.tell, Redaction(app.settings.redact))
+                self._teller = Teller(
+                    app.engine.tell, Redaction(app.settings.redact), app.engine.herald
+                )
                 await living.enter_async_context(app.living())
             except Exception as exc:  # noqa: BLE001 - as above: a hook of the application's
                 await self._refuse(exc)

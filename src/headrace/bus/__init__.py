@@ -1,0 +1,1 @@
+"""The bus within a process: who hears what, and a bus in memory."""

@@ -1,0 +1,2 @@
+-- unhear: somebody hears nothing any more. $1 who.
+DELETE FROM headrace.audience WHERE listener = $1
