@@ -120,7 +120,9 @@ def _workers() -> Iterator[Sequence[subprocess.Popen[bytes]]]:
     all_but_pictures = app.queues - {draw.queue}
     workers = [
         _headrace("worker", "storefront:app", *_options(all_but_pictures)),
-        _headrace("worker", "storefront:app", *_options(all_but_pictures), f"--queue={draw.queue}:1"),
+        _headrace(
+            "worker", "storefront:app", *_options(all_but_pictures), f"--queue={draw.queue}:1"
+        ),
     ]
     try:
         yield workers
