@@ -12,9 +12,11 @@ from typing import Any
 import psycopg
 import pytest
 from storefront.account import Line, as_table
+from typer.testing import CliRunner
 
 import headrace
 from examples.reader import ROOT
+from headrace.cli.root import app
 
 EXAMPLES = ROOT / "examples"
 FILES = sorted(EXAMPLES.rglob("*.py"))
@@ -82,9 +84,8 @@ def test_a_day_whose_workers_are_killed(migrated_url: str, redis_url: str) -> No
                NOT IN (SELECT id::text FROM storefront.purchase)"""
     )
     assert of_nobody == []  # the two that were rolled back have no job
-    verify = [sys.executable, "-m", "headrace", "verify", "--quiesced", "--database-url"]
-    checked = subprocess.run([*verify, migrated_url], check=False, capture_output=True, text=True)
-    assert checked.returncode == 0, checked.stdout
+    checked = CliRunner().invoke(app, ["verify", "--quiesced", "--database-url", migrated_url])
+    assert checked.exit_code == 0, checked.output
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(EXAMPLES)))
