@@ -154,7 +154,10 @@ class Services(ThreadingHTTPServer):
 class _Service(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         assert isinstance(self.server, Services)
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # who sent it was killed in the middle of it
+            return
         key = self.headers.get("Idempotency-Key", "")
         status, said = self.server.answer(self.path, key, body, dict(self.headers.items()))
         answer = json.dumps(said).encode()
