@@ -1,6 +1,6 @@
 """A day in the shop, on servers of its own, and the account of it.
 
-With --kill all workers are killed in the middle of it, and others begin.
+With --kill both workers are killed in the middle of it, and another one begins.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from storefront.account import Line, Witnesses, as_table, reported, take_account
 from storefront.outside import Mailbox, Services, mail_server, serving
 from storefront.shop import PARTNER_SECRET, PAYMENT_SECRET, app
 from storefront.site import Site
-from storefront.stage import servers, workers
+from storefront.stage import run, servers, workers
 
 _PATIENCE = 120.0
 _HELD = 12  # the mail that is on its way when the workers are killed
@@ -32,7 +32,7 @@ _HELD = 12  # the mail that is on its way when the workers are killed
 def main() -> int:
     """Status 0 only if all is as it must be."""
     parser = argparse.ArgumentParser(prog="python -m storefront", description=__doc__)
-    parser.add_argument("--kill", action="store_true", help="kill -9 all workers in between")
+    parser.add_argument("--kill", action="store_true", help="kill -9 both workers in between")
     parser.add_argument("--json", action="store_true", help="the account for machines")
     options = parser.parse_args()
     if options.kill:
@@ -63,7 +63,7 @@ async def _live(database_url: str, pictures: Path, *, kill: bool) -> list[Line]:
         address = await until_night.enter_async_context(mail_server(mailbox))
         told = {"MAIL": address, "OUTSIDE": services.url, "PICTURES": str(pictures)}
         os.environ |= {f"STOREFRONT_{name}": value for name, value in told.items()}
-        at_work = until_night.enter_context(workers())
+        at_work = until_night.enter_context(workers(second=True))
 
         await until_night.enter_async_context(app)
         uploaded = await day.upload_pictures()
@@ -74,13 +74,16 @@ async def _live(database_url: str, pictures: Path, *, kill: bool) -> list[Line]:
             for worker in at_work:
                 worker.kill()  # one of them has sent a mail, and has not heard that it was taken
             mailbox.go_on.set()
-            until_night.enter_context(workers())
+            until_night.enter_context(workers(second=False))
 
         for picture in uploaded:
             try:
                 await picture.result(timeout="2m")
             except JobDead:
                 clicks["too large"] += 1
+                day.upload_it_smaller(pictures)
+                await asyncio.to_thread(run, "dlq", "replay", str(picture.id))
+                await picture.result(timeout="2m")
         seen = Witnesses(database, pictures, clicks, site, services, mailbox)
         await _until_all_is_right(seen)
         report = await app.get(await app.schedules.run("nightly-report"))

@@ -56,6 +56,11 @@ async def upload_pictures() -> list[JobHandle[images.Picture]]:
     return await app.enqueue_many([draw.job(thumbnail(name)) for name in (*CENTS, TOO_LARGE)])
 
 
+def upload_it_smaller(pictures: Path) -> None:
+    """What somebody does who was told; then the dead job is replayed."""
+    Image.new("L", (1000, 750)).save(pictures / f"uploaded/{TOO_LARGE}.jpg")
+
+
 async def look_around() -> None:
     """Every click is an event of its own."""
     products = list(CENTS)
