@@ -58,7 +58,7 @@ async def take_account(seen: Witnesses) -> list[Line]:
     """Count everything else."""
     async with seen.database.transaction(isolation="repeatable_read", readonly=True):
         rows = await _rows(seen.database)
-    done = {path: len(keys) for path, keys in seen.services.done.items()}
+    done = seen.services.count
     mails = set(seen.mailbox.received)
     thumbnails = list(seen.pictures.glob("shown/*.webp"))
     answered = seen.site.answered
@@ -69,16 +69,16 @@ async def take_account(seen: Witnesses) -> list[Line]:
         Line("invoices, each customer's in order", len(_BOUGHT), rows["in order"]),
         Line("orders sold out", _SOLD_OUT, rows["sold out"]),
         *(Line(f"{name}s left in stock", _LEFT[name], rows[f"stock {name}"]) for name in STOCK),
-        Line("charges at the payment provider", _PAID, done.get("/charges", 0)),
+        Line("charges at the payment provider", _PAID, done("/charges")),
         Line("webhooks taken", _PAID, answered["200"]),
         Line("webhooks told to be duplicates", _PAID // 4, answered["duplicate"]),
         Line("webhooks refused, since forged", 1, answered["400"]),
-        Line("parcels at the carrier", _SHIPPED, done.get("/parcels", 0)),
+        Line("parcels at the carrier", _SHIPPED, done("/parcels")),
         Line("orders shipped", _SHIPPED, rows["shipped"]),
         Line("orders refunded, since broken", _BROKEN, rows["refunded"]),
         Line("mails, each counted once", 2 * len(_BOUGHT), len(mails)),
         Line("mails that came once more", None, len(seen.mailbox.received) - len(mails)),
-        Line("orders the partner heard of", len(_BOUGHT), done.get("/partner", 0)),
+        Line("orders the partner heard of", len(_BOUGHT), done("/partner")),
         Line("analytics events", VIEWS + len(_BOUGHT), rows["happenings"]),
         Line("inserts that took", None, rows["inserts"]),
         Line("pictures refused, since too large", 1, seen.clicks["too large"]),
@@ -118,9 +118,9 @@ async def _rows(database: asyncpg.Connection) -> Counter[str]:
 async def _in_order(database: asyncpg.Connection) -> int:
     """How many invoices there are, less those that overtook an earlier order of their customer."""
     invoices = await database.fetch(
-        """SELECT customer, number FROM storefront.invoice
-           JOIN storefront.purchase p USING (customer) WHERE p.id = purchase
-           ORDER BY customer, nth"""
+        """SELECT i.customer, p.number
+           FROM storefront.invoice i JOIN storefront.purchase p ON p.id = i.purchase
+           ORDER BY i.customer, i.nth"""
     )
     overtaken = [
         earlier["number"]

@@ -7,7 +7,7 @@ import asyncio
 import hmac
 import json
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -24,6 +24,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from headrace.contrib import webhooks
 
 _LOOPBACK = "127.0.0.1"
+# Of the new requests each so-manieth fails at first, with this status.
+_TROUBLE = {"/tax": (4, 503), "/charges": (9, 429), "/parcels": (7, 500)}
 
 
 class Mailbox:
@@ -32,11 +34,11 @@ class Mailbox:
     Attributes:
         received: the Message-ID of each mail, as often as it came.
         held: set once the mail is there that it was told to hold.
+        go_on: to be set, so that it says that it has it.
     """
 
     def __init__(self, hold: int = 0) -> None:
         self.received: list[str] = []
-        self.subjects: dict[str, str] = {}
         self.held = asyncio.Event()
         self.go_on = asyncio.Event()
         self._hold = hold
@@ -61,7 +63,6 @@ class Mailbox:
         """Keep a mail; say so at once, but for the one that is held."""
         head = BytesHeaderParser().parsebytes(envelope.original_content or b"")
         self.received.append(head["Message-ID"])
-        self.subjects[head["Message-ID"]] = head["Subject"]
         if len(self.received) == self._hold:
             self.held.set()
             await self.go_on.wait()
@@ -69,21 +70,15 @@ class Mailbox:
 
 
 class Services(ThreadingHTTPServer):
-    """The payment provider, the tax office, the carrier and the partner.
-
-    Attributes:
-        done: for each path what was done, by its idempotency key: once a key.
-        forged: what the shop answered to a webhook with a wrong signature.
-    """
+    """The payment provider, the tax office, the carrier and the partner."""
 
     def __init__(self, payment_secret: str, partner_secret: str, hook: str) -> None:
         super().__init__((_LOOPBACK, 0), _Service)
         self._hook = hook
-        self.done: dict[str, dict[str, str]] = {}
-        self.forged = 0
+        self._done: defaultdict[str, dict[str, str]] = defaultdict(dict)
         self._payment_secret = payment_secret
         self._partner = webhooks.Standard((partner_secret,))
-        self._asked: Counter[tuple[str, str]] = Counter()
+        self._asked: defaultdict[str, set[str]] = defaultdict(set)
         self._lock = Lock()
         self._sender = ThreadPoolExecutor(2)
 
@@ -92,29 +87,26 @@ class Services(ThreadingHTTPServer):
         """Where they are."""
         return f"http://{_LOOPBACK}:{self.server_port}"
 
+    def count(self, path: str) -> int:
+        """How often something was done there: once for each idempotency key."""
+        with self._lock:
+            return len(self._done[path])
+
     def answer(self, path: str, key: str, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
         """The status and the body of the answer to a request."""
         if path == "/partner":
             return self._partner_hears(body, headers)
         said = json.loads(body)
         with self._lock:
-            done = self.done.setdefault(path, {})
-            self._asked[path, key] += 1
-            number = len({asked for where, asked in self._asked if where == path})
-            first = self._asked[path, key] == 1
-            if path == "/tax" and first and number % 4 == 0:
-                return 503, {}
-            if path == "/charges" and first and number == 3:
-                return 429, {}
-            known = key in done
-            made = done.setdefault(key, f"{path[1:4]}_{len(done) + 1}")
-        if path == "/tax":
-            return 200, {"tax": said["cents"] * 19 // 119}
-        if path == "/parcels":
-            return 200, {"tracking": made}
-        if not known:
+            new = key not in self._asked[path]
+            self._asked[path].add(key)
+            if new and len(self._asked[path]) % _TROUBLE[path][0] == 0:
+                return _TROUBLE[path][1], {}
+            new = key not in self._done[path]
+            made = self._done[path].setdefault(key, f"{path[1:4]}_{len(self._done[path]) + 1}")
+        if path == "/charges" and new:
             self._sender.submit(self._tell_of_payment, made, said["order"])
-        return 202, {"charge": made}
+        return 202, {"id": made, "tax": said.get("cents", 0) * 19 // 119}
 
     def server_close(self) -> None:
         """Say what is to be said, then leave."""
@@ -124,7 +116,7 @@ class Services(ThreadingHTTPServer):
     def _partner_hears(self, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
         event = self._partner.verify(body, headers)
         with self._lock:
-            self.done.setdefault("/partner", {})[event.id] = event.type
+            self._done["/partner"][event.id] = event.type
         return 200, {}
 
     def _tell_of_payment(self, charge: str, order: str) -> None:
@@ -136,7 +128,7 @@ class Services(ThreadingHTTPServer):
         if number % 4 == 0:
             self._send(event, self._payment_secret)
         if number == 1:
-            self.forged = self._send({**event, "id": "evt_forged"}, "a guess")
+            self._send({**event, "id": "evt_forged"}, "a guess")
 
     def _send(self, event: dict[str, Any], secret: str) -> int:
         body, now = json.dumps(event).encode(), int(time.time())

@@ -24,7 +24,7 @@ def charge(ctx: Context, order: UUID, cents: int) -> str:
         ctx.rate_limited(after=answer.retry_after)
     if answer.status != 202:
         raise Retry(f"the provider answered {answer.status}")
-    charged: str = answer.body["charge"]
+    charged: str = answer.body["id"]
     return charged
 
 
