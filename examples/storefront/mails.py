@@ -5,6 +5,7 @@ The Message-ID is made of the job's id: where a run is repeated, the mail progra
 
 from uuid import UUID
 
+from headrace import RateLimit
 from headrace.contrib import mail
 from storefront.shop import MAIL_SERVER, app
 
@@ -15,7 +16,8 @@ async def _server(_name: str) -> mail.Server:
     return mail.Server(host, int(port), security="none", sender="Storefront <shop@shop.example>")
 
 
-send_mail = mail.register(app, _server)  # the options of presets.EMAILS
+# The options of presets.EMAILS, and no more mail a minute than a new sender is trusted with.
+send_mail = mail.register(app, _server, limits=[RateLimit.preset("emailSending")])
 
 
 def confirmation(email: str, order: UUID) -> mail.Message:
