@@ -94,7 +94,14 @@ class Headrace(Hooks):
     @property
     def max_payload(self) -> int:
         """Bytes that the arguments of a job may take."""
-        return self.settings.max_payload
+        return self.settings.max_payload if "settings" in self.__dict__ else self._max_payload
+
+    @cached_property
+    def _max_payload(self) -> int:
+        """As long as nothing else was asked: modules that make jobs may come before settings do."""
+        from headrace.config import read_settings  # noqa: PLC0415 - as above
+
+        return read_settings(self._arguments).max_payload
 
     @property
     def tasks(self) -> Mapping[str, Task[..., Any]]:

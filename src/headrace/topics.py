@@ -151,9 +151,11 @@ class Topic(Generic[E]):
 
         return await self._app.put(make, tx) if subscriptions and encoded else []
 
-    def publish_sync(self, event: E, *, tx: object = None) -> list[JobHandle[Any]]:
+    def publish_sync(
+        self, event: E, *, key: str | None = None, tx: object = None
+    ) -> list[JobHandle[Any]]:
         """As `publish`, where no event loop runs; `tx` as in `task.enqueue_sync`."""
-        return self._sync(lambda: self.publish(event, tx=tx), "publish")
+        return self._sync(lambda: self.publish(event, key=key, tx=tx), "publish")
 
     def publish_many_sync(
         self, events: Iterable[E], *, key: str | None = None, tx: object = None

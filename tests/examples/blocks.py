@@ -80,4 +80,5 @@ def matches(said: str, printed: str) -> bool:
 
 def pages(root: Path) -> list[Path]:
     """Every page of the project that a reader may follow."""
-    return [root / "README.md", root / "CONTRIBUTING.md", *sorted((root / "docs").rglob("*.md"))]
+    inner = [sorted((root / folder).rglob("*.md")) for folder in ("docs", "examples")]
+    return [root / "README.md", root / "CONTRIBUTING.md", *inner[0], *inner[1]]

@@ -69,6 +69,17 @@ async def test_jobs_run_in_a_process_that_stays(apart: ModuleType) -> None:
         os.kill(first, 0)
 
 
+@pytest.mark.parametrize(("queue", "warm"), [("default", 1), ("other", 0)])
+async def test_processes_are_warm_where_their_tasks_are_served(
+    apart: ModuleType, queue: str, warm: int
+) -> None:
+    apart.app.queue("other")
+    worker = Worker(apart.app, {queue: 1})
+    await worker.start()
+    assert len(worker._children._starting) == warm
+    await worker.stop()
+
+
 async def test_slots_have_a_process_each(apart: ModuleType, tmp_path: Path) -> None:
     begun = [tmp_path / "one", tmp_path / "other"]
     async with working(apart.app, slots=2):

@@ -266,7 +266,7 @@ def test_without_an_event_loop(migrated_url: str) -> None:
     app = Headrace("shop", database_url=migrated_url)
     paid = two_subscribers(app, [])
     try:
-        assert len(paid.publish_sync(Paid(order=1))) == 2
+        assert len(paid.publish_sync(Paid(order=1), key="a")) == 2
         assert len(paid.publish_many_sync([Paid(order=2), Paid(order=3)])) == 4
     finally:
         app.stop_sync()

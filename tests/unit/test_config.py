@@ -114,5 +114,18 @@ async def test_a_mistyped_url_tells_nothing_of_its_password(url: str, words: str
         assert "hunt" not in str(refusal.value)
 
 
+def test_a_job_that_is_made_while_modules_are_imported_fixes_no_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = Headrace("x")
+
+    @app.schedule("nightly", every="1h")
+    @app.task()
+    async def report() -> None: ...
+
+    monkeypatch.setenv("HEADRACE_DATABASE_URL", "set afterwards")
+    assert app.settings.database_url == "set afterwards"
+
+
 def test_arguments_have_the_names_of_settings() -> None:
     assert set(SettingsArguments.__annotations__) == set(Settings.model_fields)

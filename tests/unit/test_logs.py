@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Iterator
 
+import asyncpg.pool
 import pytest
 
 from headrace.telemetry.logs import configure
@@ -101,3 +102,13 @@ def test_configuring_twice_writes_once() -> None:
     configure(stream=stream)
     logging.getLogger("headrace").info("hello")
     assert len(stream.getvalue().splitlines()) == 1
+
+
+def test_a_pool_that_fills_itself_again_is_not_heard() -> None:
+    stream = io.StringIO()
+    configure(stream=stream)
+    pool = logging.getLogger(asyncpg.pool.__name__)  # as it calls its own
+    pool.warning("Failed to restore the pool connection floor; retrying")
+    assert not stream.getvalue()
+    pool.error("all else")
+    assert "all else" in stream.getvalue()

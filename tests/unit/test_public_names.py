@@ -1,9 +1,11 @@
+import inspect
 import subprocess
 import sys
 
 import pytest
 
 import headrace
+from headrace.schedules import Schedules
 
 
 @pytest.mark.parametrize("name", headrace.__all__)
@@ -15,6 +17,28 @@ def test_every_public_name_is_there(name: str) -> None:
 def test_a_name_that_is_not_there() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Headrcae'"):
         headrace.Headrcae  # type: ignore[attr-defined]  # noqa: B018 - the case
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        headrace.Headrace,
+        headrace.Task,
+        headrace.JobHandle,
+        headrace.Topic,
+        headrace.Flow,
+        headrace.FlowHandle,
+        Schedules,
+    ],
+)
+def test_twins_without_an_event_loop_take_the_same(kind: type) -> None:
+    public = [name for name in dir(kind) if not name.startswith("_")]
+    verbs = {name.removesuffix("_sync") for name in public if name.endswith("_sync")}
+    verbs -= {"call"}  # app.call_sync is what the others are made of
+    assert verbs
+    for verb in verbs:
+        twin = inspect.signature(getattr(kind, f"{verb}_sync"))
+        assert twin.parameters == inspect.signature(getattr(kind, verb)).parameters, verb
 
 
 DEFINING = """

@@ -23,6 +23,8 @@ def configure(level: int | str = logging.INFO, stream: TextIO | None = None) -> 
     readable = ReadableFormatter(colours=_wants_colours())
     handler.setFormatter(readable if stream and stream.isatty() else JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # Each pool would tell of each try with its whole stack; that PostgreSQL is away, we tell.
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 
 class JsonFormatter(logging.Formatter):

@@ -118,8 +118,9 @@ class Worker:
         for queue in self._queues:
             self._executors[queue].start()
             self._fetchers[queue].loop.start()
-        if any(task.in_process for task in self._app.tasks.values()):
-            self._children.warm(min(sum(self._queues.values()), os.cpu_count() or 1))
+        apart = {task.queue for task in self._app.tasks.values() if task.in_process}
+        slots_apart = sum(slots for queue, slots in self._queues.items() if queue in apart)
+        self._children.warm(min(slots_apart, os.cpu_count() or 1))
         self._listener.loop.start()
         self._lookout.loop.start()
         slots = ", ".join(f"{queue} ({slots} at a time)" for queue, slots in self._queues.items())
