@@ -12,6 +12,7 @@ from headrace.model.concurrency import ConcurrencyLimit, LineRule, LinesSaid
 from headrace.model.job import CLAIM, Delivery, Ending, NewJob
 from headrace.model.links import Link, Links
 from headrace.model.outcome import Cancel, Dead, Outcome
+from headrace.model.rate import Ask, RateLimit, Use
 from headrace.model.state import State
 from headrace.model.unique import OnConflict, Unique
 from headrace.model.verdict import steered
@@ -318,15 +319,17 @@ class Seating:
         await _limit(rig, 1)
         first, second = await _insert(rig, 2)
         (one,) = await _taken(rig)
-        async with rig.around.connection() as connection:
-            await connection.execute(
-                "UPDATE headrace.job SET gen = gen + 1, run_at = now() + interval '1 minute', "
-                "owner = NULL, xid = pg_current_xact_id() WHERE id = $1",
-                one.id,
-            )
+        limiter = rig.engine.limiter
+        await limiter.declare([RateLimit("scarce", "1/day")])
+        use = Use("scarce", "", 1)
+        await limiter.rest([use], timedelta(seconds=60))
+        assert [answer.put_off for answer in await limiter.admit([Ask(one, (use,))])] == [True]
         rig.engine.settled(rig.ann, one)
         (two,) = await _taken(rig)
         assert (one.id, two.id) == (first, second)
+        await rig.complete([two])
+        await rig.around.pass_time(61)
+        assert [again.id for again in await _taken(rig)] == [first]
 
     async def test_the_loss_of_the_lane_frees_no_seat(self, rig: Rig) -> None:
         await _limit(rig, 2)
