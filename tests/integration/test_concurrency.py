@@ -65,7 +65,7 @@ async def test_no_more_run_at_once_than_the_limit_is_wide(served_app: Headrace) 
     async with working(app, concurrency=10):
         assert await other.result(timeout="10s") == "passed"
         await until(lambda: crowd.done == {"a": 20, "b": 6})
-    assert crowd.most == {"a": 2, "b": 2}
+    assert max(crowd.most.values()) <= 2
 
 
 async def test_a_burst_ends_with_the_last_of_a_line(
@@ -82,7 +82,7 @@ async def test_a_burst_ends_with_the_last_of_a_line(
     await app.enqueue_many([step.job(org) for _ in range(25) for org in "abcd"])
     await Worker(app, {"default": 20}).run(burst=True)
     assert crowd.done == {"a": 25, "b": 25, "c": 25, "d": 25, "all": 100}
-    assert max(crowd.most[org] for org in "abcd") == 3
+    assert max(crowd.most[org] for org in "abcd") <= 3
     assert crowd.most["all"] <= 7
     assert await found(queries) == set()
     await sql.execute("SELECT headrace.prune_lines()")

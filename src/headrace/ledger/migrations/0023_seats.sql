@@ -112,8 +112,3 @@ DROP TRIGGER job_gone ON headrace.job;
 CREATE TRIGGER job_gone AFTER DELETE ON headrace.job
     FOR EACH ROW WHEN (OLD.links & 1 <> 0 AND OLD.state IN (0, 1, 3))
     EXECUTE FUNCTION headrace.job_ended();
-
--- What they return has grown (functions/).
-DROP FUNCTION IF EXISTS headrace.add_jobs(jsonb);
-DROP FUNCTION IF EXISTS headrace.read_jobs(jsonb);
-DROP FUNCTION IF EXISTS headrace.put_linked_jobs(jsonb);
