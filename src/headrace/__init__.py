@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from headrace.flow import Flow, FlowHandle
     from headrace.handle import JobHandle
+    from headrace.model.concurrency import ConcurrencyLimit
     from headrace.model.event import Event
     from headrace.model.job import Job
     from headrace.model.outcome import Cancel, Complete, Dead, RateLimited, Retry, Snooze
@@ -50,6 +51,7 @@ __all__ = [
     "BadPayload",
     "Cancel",
     "Complete",
+    "ConcurrencyLimit",
     "ConfigError",
     "Context",
     "Dead",
@@ -118,6 +120,7 @@ _HOMES = {
     ),
     "headrace.flow": ("Flow", "FlowHandle"),
     "headrace.handle": ("JobHandle",),
+    "headrace.model.concurrency": ("ConcurrencyLimit",),
     "headrace.model.event": ("Event",),
     "headrace.model.job": ("Job",),
     "headrace.model.outcome": (

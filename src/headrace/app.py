@@ -27,6 +27,7 @@ from headrace.flow import Flow, FlowHandle
 from headrace.handle import JobHandle
 from headrace.hooks import EnqueueNext, Hooks, Sender
 from headrace.intake import as_id, as_ids, first_state, new_jobs
+from headrace.model.concurrency import ConcurrencyLimit
 from headrace.model.duration import Duration
 from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
@@ -150,7 +151,11 @@ class Headrace(Hooks):
         return MappingProxyType(self._declared.queue_limits)
 
     def queue(
-        self, name: str, *, promise: str | None = None, limits: Sequence[RateLimit] = ()
+        self,
+        name: str,
+        *,
+        promise: str | None = None,
+        limits: Sequence[RateLimit | ConcurrencyLimit] = (),
     ) -> None:
         """Declare a queue that is no task's own, for `options(queue=...)`, or more of one.
 
@@ -158,11 +163,12 @@ class Headrace(Hooks):
             name: of the queue.
             promise: "standard", "strict" or "loss-tolerant" (docs/promises.md). What the database
                 says of the queue must be the same, if it says anything.
-            limits: how often its jobs may start: each a `RateLimit`.
+            limits: how often its jobs may start, and how many may run at once: each a `RateLimit`
+                or a `ConcurrencyLimit`.
 
         Raises:
             UsageError: the name is not allowed, the promise unknown or another one than before, or
-                a limit has other rates than elsewhere.
+                a limit is another one than elsewhere.
         """
         self._declared.add_queue(name, promise, limits)
 

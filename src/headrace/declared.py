@@ -3,11 +3,15 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from headrace.errors import UsageError
+from headrace.model.concurrency import ConcurrencyLimit, LineRule, LinesSaid
 from headrace.model.names import check_name
 from headrace.model.promise import Promise, read_promise
 from headrace.model.rate import RateLimit
 from headrace.options import read_limits
+from headrace.payload import MAX_RESULT, encode
 from headrace.ports.engine import Engine
 from headrace.task import Task
 
@@ -20,7 +24,9 @@ class Declared:
         queues: those that are no task's own, or of which more is said.
         promises: of queues that say one.
         limits: by name; a name means the same everywhere.
-        queue_limits: the limits of queues that have any.
+        queue_limits: the rate limits of queues that have any.
+        widths: concurrency limits by name, likewise.
+        queue_widths: the concurrency limits of queues of whose limits something is said.
     """
 
     def __init__(self) -> None:
@@ -29,10 +35,13 @@ class Declared:
         self.promises: dict[str, Promise] = {}
         self.limits: dict[str, RateLimit] = {}
         self.queue_limits: dict[str, tuple[RateLimit, ...]] = {}
+        self.widths: dict[str, ConcurrencyLimit] = {}
+        self.queue_widths: dict[str, tuple[ConcurrencyLimit, ...]] = {}
 
     def __len__(self) -> int:
         """How much the ledger is told."""
-        return len(self.tasks) + len(self.queues) + len(self.promises) + len(self.limits)
+        said = (self.tasks, self.queues, self.promises, self.limits, self.widths, self.queue_widths)
+        return sum(map(len, said))
 
     def add_task(self, task: Task[..., Any]) -> None:
         """Add a task.
@@ -48,10 +57,12 @@ class Declared:
                 "give one of them another name: @app.task(name=...)"
             )
         self._refuse_mixture(task)
-        self._share(task.limits)
+        self._share(task.limits, task.concurrency)
         self.tasks[task.name] = task
 
-    def add_queue(self, name: str, promise: str | None, limits: Sequence[RateLimit]) -> None:
+    def add_queue(
+        self, name: str, promise: str | None, limits: Sequence[RateLimit | ConcurrencyLimit]
+    ) -> None:
         """Add a queue, or more of one.
 
         Raises:
@@ -64,14 +75,18 @@ class Declared:
             if before is not said:
                 raise UsageError(f'queue "{name}" is declared {before} and {said}; say one of them')
         if limits:
-            self.queue_limits[name] = read_limits(limits)
-            self._share(self.queue_limits[name])
+            rates, widths = read_limits(limits)
+            self._share(rates, widths)
+            if rates:
+                self.queue_limits[name] = rates
+            self.queue_widths[name] = widths
 
     async def tell(self, engine: Engine) -> None:
         """Make all of it known to the ledger."""
         tasks = [self.tasks[name].declaration() for name in sorted(self.tasks)]
         await engine.declare(tasks, sorted(self.queues), self.promises)
         await engine.limiter.declare(self.limits.values())
+        await engine.limiter.seats.declare(self._lines())
 
     def _refuse_mixture(self, task: Task[..., Any]) -> None:
         """The slots of a queue are calls, of as many jobs each: of one kind, therefore."""
@@ -82,8 +97,40 @@ class Declared:
                     f'jobs a call, on one queue, "{task.queue}"; give one of them another queue'
                 )
 
-    def _share(self, limits: Iterable[RateLimit]) -> None:
+    def _lines(self) -> LinesSaid:
+        of_tasks = [(one, task) for task in self.tasks.values() for one in task.concurrency]
+        of_queues = [(one, queue) for queue, said in self.queue_widths.items() for one in said]
+        fields = frozenset[str]().union(*(one.fields for one in self.widths.values()))
+        defaults = {
+            name: {field: task.defaults[field] for field in fields & task.defaults.keys()}
+            for name, task in self.tasks.items()
+            if fields & task.defaults.keys()
+        }
+        return LinesSaid(
+            limits={name: one.width for name, one in self.widths.items()},
+            tasks=tuple(self.tasks),
+            queues=tuple(self.queue_widths),
+            rules=(
+                *(LineRule.of(one, task=task.name) for one, task in of_tasks),
+                *(LineRule.of(one, queue=queue) for one, queue in of_queues),
+            ),
+            defaults=msgspec.json.decode(encode(defaults, MAX_RESULT)),
+        )
+
+    def _share(self, limits: Iterable[RateLimit], widths: Iterable[ConcurrencyLimit]) -> None:
+        for one in widths:
+            other = self.widths.setdefault(one.name, one)
+            if other.width != one.width or one.name in self.limits:
+                raise UsageError(
+                    f'limit "{one.name}" is declared twice, and not alike; say one of '
+                    "them, or give them two names"
+                )
         for limit in limits:
+            if limit.name in self.widths:
+                raise UsageError(
+                    f'limit "{limit.name}" is declared as one of rates and as one of concurrency; '
+                    "give them two names"
+                )
             before = self.limits.setdefault(limit.name, limit)
             if before.rates != limit.rates:
                 ours, theirs = (", ".join(map(str, one.rates)) for one in (limit, before))

@@ -85,7 +85,7 @@ class UnknownFlow(UsageError):
 
 
 class UnknownLimit(UsageError):
-    """No rate limit has this name."""
+    """No limit has this name."""
 
 
 class LedgerError(HeadraceError):

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypedDict
 
 from headrace.errors import UsageError
 from headrace.model.attempts import check_attempts
+from headrace.model.concurrency import ConcurrencyLimit
 from headrace.model.duration import Duration, parse_duration
 from headrace.model.expiry import EXPIRES, as_header
 from headrace.model.job import CLAIM, Headers
@@ -47,7 +48,8 @@ class TaskOptions(TypedDict, total=False):
         executor: "process" runs each job in a process of its own, which is killed at the timeout,
             and whose crash fails that job alone; else in the worker.
         unique: which of its jobs are the same, and what becomes of a second one.
-        limits: how often its jobs may start: each a `RateLimit`.
+        limits: how often its jobs may start, and how many may run at once: each a `RateLimit` or a
+            `ConcurrencyLimit`.
         order_key: jobs with the same one run one after the other: a text with arguments of the task
             in it, such as "{customer}".
         on_dead: what a dead one means to those behind it: "block" (the default) or "skip".
@@ -65,7 +67,7 @@ class TaskOptions(TypedDict, total=False):
     middleware: Mapping[str, object]
     executor: Literal["process"] | None
     unique: Unique | None
-    limits: Sequence[RateLimit]
+    limits: Sequence[RateLimit | ConcurrencyLimit]
     order_key: str | None
     on_dead: OnDead
     expires: Duration | datetime | None
@@ -97,7 +99,7 @@ class JobOptions(TypedDict, total=False):
         idempotency_for: how long a while is; "24h".
         unique: as for the task; None: not unique.
         tenant: whose job it is.
-        limit_key: what it counts for in rate limits with a key, whatever their template says.
+        limit_key: what it counts for in limits with a key, whatever their template says.
         limit_weight: how many starts it counts for in rate limits.
         order_key: jobs of a tenant and queue with the same one run one after the other, in the
             order in which they were committed; None: whatever the task says, in no order.
@@ -169,6 +171,7 @@ class TaskSettings:
     retry: RetryPolicy
     in_process: bool
     limits: tuple[RateLimit, ...]
+    concurrency: tuple[ConcurrencyLimit, ...]
     middleware: Mapping[str, object]
 
 
@@ -181,6 +184,7 @@ def read_task_options(options: TaskOptions, function_name: str) -> TaskSettings:
     refuse_unknown("option of a task", options, TaskOptions.__annotations__)
     retry = parse_retry(options.get("retry", "exponential"))
     timeout = parse_duration(options.get("timeout", "300s"), "timeout")
+    rates, concurrency = read_limits(options.get("limits", ()))
     if not timeout:
         raise UsageError('timeout="0s" leaves no time to run; give at least "1ms"')
     suggested = retry.max_attempts or _ATTEMPTS
@@ -190,7 +194,8 @@ def read_task_options(options: TaskOptions, function_name: str) -> TaskSettings:
         timeout=timeout,
         soft_timeout=_soft(options.get("soft_timeout"), timeout),
         in_process=_in_process(options.get("executor")),
-        limits=read_limits(options.get("limits", ())),
+        limits=rates,
+        concurrency=concurrency,
         middleware=_told(options.get("middleware", {})),
         job=JobSettings(
             queue=check_name("queue", options.get("queue", "default")),
@@ -225,25 +230,33 @@ def read_job_options(options: JobOptions, settings: JobSettings) -> JobSettings:
     return _in_time(replace(settings, **changes))
 
 
-def read_limits(value: object) -> tuple[RateLimit, ...]:
-    """The limits of a task or queue.
+def read_limits(
+    value: object,
+) -> tuple[tuple[RateLimit, ...], tuple[ConcurrencyLimit, ...]]:
+    """The limits of a task or queue: those of rates, and those of concurrency.
 
     Raises:
-        UsageError: one is no `RateLimit`, or named twice.
+        UsageError: one is neither, or named twice.
     """
-    if isinstance(value, str | RateLimit) or not isinstance(value, Iterable):
+    if isinstance(value, str | RateLimit | ConcurrencyLimit) or not isinstance(value, Iterable):
         raise UsageError(
             f'limits={shown(value)} is no list; write limits=[RateLimit("stripe", "10/s")]'
         )
     limits = tuple(value)
     for one in limits:
-        if not isinstance(one, RateLimit):
-            raise UsageError(f'{shown(one)} is no RateLimit; write RateLimit("stripe", "10/s")')
+        if not isinstance(one, RateLimit | ConcurrencyLimit):
+            raise UsageError(
+                f'{shown(one)} is no limit; write RateLimit("stripe", "10/s") or '
+                'ConcurrencyLimit("reports", 5)'
+            )
     names = [one.name for one in limits]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f'limit "{name}" is given twice; one job counts once for it')
-    return limits
+    return (
+        tuple(one for one in limits if isinstance(one, RateLimit)),
+        tuple(one for one in limits if isinstance(one, ConcurrencyLimit)),
+    )
 
 
 def refuse_unknown(kind: str, given: Iterable[str], known: Iterable[str]) -> None:

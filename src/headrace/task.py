@@ -23,6 +23,7 @@ from headrace.dependencies import Dependencies, read_dependencies
 from headrace.errors import BadPayload, UsageError
 from headrace.handle import JobHandle
 from headrace.middleware import Layer, Middleware, layers_for
+from headrace.model.concurrency import ConcurrencyLimit
 from headrace.model.key_template import fields_of
 from headrace.model.rate import RateLimit
 from headrace.model.retry import RetryPolicy
@@ -104,6 +105,7 @@ class Task(Generic[P, R]):
         retry: when a failed job runs again.
         in_process: its jobs run in processes of their own.
         limits: how often its jobs may start.
+        concurrency: how many of them may run at once.
         defaults: of its parameters, by name.
         importable: another process can find it.
         batch: how many jobs a call takes at most: 1, but for batch tasks.
@@ -135,6 +137,7 @@ class Task(Generic[P, R]):
         self.retry: RetryPolicy = settings.retry
         self.in_process: bool = settings.in_process
         self.limits: tuple[RateLimit, ...] = settings.limits
+        self.concurrency: tuple[ConcurrencyLimit, ...] = settings.concurrency
         self.defaults: Mapping[str, object] = self._signature.defaults
         self._check_keys()
         self.importable: bool = "<locals>" not in fn.__qualname__ and fn.__module__ != "__main__"
@@ -297,7 +300,8 @@ class Task(Generic[P, R]):
         return cast("R", self._signature.decode_result(result))
 
     def _check_keys(self) -> None:
-        for limit in self.limits:
+        limits: tuple[RateLimit | ConcurrencyLimit, ...] = (*self.limits, *self.concurrency)
+        for limit in limits:
             for field in sorted(limit.fields - self._signature.names):
                 raise UsageError(
                     f'task "{self.name}" has no argument "{field}", which the key of limit '

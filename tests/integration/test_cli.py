@@ -180,8 +180,14 @@ async def test_doctor_finds_what_is_wrong_with_the_url(nowhere: Cli) -> None:
         (["limits", "set", "stripe", "0/s"], 2, "allows 0 starts; give 1 to 1,000,000"),
         (["limits", "set", "stripe", "1/40d"], 2, "give one of 100 ms to 31 days"),
         (["limits", "set", "stripe", "1/s", "2/1s"], 2, "for one window; give one of them"),
-        (["limits", "set", "stripe"], 2, "Missing argument 'RATE...'"),
+        (["limits", "set", "stripe"], 2, "Missing argument 'RATE...|WIDTH'"),
         (["limits", "show"], 2, "Missing argument 'NAME'"),
+        (
+            ["limits", "set", "reports", "1000001"],
+            2,
+            "width 1000001 cannot be; give a whole number",
+        ),
+        (["limits", "set", "stripe", "1/s", "--key", "a"], 2, "a rate is that of all keys"),
     ],
 )
 async def test_errors_are_a_sentence(
@@ -416,6 +422,8 @@ async def test_a_queue_that_does_not_exist_is_refused(arguments: tuple[str, ...]
         (["show", "nosuch"], 'limit "nosuch" is unknown; known: none yet'),
         (["delete", "nosuch"], 'limit "nosuch" is unknown; known: none yet'),
         (["set", "no such", "1/s"], "'no such'"),
+        (["set", "no such", "3"], "'no such'"),
+        (["set", "nosuch", "3", "--key", "a"], 'limit "nosuch" is unknown; known: none yet'),
     ],
 )
 async def test_a_limit_that_cannot_be_is_refused(

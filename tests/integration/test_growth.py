@@ -173,6 +173,7 @@ STATEMENTS: dict[str, Parameters] = {
     "leaders": lambda _: (),
     "due_schedules": lambda _: (100,),
     "unblock": lambda ledger: (ledger.jobs, 1000),
+    "prune_lines": lambda _: (),
     "woken": lambda _: (),
     "charge": lambda ledger: (ledger.worker, "q", 1),
     "admit": admit,

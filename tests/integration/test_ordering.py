@@ -109,7 +109,7 @@ async def test_ends_that_no_worker_saw_let_go_what_waits(
     assert await jobs[1].cancel()
     await app.engine.unblock()
     assert (await jobs[2].refresh()).state is State.AVAILABLE
-    assert not await app.engine.ledger.links.woken()
+    assert not (await app.engine.ledger.links.woken()).now
 
 
 async def test_a_transaction_that_sees_no_more_than_its_snapshot_is_refused_or_right(

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from headrace.engines.memory.unlimited import NoSeats
 from headrace.errors import LedgerError, LedgerUnavailable
 from headrace.model.job import Delivery
 from headrace.model.rate import Admission, Ask, LimitSeen, Rate, RateLimit, Use, WindowSeen
@@ -22,6 +23,7 @@ class Limiter:
     def __init__(self, *errors: LedgerError) -> None:
         self.errors = list(errors)
         self.rested: list[Use] = []
+        self.seats = NoSeats()
 
     def _fail(self) -> None:
         if self.errors:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from itertools import count
 from uuid import UUID
 
@@ -159,13 +160,15 @@ class LedgeredEngine:
         stamp = None if self.lane is None else self._through.stamp()
         inserted = await self.ledger.insert_in(tx, jobs)
         fresh, parents = _fresh(jobs, inserted), _elsewhere(jobs)
-        if fresh or parents:
+        seated = any(one.seated for one in inserted)
+        if fresh or parents or seated:
             new = _to_run(jobs, inserted)
             loop = asyncio.get_running_loop()
+            told = partial(self._told_of_commit, fresh, new, stamp, parents, seated=seated)
 
             def tell() -> None:
                 with suppress(RuntimeError):  # the loop is closed: a relay finds them
-                    loop.call_soon_threadsafe(self._told_of_commit, fresh, new, stamp, parents)
+                    loop.call_soon_threadsafe(told)
 
             await self.ledger.once_committed(tx, tell)
         return inserted
@@ -176,11 +179,15 @@ class LedgeredEngine:
         jobs: Sequence[NewJob],
         stamp: Stamp | None,
         parents: Sequence[UUID],
+        *,
+        seated: bool,
     ) -> None:
         if self._stopped:
             return
         if self.herald.open:
             self.herald.enqueued(fresh)
+        if seated:
+            self._unblocking.seat_soon()
         self._unblocking.soon(parents)
         if self.lane is not None:
             self._through.push(jobs, stamp, told=True)
@@ -196,10 +203,15 @@ class LedgeredEngine:
         self._ring_for(jobs)
         return inserted
 
-    async def unblock(self) -> None:
-        """Let go what waits for jobs whose end nobody has looked at."""
-        if await self.ledger.links.woken():
+    async def unblock(self) -> float | None:
+        """Let go what waits for jobs whose end nobody has looked at.
+
+        Returns seconds until a job is due that needs a seat then; None if none is.
+        """
+        woken = await self.ledger.links.woken()
+        if woken.now:
             await self._unblocking.sweep()
+        return woken.next_due
 
     async def _carry(self, unblocked: Unblocked) -> None:
         """To where they are taken from; what the lane misses is found by the relay's sweep."""

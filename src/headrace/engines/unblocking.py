@@ -27,13 +27,20 @@ class Unblocking:
         self._ledger = ledger
         self._carry = carry
         self._waiting: dict[UUID, None] = {}
+        self._came = False
         self._flight: asyncio.Task[None] | None = None
-        ledger.listen(self.soon)
+        ledger.listen(self.soon, self.seat_soon)
 
     def soon(self, ids: Iterable[UUID]) -> None:
         """Let go what waits for these jobs, behind the caller's back."""
         self._waiting.update(dict.fromkeys(ids))
         if self._flight is None and self._waiting:
+            self._flight = asyncio.create_task(self._fly())
+
+    def seat_soon(self) -> None:
+        """Let go what stands in line for seats, behind the caller's back."""
+        self._came = True
+        if self._flight is None:
             self._flight = asyncio.create_task(self._fly())
 
     async def sweep(self) -> None:
@@ -49,18 +56,21 @@ class Unblocking:
     async def close(self) -> None:
         """Look at no more; who looks next finds the rest."""
         self._waiting.clear()
+        self._came = False
         if self._flight is not None:
             await asyncio.wait([self._flight])
 
     async def _fly(self) -> None:
         try:
-            while self._waiting:
+            while self._waiting or self._came:
+                self._came = False
                 batch = list(self._waiting)[:_BATCH]
                 for one in batch:
                     del self._waiting[one]
                 await self._look(batch)
         except HeadraceError as exc:
             self._waiting.clear()
+            self._came = False
             _log.warning("jobs that wait for others go on a little later: %s", exc)
         finally:
             self._flight = None

@@ -148,7 +148,12 @@ def in_order(rows: Iterable[Row]) -> list[Inserted]:
     """The rows of insert_docs.sql, in the order in which the jobs were given."""
     ordered = sorted(rows, key=_place)
     return [
-        Inserted(UUID(str(row["job_id"])), duplicate=row["duplicate"], blocked=row["blocked"])
+        Inserted(
+            UUID(str(row["job_id"])),
+            duplicate=row["duplicate"],
+            blocked=row["blocked"],
+            seated=row["seated"],
+        )
         for row in ordered
     ]
 

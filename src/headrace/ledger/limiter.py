@@ -8,6 +8,7 @@ import msgspec
 from headrace.errors import UnknownLimit
 from headrace.ledger.queries import Queries
 from headrace.ledger.rows import Row
+from headrace.ledger.seats import LedgerSeats
 from headrace.model.names import check_name, unknown
 from headrace.model.priority import Priority
 from headrace.model.rate import (
@@ -27,10 +28,15 @@ _STEP = 1000
 
 
 class LedgerLimiter:
-    """Counts starts in the ledger, so that a lane may come and go."""
+    """Counts starts in the ledger, so that a lane may come and go.
+
+    Attributes:
+        seats: what keeps concurrency limits.
+    """
 
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
+        self.seats: LedgerSeats = LedgerSeats(queries)
 
     async def declare(self, limits: Iterable[RateLimit]) -> None:
         """Make limits known; what an operator has set of them stays."""

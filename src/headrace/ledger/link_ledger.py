@@ -6,9 +6,10 @@ from uuid import UUID
 
 from headrace.ledger.queries import Queries
 from headrace.model.flow import Parent, Place
+from headrace.model.job import Inserted
 from headrace.model.links import Link
 from headrace.model.state import State, Stored
-from headrace.ports.link_ledger import Unblocked
+from headrace.ports.link_ledger import Unblocked, Woken
 
 
 class PostgresLinkLedger:
@@ -17,15 +18,25 @@ class PostgresLinkLedger:
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
         self._ended: Callable[[Sequence[UUID]], None] = _nobody
+        self._came: Callable[[], None] = _nothing
 
-    def listen(self, ended: Callable[[Sequence[UUID]], None]) -> None:
-        """Call `ended` with jobs that ended in this process, and that others may wait for."""
+    def listen(self, ended: Callable[[Sequence[UUID]], None], came: Callable[[], None]) -> None:
+        """Call `ended` with jobs that ended in this process, and that others may wait for.
+
+        And `came` where jobs that need seats were committed.
+        """
         self._ended = ended
+        self._came = came
 
     def tell(self, ids: Sequence[UUID] | None) -> None:
         """Tell that these have ended; None: no job that anybody waits for."""
         if ids:
             self._ended(ids)
+
+    def tell_of(self, inserted: Sequence[Inserted]) -> None:
+        """Tell that these were committed."""
+        if any(one.seated for one in inserted):
+            self._came()
 
     async def unblock(self, ids: Sequence[UUID] | None, n: int) -> Unblocked:
         """Let go what waited for up to `n` of these jobs; None: of those nobody has looked at."""
@@ -54,11 +65,15 @@ class PostgresLinkLedger:
         flows = [(row["flow"], row["name"]) for row in rows if row["flow"]]
         return Place(tuple(children), flows[0] if flows else None)
 
-    async def woken(self) -> bool:
-        """Whether there are jobs that nobody has looked at."""
+    async def woken(self) -> Woken:
+        """Whether there are jobs that nobody has looked at, or when."""
         (row,) = await self._queries.fetch("woken")
-        return bool(row["woken"])
+        return Woken(row["woken"], row["next_due"])
 
 
 def _nobody(_: Sequence[UUID]) -> None:
+    pass
+
+
+def _nothing() -> None:
     pass

@@ -78,6 +78,7 @@ class PostgresLedger:
         self._handlers = HandlerConnections(url, self._links.tell, prepared=prepared)
         self._queues = KnownQueues(self._queries)
         self._cursors: dict[str, Cursor] = {}
+        self._limited: set[str] = set()  # tasks and queues
         self._ids = ids.Ids()
 
     @property
@@ -174,15 +175,18 @@ class PostgresLedger:
             UsageError: an id is over one hour off the ledger's clock.
         """
         await self._queues.require(job.queue for job in jobs)
-        if any(job.may_wait for job in jobs):
-            rows = await self._fetch("insert_docs", insert_document(jobs))
-            return foreign.in_order(rows)
+        if any(job.may_wait for job in jobs) or self._known_as_limited(jobs):
+            return await self._insert_documents(jobs)
         try:
-            await self._insert(jobs, pushed=pushed, durable=durable)
+            limited = await self._insert(jobs, pushed=pushed, durable=durable)
         except LedgerError as exc:
             if not isinstance(exc.__cause__, asyncpg.UniqueViolationError):
                 raise
-            await self._insert(await self._missing(jobs), pushed=pushed, durable=durable)
+            missing = await self._missing(jobs)
+            limited = await self._insert(missing, pushed=pushed, durable=durable)
+        if limited:
+            self._limited.update(limited)
+            return await self._insert_documents(jobs)
         return [Inserted(job.id) for job in jobs]
 
     async def insert_in(self, tx: object, jobs: Sequence[NewJob]) -> list[Inserted]:
@@ -339,15 +343,30 @@ class PostgresLedger:
         """One round of upkeep: partitions, retention, counters, expired keys."""
         await self._keeper.maintain()
 
-    async def _insert(self, jobs: Sequence[NewJob], *, pushed: bool, durable: bool) -> None:
+    def _known_as_limited(self, jobs: Sequence[NewJob]) -> bool:
+        """Whether some may stand in line for seats, as far as this process knows by now."""
+        limited = self._limited
+        return bool(limited) and any(job.task in limited or job.queue in limited for job in jobs)
+
+    async def _insert_documents(self, jobs: Sequence[NewJob]) -> list[Inserted]:
+        inserted = foreign.in_order(await self._fetch("insert_docs", insert_document(jobs)))
+        self._links.tell_of(inserted)
+        return inserted
+
+    async def _insert(
+        self, jobs: Sequence[NewJob], *, pushed: bool, durable: bool
+    ) -> Sequence[str] | None:
+        """Insert all; or none, where limits keep some out: then the tasks and queues under one."""
         columns = insert_columns(jobs, self._queues.ids)
         rows = await self._fetch("insert", *columns, pushed, durable)
-        if rows[0]["count"] < len(jobs):
+        limited: Sequence[str] | None = rows[0]["limited"]
+        if limited is None and rows[0]["count"] < len(jobs):
             refused = await self._missing(jobs)
             raise UsageError(
                 f"job id {refused[0].id} is over one hour off the clock of PostgreSQL; "
                 "let headrace make the ids"
             )
+        return limited
 
     async def _missing(self, jobs: Sequence[NewJob]) -> list[NewJob]:
         """Those that the ledger does not have: of a repeated call, none or all that are new."""

@@ -60,6 +60,7 @@ class LedgerKeeper:
         await self.prune_windows()
         await self.sweep_default()
         await self.prune_links()
+        await self._queries.fetch("prune_lines")
         try:
             await self.add_partitions()
             await self.retire()

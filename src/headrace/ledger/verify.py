@@ -22,6 +22,7 @@ CHECKS = (
     Check("order", "Of an ordering key one job may run, and they were done in order."),
     Check("joins", "What came after others was let go once they were over, and not before."),
     Check("limits", "No window of a rate limit has more starts than the limit allows."),
+    Check("seats", "A live job under concurrency limits has its seats, and no line has too many."),
     Check("told", "A job keeps 200 lines at most, and its progress is that of a run it had."),
     Check("topics", "No subscription has two jobs of one event."),
     Check("owners", "Whoever runs a job is a known worker.", repair="repair_owners"),
@@ -29,6 +30,7 @@ CHECKS = (
     Check("silence", "A silent worker is reaped, and what it ran is taken from it."),
     Check("waiting", "A due job does not wait while a worker of its queue lives.", quiesced=True),
     Check("blocked", "A blocked job waits for one that is not over.", quiesced=True),
+    Check("standing", "No due job waits while all its lines have a free seat.", quiesced=True),
     Check(
         "counters",
         "The counters say what a count of all jobs says.",

@@ -59,12 +59,13 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Inserted(msgspec.Struct, frozen=True, gc=False):
     """What became of a `NewJob`: its id, or that of the job which holds its unique key.
 
-    `blocked`: it waits for others.
+    `blocked`: it waits for others, or for seats; `seated`: it needs them.
     """
 
     id: UUID
     duplicate: bool = False
     blocked: bool = False
+    seated: bool = False
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -5,10 +5,15 @@ from datetime import timedelta
 from typing import Protocol
 
 from headrace.model.rate import Admission, Ask, LimitSeen, Rate, RateLimit, Use, WindowSeen
+from headrace.ports.seats import Seats
 
 
 class Limiter(Protocol):
     """Every verb is one statement. All raise `LedgerUnavailable` where PostgreSQL is away."""
+
+    @property
+    def seats(self) -> Seats:
+        """What keeps concurrency limits."""
 
     async def declare(self, limits: Iterable[RateLimit]) -> None:
         """Make limits known; what an operator has set of them stays."""

@@ -21,6 +21,18 @@ class Unblocked(NamedTuple):
     again: Sequence[UUID] = ()
 
 
+class Woken(NamedTuple):
+    """Whether to look.
+
+    Attributes:
+        now: there are jobs that nobody has looked at.
+        next_due: seconds until one that needs seats is due; None if none is.
+    """
+
+    now: bool
+    next_due: float | None
+
+
 class Relations(Protocol):
     """What is known of jobs that wait for others; `LedgerUnavailable` where PostgreSQL is away."""
 
@@ -34,11 +46,14 @@ class Relations(Protocol):
 class LinkLedger(Relations, Protocol):
     """Every verb is one statement. All raise `LedgerUnavailable` where PostgreSQL is away."""
 
-    def listen(self, ended: Callable[[Sequence[UUID]], None]) -> None:
-        """Call `ended` with jobs that ended in this process, and that others may wait for."""
+    def listen(self, ended: Callable[[Sequence[UUID]], None], came: Callable[[], None]) -> None:
+        """Call `ended` with jobs that ended in this process, and that others may wait for.
+
+        And `came` where jobs that need seats were committed.
+        """
 
     async def unblock(self, ids: Sequence[UUID] | None, n: int) -> Unblocked:
         """Let go what waited for up to `n` of these jobs; None: of those nobody has looked at."""
 
-    async def woken(self) -> bool:
-        """Whether there are jobs that nobody has looked at."""
+    async def woken(self) -> Woken:
+        """Whether there are jobs that nobody has looked at, or when."""

@@ -6,6 +6,7 @@ from headrace.engines.ledgered import LedgeredEngine
 from headrace.service import Loop
 
 _INTERVAL = 1.0
+_MARGIN = 0.01  # so that it is due by then
 
 
 class Unblocker:
@@ -28,5 +29,5 @@ class Unblocker:
 
     async def poll(self) -> float:
         """One round: one short question, mostly."""
-        await self._engine.unblock()
-        return _INTERVAL
+        next_due = await self._engine.unblock()
+        return _INTERVAL if next_due is None else min(_INTERVAL, next_due + _MARGIN)

@@ -25,9 +25,9 @@ from headrace.ports.engine import Transaction
 class MemoryEngine:
     """Jobs in a `Book`, which engines of several event loops may share.
 
-    Rate limits and ordering keys hold nothing up, schedules do not tick, and flows are refused. It
-    has no database: a job that is inserted with `tx` is there at once, whatever becomes of the
-    transaction, and handlers have no `ctx.transaction()`.
+    Limits of rate and concurrency and ordering keys hold nothing up, schedules do not tick, and
+    flows are refused. It has no database: a job that is inserted with `tx` is there at once,
+    whatever becomes of the transaction, and handlers have no `ctx.transaction()`.
 
     Attributes:
         book: all that there is.

@@ -1,10 +1,11 @@
-"""Rate limits and schedules of jobs in memory: known, and without effect."""
+"""Limits and schedules of jobs in memory: known, and without effect."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
 from headrace.errors import UsageError
+from headrace.model.concurrency import LineSeen, LinesSaid, WidthSeen
 from headrace.model.rate import Admission, Ask, LimitSeen, Rate, RateLimit, Use, WindowSeen
 from headrace.model.schedule import Schedule, ScheduleEvent, Template
 from headrace.model.timing import Timing
@@ -12,7 +13,14 @@ from headrace.model.timing_options import TimingOptions
 
 
 class NoLimits:
-    """Admits all jobs at once: a test does not wait for a rate."""
+    """Admits all jobs at once: a test does not wait for a rate.
+
+    Attributes:
+        seats: enough for all.
+    """
+
+    def __init__(self) -> None:
+        self.seats: NoSeats = NoSeats()
 
     async def declare(self, limits: Iterable[RateLimit]) -> None:
         """Nothing is counted."""
@@ -42,6 +50,32 @@ class NoLimits:
         """Refused."""
         del name
         raise _refusal("rate limits")
+
+
+class NoSeats:
+    """Lets all jobs run at once, as many as a worker has slots for."""
+
+    async def declare(self, said: LinesSaid) -> None:
+        """Nobody stands in line."""
+
+    async def limits(self) -> list[WidthSeen]:
+        """None."""
+        return []
+
+    async def limit(self, name: str, key: str | None = None) -> tuple[WidthSeen, list[LineSeen]]:
+        """Refused."""
+        del name, key
+        raise _refusal("concurrency limits")
+
+    async def set(self, name: str, width: int, key: str | None = None) -> None:
+        """Refused."""
+        del name, width, key
+        raise _refusal("concurrency limits")
+
+    async def delete(self, name: str) -> bool:
+        """Refused."""
+        del name
+        raise _refusal("concurrency limits")
 
 
 class NoSchedules:

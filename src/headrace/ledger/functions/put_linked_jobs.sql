@@ -1,6 +1,9 @@
--- Jobs that wait for others, or that others wait for: with their edges, their places, their flow.
+-- Jobs that wait for others, or that others wait for: with their edges, their places, their flow. And those
+-- that need seats, which nobody has from the beginning: to give them is left to headrace.seat_jobs, so that no
+-- insert waits for another one under its limit.
+DROP FUNCTION IF EXISTS headrace.put_linked_jobs(jsonb);  -- what it returns has grown with 0024
 CREATE OR REPLACE FUNCTION headrace.put_linked_jobs(docs jsonb)
-RETURNS TABLE (place int, job_id uuid, blocked boolean)
+RETURNS TABLE (place int, job_id uuid, blocked boolean, seated boolean)
 -- Many jobs of one call are joined with each other, which our sessions otherwise never do.
 LANGUAGE plpgsql SET enable_hashjoin = on AS $$
 #variable_conflict use_column
@@ -26,7 +29,7 @@ BEGIN
     RETURN QUERY
     WITH spec AS MATERIALIZED (
         SELECT s.*, s.doc -> 'flow' AS flow,
-               (jsonb_array_length(coalesce(s.doc -> 'after', '[]')) > 0 OR k.turn <> s.id)::int AS waits
+               coalesce(jsonb_array_length(coalesce(s.doc -> 'after', '[]')) > 0 OR k.turn <> s.id, false) AS waits
         FROM headrace.read_jobs(docs) AS s LEFT JOIN headrace.order_key k ON k.id = s.order_id
     ), seq AS MATERIALIZED (
         SELECT o.id, nextval('headrace.order_seq') AS seq
@@ -43,11 +46,12 @@ BEGIN
                CASE WHEN seq.id IS NULL THEN headers
                     ELSE coalesce(headers, '{}') || jsonb_build_object('order', jsonb_build_object(
                         'key', doc ->> 'order_key', 'seq', seq, 'on_dead', on_dead)) END,
-               run_at, coalesce(waits, 0), (linked OR s.id IN (SELECT parent FROM link))::int
+               run_at, (waits OR seated)::int,
+               (linked OR s.id IN (SELECT parent FROM link))::int + 2 * seated::int
         FROM spec s LEFT JOIN seq ON seq.id = s.id
         ORDER BY s.place
         ON CONFLICT (id) DO NOTHING
-        RETURNING j.id, j.queue_id, j.state
+        RETURNING j.id, j.queue_id, j.state, j.run_at
     ), tally AS (
         INSERT INTO headrace.counter_delta (queue_id, state, n)
         SELECT queue_id, state, count(*) FROM fresh GROUP BY queue_id, state
@@ -61,9 +65,22 @@ BEGIN
     ), waiting AS (
         INSERT INTO headrace.blocked (job_id, pending)
         SELECT fresh.id, coalesce(n, 0)
-        FROM fresh LEFT JOIN (SELECT child, count(*) AS n FROM link GROUP BY child) AS counted
+        FROM fresh JOIN spec s ON s.id = fresh.id
+        LEFT JOIN (SELECT child, count(*) AS n FROM link GROUP BY child) AS counted
                ON counted.child = fresh.id
-        WHERE state = 1
+        WHERE s.waits
+    ), seats AS (
+        INSERT INTO headrace.seat AS t (job_id, group_id, due, phase, priority)
+        SELECT s.id, headrace.seat_group_id(s.queue_id, s.headers -> 'lines'),
+               CASE WHEN s.waits THEN 'infinity' ELSE fresh.run_at END,
+               (NOT s.waits AND fresh.run_at <= now())::int, s.priority
+        FROM fresh JOIN spec s ON s.id = fresh.id
+        WHERE s.seated
+        RETURNING t.job_id, t.group_id, t.phase
+    ), standing AS (
+        -- One of a group tells of all that came with it.
+        INSERT INTO headrace.seat_mark (job_id)
+        SELECT DISTINCT ON (group_id) job_id FROM seats WHERE phase = 1
     ), elsewhere AS (
         -- That somebody waits for them is known once headrace.unblock has looked at them.
         INSERT INTO headrace.wake (job_id)
@@ -79,7 +96,7 @@ BEGIN
         SELECT (flow ->> 'id')::uuid, s.id, coalesce(flow ->> 'step', s.task)
         FROM fresh JOIN spec s ON s.id = fresh.id WHERE flow IS NOT NULL
     )
-    SELECT s.place, s.id, coalesce(fresh.state, 1) = 1 FROM spec s LEFT JOIN fresh ON fresh.id = s.id;
+    SELECT s.place, s.id, coalesce(fresh.state, 1) = 1, s.seated FROM spec s LEFT JOIN fresh ON fresh.id = s.id;
     -- A call that was repeated after its jobs were over has made a key that nobody has a place in.
     DELETE FROM headrace.order_key k WHERE k.id = ANY (keys)
     AND NOT EXISTS (SELECT FROM headrace.order_place p WHERE p.key_id = k.id);

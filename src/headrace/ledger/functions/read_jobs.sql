@@ -1,17 +1,19 @@
 -- The documents of insert_jobs, read and checked: whatever a task declares stands where they say nothing.
 -- Each has an id.
+DROP FUNCTION IF EXISTS headrace.read_jobs(jsonb);  -- what it returns has grown with 0024
 CREATE OR REPLACE FUNCTION headrace.read_jobs(docs jsonb)
 RETURNS TABLE (
     place int, doc jsonb, id uuid, queue_id int, task text, priority smallint, max_attempts smallint,
     rerun boolean, tenant text, args jsonb, headers jsonb, run_at timestamptz,
     key bytea, key_until text, on_conflict text, holds_until timestamptz,
-    order_id bigint, on_dead text, linked boolean
+    order_id bigint, on_dead text, linked boolean, seated boolean
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     known CONSTANT text[] := '{task,args,id,queue,priority,max_attempts,delay,run_at,'
         'idempotency_key,idempotency_for,unique,tenant,rerun_on_crash,headers,'
         'order_key,on_dead,after,before,flow}';
+    under_limits CONSTANT boolean := EXISTS (SELECT FROM headrace.line_rule);
 BEGIN
     RETURN QUERY
     WITH given AS (
@@ -26,7 +28,7 @@ BEGIN
                greatest((d.doc ->> 'run_at')::timestamptz,
                         now() + (d.doc ->> 'delay')::float8 * interval '1 second', now()) AS run_at,
                CASE WHEN d.doc ?| '{unique,idempotency_key}' THEN headrace.uniqueness(d.doc) END AS said,
-               d.doc ->> 'order_key' AS order_key
+               d.doc ->> 'order_key' AS order_key, t.key_defaults
         FROM jsonb_array_elements(docs) WITH ORDINALITY AS d (doc, place)
         LEFT JOIN headrace.task t ON t.name = d.doc ->> 'task'
         LEFT JOIN headrace.queue q
@@ -34,20 +36,23 @@ BEGIN
     )
     SELECT g.place, g.doc, g.id, g.queue_id, g.task, g.priority, g.max_attempts, g.rerun, g.tenant, g.args,
            -- By these `verify` and workers know what a job is beside itself.
-           CASE WHEN g.said IS NULL AND NOT g.doc ? 'flow' THEN g.headers ELSE
+           CASE WHEN g.said IS NULL AND NOT g.doc ? 'flow' AND l.lines IS NULL THEN g.headers ELSE
                nullif(coalesce(g.headers, '{}')
                    || CASE WHEN g.said ->> 'until' IN ('queued', 'started') THEN '{"claim": true}' ELSE '{}' END::jsonb
                    || CASE WHEN NOT g.said ? 'for' THEN jsonb_build_object('unique', jsonb_build_object(
                                'key', encode(k.key, 'hex'), 'until', g.said ->> 'until')) ELSE '{}' END
                    || CASE WHEN g.doc ? 'flow' THEN jsonb_build_object('flow', g.doc -> 'flow' -> 'id')
-                           ELSE '{}' END, '{}')
+                           ELSE '{}' END
+                   || CASE WHEN l.lines IS NULL THEN '{}' ELSE jsonb_build_object('lines', l.lines) END, '{}')
            END,
            g.run_at, k.key, g.said ->> 'until', g.said ->> 'on_conflict',
            coalesce(now() + (g.said ->> 'for')::float8 * interval '1 second', 'infinity'),
            CASE WHEN g.order_key IS NOT NULL THEN headrace.order_id(g.tenant, g.queue, g.order_key) END,
            coalesce(g.doc ->> 'on_dead', 'block'),
-           g.doc ?| '{order_key,after,before,flow}'
+           g.doc ?| '{order_key,after,before,flow}', l.lines IS NOT NULL
     FROM given g,
+         LATERAL (SELECT CASE WHEN under_limits
+                              THEN headrace.lines_of(g.task, g.queue_id, g.args, g.key_defaults, g.headers) END AS lines) AS l,
          LATERAL (SELECT CASE WHEN g.said IS NOT NULL
                               THEN headrace.unique_key(g.said, g.tenant, g.task, g.queue, g.args) END AS key) AS k
     WHERE CASE

@@ -44,13 +44,13 @@ BEGIN
     hi := woken[cardinality(woken)];
 
     -- What somebody waits for wakes us when it ends (twin `waits_unseen`), a dead one when it comes again.
-    UPDATE job j SET links = 1
+    UPDATE job j SET links = j.links | 1
     FROM (SELECT id FROM job
-          WHERE id = ANY (woken) AND id BETWEEN lo AND hi AND state IN (0, 1, 3) AND links = 0
+          WHERE id = ANY (woken) AND id BETWEEN lo AND hi AND state IN (0, 1, 3) AND links & 1 = 0
           FOR NO KEY UPDATE SKIP LOCKED) AS free
-    WHERE j.id = free.id AND j.links = 0;
+    WHERE j.id = free.id AND j.links & 1 = 0;
     -- Only now: whoever ended before is seen, and whoever ends after wakes us.
-    SELECT array_agg(w) FILTER (WHERE j.state IN (0, 1, 3) AND j.links = 0),
+    SELECT array_agg(w) FILTER (WHERE j.state IN (0, 1, 3) AND j.links & 1 = 0),
            array_agg(w) FILTER (WHERE j.id IS NULL OR j.state >= 2),
            array_agg(w) FILTER (WHERE j.state = 1)
     INTO unlinked, ended, comers
@@ -131,16 +131,19 @@ BEGIN
         WHERE b.job_id = ANY (waiting) AND b.pending = 0
           AND EXISTS (SELECT FROM edge e WHERE e.child = b.job_id AND NOT e.decided);
         WITH free AS (
-            SELECT j.id FROM job j
+            SELECT j.id, j.links FROM job j
             WHERE j.id IN (SELECT headrace.free_of(waiting)) AND j.state = 1
             FOR NO KEY UPDATE SKIP LOCKED
         ), live AS (
             UPDATE job j SET state = 0, gen = j.gen + 1, xid = pg_current_xact_id(), pushed = false,
                              run_at = greatest(j.run_at, now())
-            FROM free WHERE j.id = free.id AND j.state = 1
+            FROM free WHERE j.id = free.id AND j.state = 1 AND free.links < 2
             RETURNING j.id, j.queue_id
+        ), in_line AS (
+            -- It waits for seats from now on (seat_jobs.sql).
+            INSERT INTO seat_mark (job_id) SELECT id FROM free WHERE links >= 2
         ), done AS (
-            DELETE FROM blocked b USING live WHERE b.job_id = live.id
+            DELETE FROM blocked b USING free WHERE b.job_id = free.id
         ), tally AS (
             INSERT INTO counter_delta (queue_id, state, n)
             SELECT queue_id, moved.state, moved.sign * count(*)

@@ -3,7 +3,7 @@
 -- $8 seconds each ran, $9 results (JSON) or null, $10 errors (JSON) or null, $11 whether the commit
 -- waits for the disk, as in insert.sql.
 -- A row that stays live gets a new generation and a new xid: its next run is another one. Returns
--- id, gen, linked: it is over, and others may wait for that.
+-- id, gen, linked: it is over or put off, and others may wait for that.
 WITH verdict AS (
     SELECT *
     FROM unnest($2::uuid[], $3::int[], $4::smallint[], $5::boolean[], $6::boolean[], $7::float8[],
@@ -36,7 +36,7 @@ WITH verdict AS (
            'worker:' || $1::uuid, error::jsonb || jsonb_build_object('ran', round(ran::numeric, 3))
     FROM settled WHERE state <> 2
 )
-SELECT id, gen, state <> 0 AND links <> 0 AS linked,
+SELECT id, gen, links >= 2 OR state <> 0 AND links <> 0 AS linked,
        (SELECT CASE WHEN NOT $11::boolean
                          AND headrace.may_lose((SELECT array_agg(queue_id) FROM settled)) THEN
                    set_config('synchronous_commit', 'off', true)

@@ -7,8 +7,8 @@ SELECT j.id::text AS subject,
 FROM (SELECT id, state FROM headrace.job ORDER BY id DESC LIMIT $1) AS j
 LEFT JOIN headrace.blocked b ON b.job_id = j.id
 WHERE j.state = 1 AND (
-    b.job_id IS NULL
-    OR NOT EXISTS (SELECT FROM headrace.edge e LEFT JOIN headrace.job p ON p.id = e.parent
+    b.job_id IS NULL AND NOT EXISTS (SELECT FROM headrace.seat s WHERE s.job_id = j.id AND s.phase <= 1)
+    OR b.job_id IS NOT NULL AND NOT EXISTS (SELECT FROM headrace.edge e LEFT JOIN headrace.job p ON p.id = e.parent
                    WHERE e.child = j.id AND NOT e.decided
                      AND headrace.edge_passes(e.on_failure, p.state) IS NULL AND p.id IS NOT NULL)
        AND NOT EXISTS (SELECT FROM headrace.order_place p JOIN headrace.order_key k ON k.id = p.key_id

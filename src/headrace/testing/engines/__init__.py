@@ -20,6 +20,7 @@ from headrace.testing.engines.ordering import Ordering
 from headrace.testing.engines.promises import PromiseKeeping
 from headrace.testing.engines.rig import Rig, Surroundings
 from headrace.testing.engines.schedules import SchedulesByHand
+from headrace.testing.engines.seating import Seating
 from headrace.testing.engines.shares import Shares
 from headrace.testing.engines.takes import Takes
 from headrace.testing.engines.tellings import Tellings
@@ -44,6 +45,7 @@ class EngineConformance(
     Limits,
     Ordering,
     Joining,
+    Seating,
     Tellings,
     TopicKeeping,
     EventTelling,
@@ -59,6 +61,7 @@ class EngineConformance(
             SchedulesByHand.__name__: "schedules",
             Ordering.__name__: "links",
             Joining.__name__: "links",
+            Seating.__name__: "limits",
         }.get(part)
         if needed is not None and not getattr(rig.around.capabilities, needed):
             pytest.skip(f"the engine declares that it has no {needed}")

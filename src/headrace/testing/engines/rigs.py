@@ -27,8 +27,10 @@ from headrace.relay.relay import HORIZON, Relay
 from headrace.relay.walk import Walk
 from headrace.testing.engines.rig import Rig
 
+_MOVE = "UPDATE headrace.job SET run_at = run_at - $1 * interval '1 second' WHERE state = "
 _MOVES = (
-    "UPDATE headrace.job SET run_at = run_at - $1 * interval '1 second' WHERE state = 0",
+    f"{_MOVE} 0",
+    f"{_MOVE} 1 AND links >= 2",  # those that need seats, which none has that is not due
     "UPDATE headrace.idempotency SET until = until - $1 * interval '1 second'",
 )
 
