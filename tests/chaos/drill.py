@@ -104,11 +104,13 @@ class Drill:
         self.unended = True
         self.fleet.history.append(FaultInjected(kind=fault))
 
-    async def flow(self) -> None:
-        """Wait until so many more jobs have been enqueued as this size wants."""
+    async def flow(self, jobs: int | None = None) -> None:
+        """Wait until so many more jobs have been enqueued, or as many as this size wants."""
         async with self.site.connection() as connection:
             there = await connection.fetchval(COUNT)
-        await self.site.ledger_says(ENQUEUED.format(n=there + self.size.jobs), within=PATIENCE)
+        await self.site.ledger_says(
+            ENQUEUED.format(n=there + (jobs or self.size.jobs)), within=PATIENCE
+        )
 
     async def recover(self, since: int | None = None) -> None:
         """Wait until a job that is enqueued from now on (or since then, in ns) is over."""

@@ -24,6 +24,8 @@ WATCHED = 40.0  # seconds: the lane for a lease, and the grace of those who may 
 EPOCH = "SELECT epoch FROM headrace.lane"
 NOTICED = "SELECT epoch > {epoch} AND mode = 'hybrid' FROM headrace.lane"
 TIDE = "SELECT tide FROM headrace.lane"
+BEFORE = "SELECT epoch, tide FROM headrace.lane"
+FEW = 20  # jobs
 MARKED = "SELECT tide > {tide} + 1 FROM headrace.lane"
 # The restored ledger's own transactions begin far below those of its rows.
 AGE = """
@@ -114,20 +116,22 @@ async def test_an_asynchronous_standby_takes_over_that_is_behind(
     ):
         name, within = SCENARIOS[marks]
         async with drill(name, site, size, within=within) as going:
+            async with site.connection() as connection:
+                tide = await connection.fetchval(TIDE)
+            await site.ledger_says(MARKED.format(tide=tide))  # so that the next one is not due yet
             began = now_ns()
             async with site.connection() as connection:
-                before = await connection.fetchval(EPOCH)
-                tide = await connection.fetchval(TIDE)
+                before, tide = await connection.fetchrow(BEFORE)
                 here = await connection.fetchval(HERE)
             await site.ledger_says(FOLLOWED.format(here=here))
             feed.inject(Hold())
-            await going.flow()
+            await going.flow(FEW)
             if marks:
                 await site.ledger_says(MARKED.format(tide=tide))
             going.strike("kill -9 of the primary")
             await asyncio.to_thread(primary.kill)
-            ended = now_ns()
             await promote(standby)
+            ended = now_ns()  # what the primary had answered is written down by now
             way.lead_to(standby.url)
             if marks:
                 await site.ledger_says(NOTICED.format(epoch=before), within=60)

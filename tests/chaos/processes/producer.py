@@ -12,7 +12,7 @@ from random import Random
 import asyncpg
 
 from chaos.events import EnqueueReturned, EnqueueUndone
-from chaos.history import History
+from chaos.history import History, now_ns
 from chaos.processes.patience import until_the_ledger_is_there
 from chaos.processes.stage import set_stage
 from chaos.processes.tasks import build
@@ -188,7 +188,8 @@ async def main() -> None:
     stage = set_stage()
     app = build(stage.middle)
     asked = asyncio.Event()
-    orders = (f"{os.getpid()}-{number}" for number in count())
+    began = now_ns()  # not the process id: long runs use one twice
+    orders = (f"{began}-{number}" for number in count())
 
     async def produce() -> None:
         with translated():
