@@ -6,13 +6,14 @@ import asyncpg
 import psycopg
 import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
     async_sessionmaker,
     create_async_engine,
 )
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 from headrace import Headrace, JobNotFound, State, Task, UnknownQueue, UsageError
 from integration.ledgers import stored
@@ -99,6 +100,33 @@ async def test_async_session(
         await greet.enqueue("savepoint", tx=session)
         await savepoint.rollback()
     assert await stored(sql) == 1
+
+
+class _Base(DeclarativeBase):
+    pass
+
+
+class _Thing(_Base):
+    __tablename__ = "thing"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+async def test_what_is_pending_in_a_session_fails_as_its_owner_expects(
+    greet: Task[[str], None], async_engine: AsyncEngine, sql: asyncpg.Connection
+) -> None:
+    async with async_engine.begin() as connection:
+        await connection.run_sync(_Base.metadata.create_all)
+        await connection.execute(text("INSERT INTO thing VALUES (1)"))
+    async with AsyncSession(async_engine) as session:
+        session.add(_Thing(id=1))
+        await greet.enqueue("never", tx=session)
+        with pytest.raises(IntegrityError):
+            await session.commit()
+    async with AsyncSession(async_engine) as session, session.begin():
+        session.add(_Thing(id=2))
+        await greet.enqueue("with its row", tx=session)
+    assert await stored(sql) == 1
+    assert await sql.fetchval("SELECT count(*) FROM thing") == 2
 
 
 async def test_async_connection(

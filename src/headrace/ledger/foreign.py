@@ -5,7 +5,7 @@ SQLAlchemy, psycopg and Django are optional, so their types are not named.
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -102,23 +102,38 @@ async def _by_django(connection: Any, document: str) -> Sequence[Row]:  # noqa: 
 
 
 async def _by_sqlalchemy(session: Any, document: str) -> Sequence[Row]:  # noqa: ANN401 - optional
-    """A session begins by itself when asked."""
+    """A session begins by itself when asked.
+
+    What is pending in it is flushed when its owner says so or commits: an error there is theirs.
+    """
     from sqlalchemy import text  # noqa: PLC0415 - optional
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError  # noqa: PLC0415 - optional
 
     sql = text(statement("insert_docs").replace("$1", ":document"))
-    ask = partial(session.execute, sql, {"document": document})
+    values = {"document": document}
+
+    def ask() -> Sequence[Row]:
+        with _unflushed(session):
+            rows: Sequence[Row] = session.execute(sql, values).mappings().all()
+            return rows
+
     try:
-        if _is_async(session):
-            found: Sequence[Row] = (await ask()).mappings().all()
-        else:
-            found = await on_callers_thread(lambda: ask().mappings().all())
+        if not _is_async(session):
+            return await on_callers_thread(ask)
+        with _unflushed(session):
+            found: Sequence[Row] = (await session.execute(sql, values)).mappings().all()
+            return found
     except DBAPIError as exc:
         raise _refused(exc, exc.orig) from exc
     except SQLAlchemyError as exc:
         why = str(exc).partition("\n")[0].rstrip(".")
         raise UsageError(f"tx cannot run a statement ({why}); give one that can") from exc
-    return found
+
+
+def _unflushed(session: Any) -> AbstractContextManager[Any]:  # noqa: ANN401 - optional
+    """Nothing is pending in a connection."""
+    context: AbstractContextManager[Any] = getattr(session, "no_autoflush", nullcontext())
+    return context
 
 
 def _by_cursor(open_cursor: Callable[[], AbstractContextManager[Any]], document: str) -> list[Row]:
