@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from headrace.model.retry import RetryPolicy
     from headrace.model.schedule import Schedule
     from headrace.model.state import State
+    from headrace.model.stream import StreamEvent
     from headrace.model.unique import Unique
     from headrace.task import JobSpec, Task
     from headrace.topics import Topic
@@ -80,6 +81,7 @@ __all__ = [
     "Snooze",
     "StaleAttempt",
     "State",
+    "StreamEvent",
     "Task",
     "Topic",
     "Unique",
@@ -133,6 +135,7 @@ _HOMES = {
     "headrace.model.retry": ("RetryPolicy",),
     "headrace.model.schedule": ("Schedule",),
     "headrace.model.state": ("State",),
+    "headrace.model.stream": ("StreamEvent",),
     "headrace.model.unique": ("Unique",),
     "headrace.task": (
         "JobSpec",

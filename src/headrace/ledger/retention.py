@@ -10,6 +10,7 @@ import asyncpg
 from headrace.errors import LedgerBusy
 from headrace.ledger.queries import Connection, Queries
 from headrace.ledger.statements import statement
+from headrace.model.stream import LIFE
 
 _log = logging.getLogger("headrace.ledger")
 
@@ -60,6 +61,7 @@ class LedgerKeeper:
         await self.prune_windows()
         await self.sweep_default()
         await self.prune_links()
+        await self.prune_streams()
         try:
             await self.add_partitions()
             await self.retire()
@@ -94,6 +96,14 @@ class LedgerKeeper:
         pruned = 0
         while rows := await self._queries.fetch("prune_links", _STEP):
             pruned += len(rows)
+        return pruned
+
+    async def prune_streams(self) -> int:
+        """Forget what streams have kept for a day, and empty streams; returns how many events."""
+        pruned = 0
+        while rows := await self._queries.fetch("prune_streams", _STEP, LIFE):
+            pruned += len(rows)
+        await self._queries.fetch("forget_streams", LIFE)
         return pruned
 
     async def sweep_default(self) -> int:
