@@ -1,6 +1,6 @@
 """Streams: what is told to a user, say, and read by whoever shows it, later and again, too."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -111,7 +111,7 @@ class Streams:
         *,
         after: int | str | None = None,
         heartbeat: Duration | None = None,
-    ) -> AsyncIterator[StreamEvent]:
+    ) -> AsyncGenerator[StreamEvent, None]:
         """The events of a stream, in order, and then those to come: `async for event in ...`.
 
         Each reader has a place of its own. It goes on through a restart of PostgreSQL.
