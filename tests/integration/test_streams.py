@@ -127,6 +127,25 @@ async def test_ids_are_in_the_order_of_the_commits(app: Headrace, sql: asyncpg.C
     assert [(event.id, event.data) for event in got] == [(early, "early"), (await late, "late")]
 
 
+async def test_publishers_that_wait_keep_nothing_else_waiting(
+    app: Headrace, sql: asyncpg.Connection
+) -> None:
+    @app.task(queue="streams")
+    async def work() -> None: ...
+
+    transaction = sql.transaction()
+    await transaction.start()
+    await app.streams.publish("s", "number", 0, tx=sql)
+    waiting = [asyncio.create_task(app.streams.publish("s", "number", n)) for n in range(20)]
+    await until(lambda: waits_for_a_lock(app))
+    async with asyncio.timeout(10):
+        await work.enqueue()
+    assert not any(one.done() for one in waiting)
+    await transaction.commit()
+    ids = await asyncio.gather(*waiting)
+    assert len(set(ids)) == 20
+
+
 async def waits_for_a_lock(app: Headrace) -> bool:
     connection = await asyncpg.connect(app.settings.database_url)
     try:

@@ -76,7 +76,7 @@ class PostgresLedger:
         self._limiter = LedgerLimiter(self._queries)
         self._bell = PostgresBell(url, self._queries, listens=listens and prepared)
         self._bus = PostgresBus(url, self._queries, listens=listens and prepared)
-        self._streams = PostgresStreams(self._queries)
+        self._streams = PostgresStreams(self._queries, max(1, size // 2))
         self._ticks = PostgresTicks(self._queries, self._bell)
         self._handlers = HandlerConnections(url, self._links.tell, prepared=prepared)
         self._queues = KnownQueues(self._queries)

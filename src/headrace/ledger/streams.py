@@ -1,5 +1,6 @@
 """Streams in PostgreSQL."""
 
+import asyncio
 from collections import defaultdict, deque
 from collections.abc import Sequence
 
@@ -13,16 +14,24 @@ from headrace.model.stream import NewStreamEvent, Page, StreamEvent, Want
 
 
 class PostgresStreams:
-    """One method a statement of sql/."""
+    """One method a statement of sql/.
 
-    def __init__(self, queries: Queries) -> None:
+    Args:
+        queries: the ledger.
+        at_once: how many publishers may wait for a stream that another transaction has; the other
+            connections are for all else (test_streams.py, `..._keep_nothing_else_waiting`).
+    """
+
+    def __init__(self, queries: Queries, at_once: int) -> None:
         self._queries = queries
+        self._places = asyncio.Semaphore(at_once)
 
     async def publish(self, events: Sequence[NewStreamEvent], tx: object = None) -> list[int]:
         """Append events, all or none."""
         document = msgspec.json.encode(events).decode()
         if tx is None:
-            return _in_order(events, await self._queries.fetch("put_stream_events", document))
+            async with self._places:
+                return _in_order(events, await self._queries.fetch("put_stream_events", document))
         with translated():
             return _in_order(events, await foreign.run_in(tx, "put_stream_events", document))
 
