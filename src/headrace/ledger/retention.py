@@ -103,7 +103,6 @@ class LedgerKeeper:
         pruned = 0
         while rows := await self._queries.fetch("prune_streams", _STEP, LIFE):
             pruned += len(rows)
-        await self._queries.fetch("forget_streams", LIFE)
         return pruned
 
     async def sweep_default(self) -> int:

@@ -14,10 +14,10 @@ RETURNS TABLE (stream text, id bigint) LANGUAGE sql AS $$
         FROM (SELECT told.stream, count(*) AS n FROM told GROUP BY told.stream) AS c
         ORDER BY c.stream
     ), moved AS (
-        INSERT INTO headrace.stream AS s (name, last, gone, at)
-        SELECT more.stream, more.start + more.n, more.start, clock_timestamp() FROM more
+        INSERT INTO headrace.stream AS s (name, last, gone)
+        SELECT more.stream, more.start + more.n, more.start FROM more
         ON CONFLICT (name) DO UPDATE
-        SET last = s.last + excluded.last - excluded.gone, at = clock_timestamp(),
+        SET last = s.last + excluded.last - excluded.gone,
             gone = greatest(s.gone, s.last + excluded.last - excluded.gone - 1000)
         RETURNING s.name, s.last, s.gone
     ), trimmed AS (

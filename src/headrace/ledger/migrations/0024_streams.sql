@@ -3,8 +3,7 @@
 CREATE TABLE headrace.stream (
     name text        PRIMARY KEY,
     last bigint      NOT NULL,
-    gone bigint      NOT NULL,
-    at   timestamptz NOT NULL
+    gone bigint      NOT NULL
 ) WITH (fillfactor = 50);
 COMMENT ON COLUMN headrace.stream.last IS 'the id of its last event; those between have no holes';
 COMMENT ON COLUMN headrace.stream.gone IS 'events up to this id are kept no more';
