@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from headrace.model.retry import RetryPolicy
     from headrace.model.schedule import Schedule
     from headrace.model.state import State
+    from headrace.model.stream import StreamEvent
     from headrace.model.unique import Unique
     from headrace.task import JobSpec, Task
     from headrace.topics import Topic
@@ -82,6 +83,7 @@ __all__ = [
     "Snooze",
     "StaleAttempt",
     "State",
+    "StreamEvent",
     "Task",
     "Topic",
     "Unique",
@@ -136,6 +138,7 @@ _HOMES = {
     "headrace.model.retry": ("RetryPolicy",),
     "headrace.model.schedule": ("Schedule",),
     "headrace.model.state": ("State",),
+    "headrace.model.stream": ("StreamEvent",),
     "headrace.model.unique": ("Unique",),
     "headrace.task": (
         "JobSpec",

@@ -36,10 +36,12 @@ from headrace.model.timing_options import TimingOptions, read_timing
 from headrace.options import BatchOptions, TaskOptions, refuse_unknown
 from headrace.ports.cache import CacheStore
 from headrace.ports.engine import Engine
+from headrace.readers import Readers
 from headrace.results import Results
 from headrace.schedules import Schedules
 from headrace.setting_names import SettingsArguments, check_names
 from headrace.started import Starts
+from headrace.streams import Streams
 from headrace.task import JobSpec, Task
 from headrace.topics import Topic, Topics
 
@@ -79,6 +81,7 @@ class Headrace(Hooks):
         self._declared = Declared()
         self.schedules: Schedules = Schedules(self)
         self._topics = Topics(self)
+        self.streams: Streams = Streams(self)
         self._starts = Starts(self.name, self._connect, self._declare, self._open_cache)
 
     @cached_property
@@ -290,6 +293,15 @@ class Headrace(Hooks):
             ConfigError: no cache is configured.
         """
         return self._starts.cache_store()
+
+    @property
+    def readers(self) -> Readers:
+        """Who read streams in the running event loop.
+
+        Raises:
+            UsageError: the application is not started in this process and event loop.
+        """
+        return self._starts.here().readers
 
     @property
     def actor(self) -> str:

@@ -11,6 +11,7 @@ from headrace.errors import UsageError
 from headrace.portal import open_portal
 from headrace.ports.cache import CacheStore
 from headrace.ports.engine import Engine
+from headrace.readers import Readers
 from headrace.results import Results
 
 T = TypeVar("T")
@@ -22,6 +23,7 @@ class Started:
     Attributes:
         engine: of this loop.
         results: who waits for results.
+        readers: who read streams.
         declared: how many names the ledger was told of.
         cache_store: who keeps the values of the cache, once somebody asked.
     """
@@ -30,6 +32,7 @@ class Started:
         self.engine = engine
         self.loop: ref[asyncio.AbstractEventLoop] = ref(loop)
         self.results: Results = Results(engine.outcomes)
+        self.readers: Readers = Readers(engine.streams, engine.bus)
         self.pid: int = os.getpid()
         self.lock: asyncio.Lock = asyncio.Lock()
         self.users = 0
@@ -95,6 +98,7 @@ class Starts:
                 del self._started[asyncio.get_running_loop()]
                 self._last = None
                 await here.results.close()
+                await here.readers.close()
                 if here.cache_store is not None:
                     await here.cache_store.close()
                 await here.engine.stop()

@@ -20,6 +20,7 @@ from headrace.model.job import Settlement
 from headrace.model.priority import LEVELS, STRIDES, Shares
 from headrace.model.rate import RateLimit
 from headrace.model.state import Stored
+from headrace.model.stream import LIFE
 from headrace.ports.lane import LEASE
 
 SHORT, LONG = 500, 20_000
@@ -32,6 +33,16 @@ SELECT headrace.uuid7(), q.id, 'work', 5, 3, now(), '{}', n % 2 = 0,
        $2::int, CASE WHEN $2::int > 0 THEN now() END
 FROM generate_series(1, $1::int) AS n, headrace.queue q, headrace.worker w
 WHERE q.name = 'q'
+"""
+STREAMS = """
+WITH streams AS (
+    INSERT INTO headrace.stream (name, last, gone)
+    SELECT 'users:' || n, 1, 0 FROM generate_series(1, $1::int) AS n
+    ON CONFLICT DO NOTHING
+    RETURNING name
+)
+INSERT INTO headrace.stream_event (stream, id, kind, at, data)
+SELECT name, 1, 'number', now(), '1' FROM streams
 """
 KEYS = """
 INSERT INTO headrace.idempotency (key, job_id, until, mode)
@@ -59,6 +70,7 @@ class Ledger:
     async def fill(self, n: int, *, state: int = 0, owned: bool = False) -> None:
         await self._sql.execute(FILL, n, state, owned)
         await self._sql.execute(KEYS)
+        await self._sql.execute(STREAMS, n)
 
     async def bury(self, n: int) -> None:
         await self._sql.execute(BURY, n)
@@ -177,6 +189,10 @@ STATEMENTS: dict[str, Parameters] = {
     "woken": lambda _: (),
     "charge": lambda ledger: (ledger.worker, "q", 1),
     "admit": admit,
+    "heard": lambda _: (),
+    "put_stream_events": lambda _: ('[{"stream": "users:7", "kind": "number", "data": 1}]',),
+    "read_streams": lambda _: ([f"users:{n}" for n in range(1, 21)], [0] * 20, 100),
+    "prune_streams": lambda _: (100, LIFE),
     "prune_spent_keys": lambda _: (100,),
 }
 

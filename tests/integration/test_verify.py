@@ -40,6 +40,11 @@ SELECT headrace.insert_jobs(jsonb_build_array(jsonb_build_object('task', 't', 'q
     'priority', 5, 'max_attempts', 1, 'after', jsonb_build_array(id))))
 FROM (SELECT id FROM headrace.job WHERE owner IS NOT NULL LIMIT 1) AS parent;
 """
+STREAM = """
+SELECT headrace.put_stream_events(jsonb_agg(jsonb_build_object(
+    'stream', 's', 'kind', 'number', 'data', n)))
+FROM generate_series(1, 3) AS n
+"""
 WAITING = "UPDATE headrace.job SET {} WHERE state = 1"
 
 
@@ -120,6 +125,8 @@ async def test_a_ledger_in_use_is_whole(smith: Jobsmith, queries: Queries) -> No
                 "jsonb_build_object('name', 's', 'at', '2026-01-01Z'))"
             ),
         ),
+        ("streams", "DELETE FROM headrace.stream_event WHERE data = '2'"),
+        ("streams", "UPDATE headrace.stream SET last = last + 1"),
         (
             "waiting",
             (
@@ -151,6 +158,7 @@ async def test_each_damage_is_found(
     await smith.die()
     await smith.insert(2)
     await smith.claim()
+    await execute(queries, STREAM)
     assert await broken(queries) == set()
     await execute(queries, damage)
     assert name in await broken(queries)

@@ -22,6 +22,7 @@ from headrace.cli import (
     schedule_changes,
     schedules,
     schema,
+    streams,
     topics,
     worker,
 )
@@ -46,6 +47,7 @@ Look:
   headrace schedules list       what makes jobs by the clock, and when next
   headrace flows show ID        jobs that wait for each other, as one graph
   headrace events APP           what happens to jobs, while it happens
+  headrace streams read APP S   what was told to a user, say, and what comes
   headrace topics list          who gets what is published, and how far behind
 Mend:
   headrace dlq replay ID        run a dead job again
@@ -87,6 +89,7 @@ schedule_changes.register(schedules.app)
 app.add_typer(limits.app, name="limits")
 app.add_typer(flows.app, name="flows")
 app.add_typer(topics.app, name="topics")
+app.add_typer(streams.app, name="streams")
 
 
 def _print_version(value: bool) -> None:

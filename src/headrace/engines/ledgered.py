@@ -20,6 +20,7 @@ from headrace.engines.lane_owner import recognise
 from headrace.engines.lane_sight import Doubt, as_they_run
 from headrace.engines.reach import Reach
 from headrace.engines.reconcile import reconcile
+from headrace.engines.streams import TellingStreams
 from headrace.engines.unblocking import Unblocking
 from headrace.engines.write_through import Stamp, WriteThrough
 from headrace.errors import LaneError, LaneUnavailable, LedgerError, WrongEpoch
@@ -53,6 +54,7 @@ class LedgeredEngine:
         reach: whether the lane answers the takes and waits of this engine.
         bus: what tells of its jobs: the ledger's own, if no other is given.
         herald: who tells.
+        streams: what is kept for readers.
     """
 
     def __init__(self, ledger: Ledger, lane: Lane | None = None, bus: Bus | None = None) -> None:
@@ -60,6 +62,9 @@ class LedgeredEngine:
         self.lane = lane
         self.bus: Bus = bus or ledger.bus
         self.herald: BusHerald = BusHerald(self.bus, ledger.new_id)
+        self.streams: TellingStreams = TellingStreams(
+            ledger.streams, self.herald, ledger.once_committed
+        )
         self.view: LaneView = LaneView(0, Mode.DIRECT)
         self._commits = GroupCommits(self._commit)
         self._shares: dict[tuple[UUID, str], Shares] = {}

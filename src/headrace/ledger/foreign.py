@@ -1,4 +1,4 @@
-"""Inserting in a transaction of the caller's: one statement with one text parameter.
+"""Statements in a transaction of the caller's: one statement with one text parameter.
 
 SQLAlchemy, psycopg and Django are optional, so their types are not named.
 """
@@ -6,7 +6,7 @@ SQLAlchemy, psycopg and Django are optional, so their types are not named.
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
@@ -25,14 +25,23 @@ async def insert_in(tx: object, document: str) -> list[Inserted]:
         UsageError: `tx` is something else, or no transaction is open in it, or it belongs to an
             event loop that the caller does not run in.
     """
+    return in_order(await run_in(tx, "insert_docs", document))
+
+
+async def run_in(tx: object, name: str, document: str) -> Sequence[Row]:
+    """The rows of sql/NAME.sql, which takes one document, run in `tx`.
+
+    Raises:
+        UsageError: as `insert_in`.
+    """
     if called_through_portal() and _is_async(tx):
         raise UsageError(
             f"tx is a {_kind(tx)}, which belongs to an event loop; write await ....enqueue(...) "
             "there, or give a connection or session that is not async"
         )
-    for package, has, insert in _WAYS:
+    for package, has, run in _WAYS:
         if of(tx, package) and hasattr(tx, has):
-            return in_order(await insert(tx, document))
+            return await run(tx, name, document)
     raise UsageError(
         f"tx is a {_kind(tx)}; give a connection of asyncpg, psycopg or Django, "
         "or a Session, AsyncSession or connection of SQLAlchemy"
@@ -58,14 +67,14 @@ def _open_first(instead: str) -> UsageError:
     )
 
 
-async def _by_asyncpg(connection: Any, document: str) -> Sequence[Row]:  # noqa: ANN401 - of a pool, too
+async def _by_asyncpg(connection: Any, name: str, document: str) -> Sequence[Row]:  # noqa: ANN401 - of a pool, too
     if not connection.is_in_transaction():
         raise _open_first("async with connection.transaction():")
-    rows: Sequence[Row] = await connection.fetch(statement("insert_docs"), document)
+    rows: Sequence[Row] = await connection.fetch(statement(name), document)
     return rows
 
 
-async def _by_psycopg(connection: Any, document: str) -> Sequence[Row]:  # noqa: ANN401 - optional
+async def _by_psycopg(connection: Any, name: str, document: str) -> Sequence[Row]:  # noqa: ANN401 - optional
     """It begins a transaction by itself, unless it commits each statement."""
     from psycopg import Error, pq, rows  # noqa: PLC0415 - optional
 
@@ -74,16 +83,16 @@ async def _by_psycopg(connection: Any, document: str) -> Sequence[Row]:  # noqa:
     try:
         if not _is_async(connection):
             cursor = partial(connection.cursor, row_factory=rows.tuple_row)
-            return await on_callers_thread(lambda: _by_cursor(cursor, document))
+            return await on_callers_thread(lambda: _by_cursor(cursor, name, document))
         async with connection.cursor(row_factory=rows.dict_row) as asked:
-            await asked.execute(_NAMED, {"document": document})
+            await asked.execute(_for_psycopg(name), {"document": document})
             found: Sequence[Row] = await asked.fetchall()
             return found
     except Error as exc:
         raise translate(exc.sqlstate or "", exc) from exc
 
 
-async def _by_django(connection: Any, document: str) -> Sequence[Row]:  # noqa: ANN401 - optional
+async def _by_django(connection: Any, name: str, document: str) -> Sequence[Row]:  # noqa: ANN401 - optional
     from django.db import Error  # noqa: PLC0415 - optional
 
     def insert() -> Sequence[Row]:
@@ -93,7 +102,7 @@ async def _by_django(connection: Any, document: str) -> Sequence[Row]:  # noqa: 
             )
         if connection.get_autocommit():
             raise _open_first("with transaction.atomic():")
-        return _by_cursor(connection.cursor, document)
+        return _by_cursor(connection.cursor, name, document)
 
     try:
         return await on_callers_thread(insert)
@@ -101,7 +110,7 @@ async def _by_django(connection: Any, document: str) -> Sequence[Row]:  # noqa: 
         raise _refused(exc, exc.__cause__) from exc
 
 
-async def _by_sqlalchemy(session: Any, document: str) -> Sequence[Row]:  # noqa: ANN401 - optional
+async def _by_sqlalchemy(session: Any, name: str, document: str) -> Sequence[Row]:  # noqa: ANN401 - optional
     """A session begins by itself when asked.
 
     What is pending in it is flushed when its owner says so or commits: an error there is theirs.
@@ -109,7 +118,7 @@ async def _by_sqlalchemy(session: Any, document: str) -> Sequence[Row]:  # noqa:
     from sqlalchemy import text  # noqa: PLC0415 - optional
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError  # noqa: PLC0415 - optional
 
-    sql = text(statement("insert_docs").replace("$1", ":document"))
+    sql = text(statement(name).replace("$1", ":document"))
     values = {"document": document}
 
     def ask() -> Sequence[Row]:
@@ -136,9 +145,11 @@ def _unflushed(session: Any) -> AbstractContextManager[Any]:  # noqa: ANN401 - o
     return context
 
 
-def _by_cursor(open_cursor: Callable[[], AbstractContextManager[Any]], document: str) -> list[Row]:
+def _by_cursor(
+    open_cursor: Callable[[], AbstractContextManager[Any]], name: str, document: str
+) -> list[Row]:
     with open_cursor() as cursor:
-        cursor.execute(_NAMED, {"document": document})
+        cursor.execute(_for_psycopg(name), {"document": document})
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
@@ -149,9 +160,13 @@ def _refused(exc: Exception, cause: BaseException | None) -> HeadraceError:
     return translate(code, cause if isinstance(cause, Exception) else exc)
 
 
-_NAMED = statement("insert_docs").replace("%", "%%").replace("$1", "%(document)s")
-_Insert = Callable[[Any, str], Awaitable[Sequence[Row]]]
-_WAYS: tuple[tuple[str, str, _Insert], ...] = (
+@cache
+def _for_psycopg(name: str) -> str:
+    return statement(name).replace("%", "%%").replace("$1", "%(document)s")
+
+
+_Run = Callable[[Any, str, str], Awaitable[Sequence[Row]]]
+_WAYS: tuple[tuple[str, str, _Run], ...] = (
     ("asyncpg", "is_in_transaction", _by_asyncpg),
     ("psycopg", "cursor", _by_psycopg),
     ("sqlalchemy", "begin_nested", _by_sqlalchemy),

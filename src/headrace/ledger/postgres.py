@@ -34,6 +34,7 @@ from headrace.ledger.rows import (
     task_columns,
 )
 from headrace.ledger.session import join_session
+from headrace.ledger.streams import PostgresStreams
 from headrace.ledger.ticks import PostgresTicks
 from headrace.ledger.transaction import HandlerConnections
 from headrace.model.job import Beat, Delivery, Inserted, Job, NewJob, Settlement, Token
@@ -50,6 +51,7 @@ from headrace.ports.lane_ledger import LaneLedger
 from headrace.ports.ledger import Pulse
 from headrace.ports.limiter import Limiter
 from headrace.ports.link_ledger import LinkLedger
+from headrace.ports.streams import StreamStore
 from headrace.ports.ticks import Ticks
 
 
@@ -74,6 +76,7 @@ class PostgresLedger:
         self._limiter = LedgerLimiter(self._queries)
         self._bell = PostgresBell(url, self._queries, listens=listens and prepared)
         self._bus = PostgresBus(url, self._queries, listens=listens and prepared)
+        self._streams = PostgresStreams(self._queries, max(1, size // 2))
         self._ticks = PostgresTicks(self._queries, self._bell)
         self._handlers = HandlerConnections(url, self._links.tell, prepared=prepared)
         self._queues = KnownQueues(self._queries)
@@ -110,6 +113,11 @@ class PostgresLedger:
     def bell(self) -> Bell:
         """What tells idle workers of new jobs."""
         return self._bell
+
+    @property
+    def streams(self) -> StreamStore:
+        """What is kept for readers."""
+        return self._streams
 
     @property
     def bus(self) -> Bus:

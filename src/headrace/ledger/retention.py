@@ -10,6 +10,7 @@ import asyncpg
 from headrace.errors import LedgerBusy
 from headrace.ledger.queries import Connection, Queries
 from headrace.ledger.statements import statement
+from headrace.model.stream import LIFE
 
 _log = logging.getLogger("headrace.ledger")
 
@@ -61,6 +62,7 @@ class LedgerKeeper:
         await self.sweep_default()
         await self.prune_links()
         await self._queries.fetch("prune_lines")
+        await self.prune_streams()
         try:
             await self.add_partitions()
             await self.retire()
@@ -94,6 +96,13 @@ class LedgerKeeper:
         """Forget edges and flows of jobs that are gone; returns how many."""
         pruned = 0
         while rows := await self._queries.fetch("prune_links", _STEP):
+            pruned += len(rows)
+        return pruned
+
+    async def prune_streams(self) -> int:
+        """Forget what streams have kept for a day, and empty streams; returns how many events."""
+        pruned = 0
+        while rows := await self._queries.fetch("prune_streams", _STEP, LIFE):
             pruned += len(rows)
         return pruned
 

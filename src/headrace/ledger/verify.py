@@ -25,6 +25,7 @@ CHECKS = (
     Check("seats", "A live job under concurrency limits has its seats, and no line has too many."),
     Check("told", "A job keeps 200 lines at most, and its progress is that of a run it had."),
     Check("topics", "No subscription has two jobs of one event."),
+    Check("streams", "A stream has each event between those that are gone and its last one."),
     Check("owners", "Whoever runs a job is a known worker.", repair="repair_owners"),
     Check("ticks", "A tick has one job, no schedule is behind while somebody makes its ticks."),
     Check("silence", "A silent worker is reaped, and what it ran is taken from it."),

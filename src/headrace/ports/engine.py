@@ -16,6 +16,7 @@ from headrace.ports.herald import Herald
 from headrace.ports.inspector import Inspector
 from headrace.ports.limiter import Limiter
 from headrace.ports.link_ledger import Relations
+from headrace.ports.streams import StreamStore
 
 
 class Engine(Protocol):
@@ -39,6 +40,10 @@ class Engine(Protocol):
     @property
     def bus(self) -> Bus:
         """What carries messages between processes."""
+
+    @property
+    def streams(self) -> StreamStore:
+        """What is kept for readers, who hear of it on the bus."""
 
     @property
     def herald(self) -> Herald:

@@ -16,6 +16,7 @@ from headrace.ports.inspector import BlindInspector
 from headrace.ports.lane_ledger import LaneLedger
 from headrace.ports.limiter import Limiter
 from headrace.ports.link_ledger import LinkLedger
+from headrace.ports.streams import StreamStore
 from headrace.ports.ticks import Ticks
 
 
@@ -45,6 +46,10 @@ class Ledger(Protocol):
     @property
     def bell(self) -> Bell:
         """What tells idle workers of new jobs."""
+
+    @property
+    def streams(self) -> StreamStore:
+        """What is kept for readers."""
 
     @property
     def bus(self) -> Bus:

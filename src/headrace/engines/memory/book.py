@@ -11,6 +11,7 @@ from headrace.bus.memory import MemoryBus
 from headrace.engines.memory.clock import StillClock
 from headrace.engines.memory.keys import Keys
 from headrace.engines.memory.row import Row
+from headrace.engines.memory.streams import MemoryStreams
 from headrace.errors import DuplicateJob, UnknownQueue
 from headrace.model.cancellation import Cancellation
 from headrace.model.inspection import JobEvent
@@ -73,12 +74,14 @@ class Book:
         lock: to be held while anything here is read or changed.
         clock: by which jobs are due.
         bus: what tells of them.
+        streams: what is kept for readers.
     """
 
     def __init__(self) -> None:
         self.lock: RLock = RLock()
         self.clock: StillClock = StillClock()
         self.bus: MemoryBus = MemoryBus()
+        self.streams: MemoryStreams = MemoryStreams(self.clock, self.lock)
         self.rows: dict[UUID, Row] = {}
         self.queues: dict[str, Queue] = {}
         self.tasks: dict[str, Declaration] = {}

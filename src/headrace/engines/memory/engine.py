@@ -1,6 +1,6 @@
 """The engine that keeps its jobs in memory: what tests of applications use instead of servers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from headrace.engines.memory.book import Book, Lease, Queue
 from headrace.engines.memory.inspector import MemoryInspector
 from headrace.engines.memory.unlimited import NoLimits
 from headrace.engines.memory.unlinked import NoLinks, refuse_flows
+from headrace.engines.streams import TellingStreams
 from headrace.errors import ConfigError, UsageError
 from headrace.model.entry import Taken
 from headrace.model.job import Beat, Delivery, Ending, Inserted, Job, NewJob, Settlement
@@ -40,6 +41,7 @@ class MemoryEngine:
         self.links: NoLinks = NoLinks()
         self.bus: MemoryBus = book.bus
         self.herald: MemoryHerald = MemoryHerald(book.bus, book.new_id)
+        self.streams: TellingStreams = TellingStreams(book.streams, self.herald, _at_once)
 
     async def start(self) -> None:
         """Nothing to connect to."""
@@ -244,3 +246,8 @@ def _kind_of(settlement: Settlement) -> str:
     if settlement.state is Stored.CANCELLED:
         return "cancelled"
     return "retry" if settlement.failed else "snooze"
+
+
+async def _at_once(_tx: object, tell: Callable[[], None]) -> None:
+    """There is no transaction to wait for."""
+    tell()

@@ -22,6 +22,7 @@ from headrace.testing.engines.rig import Rig, Surroundings
 from headrace.testing.engines.schedules import SchedulesByHand
 from headrace.testing.engines.seating import Seating
 from headrace.testing.engines.shares import Shares
+from headrace.testing.engines.streams import StreamKeeping
 from headrace.testing.engines.takes import Takes
 from headrace.testing.engines.tellings import Tellings
 from headrace.testing.engines.topics import TopicKeeping
@@ -49,6 +50,7 @@ class EngineConformance(
     Tellings,
     TopicKeeping,
     EventTelling,
+    StreamKeeping,
 ):
     """All promises; what an engine declares that it cannot do is skipped."""
 
