@@ -1,7 +1,7 @@
 -- Inserts what headrace.insert_jobs takes, and says which jobs wait for others or for seats. Besides, a document may have
 -- before (like after: jobs that wait, and shall wait for this one, too) and flow (an object of id, name and
 -- step).
-DROP FUNCTION IF EXISTS headrace.add_jobs(jsonb);  -- what it returns has grown with 0024
+DROP FUNCTION IF EXISTS headrace.add_jobs(jsonb);  -- what it returns has grown with 0025
 CREATE OR REPLACE FUNCTION headrace.add_jobs(docs jsonb)
 RETURNS TABLE (place int, job_id uuid, duplicate boolean, blocked boolean, seated boolean)
 LANGUAGE plpgsql SET search_path = headrace, pg_catalog SET plan_cache_mode = force_generic_plan AS $$

@@ -1,7 +1,7 @@
 -- Jobs that wait for others, or that others wait for: with their edges, their places, their flow. And those
 -- that need seats, which nobody has from the beginning: to give them is left to headrace.seat_jobs, so that no
 -- insert waits for another one under its limit.
-DROP FUNCTION IF EXISTS headrace.put_linked_jobs(jsonb);  -- what it returns has grown with 0024
+DROP FUNCTION IF EXISTS headrace.put_linked_jobs(jsonb);  -- what it returns has grown with 0025
 CREATE OR REPLACE FUNCTION headrace.put_linked_jobs(docs jsonb)
 RETURNS TABLE (place int, job_id uuid, blocked boolean, seated boolean)
 -- Many jobs of one call are joined with each other, which our sessions otherwise never do.

@@ -1,6 +1,6 @@
 -- The documents of insert_jobs, read and checked: whatever a task declares stands where they say nothing.
 -- Each has an id.
-DROP FUNCTION IF EXISTS headrace.read_jobs(jsonb);  -- what it returns has grown with 0024
+DROP FUNCTION IF EXISTS headrace.read_jobs(jsonb);  -- what it returns has grown with 0025
 CREATE OR REPLACE FUNCTION headrace.read_jobs(docs jsonb)
 RETURNS TABLE (
     place int, doc jsonb, id uuid, queue_id int, task text, priority smallint, max_attempts smallint,
