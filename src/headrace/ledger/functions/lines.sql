@@ -1,4 +1,4 @@
--- Lines: which ones a job stands in, and how many seats they have.
+-- Lines: their keys, how many seats they have, and what applications and operators say of them.
 
 CREATE OR REPLACE FUNCTION headrace.hash_of(value text) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -6,31 +6,25 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 
 -- The key that texts and arguments make, unless the job says one itself; one that is long is cut short.
-CREATE OR REPLACE FUNCTION headrace.line_key(texts text[], arguments text[], args jsonb, said text)
-RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN length(key) <= 200 THEN key
-                ELSE left(key, 100) || '#' || encode(sha256(convert_to(key, 'UTF8')), 'hex') END
-    FROM (
-        SELECT CASE WHEN texts = '{}' THEN '' WHEN said IS NOT NULL THEN said ELSE (
-            SELECT string_agg(part.text || coalesce(args ->> part.argument, ''), '' ORDER BY part.place)
-            FROM unnest(texts, arguments) WITH ORDINALITY AS part (text, argument, place)) END AS key
-    ) AS made
-$$;
-
--- The lines that a job needs a seat in, as an array of [limit, key]; null if none. What a task says of a
--- limit wins over what its queue says.
-CREATE OR REPLACE FUNCTION headrace.lines_of(
-    of_task text, of_queue int, args jsonb, defaults jsonb, headers jsonb
-) RETURNS jsonb LANGUAGE sql STABLE AS $$
-    SELECT jsonb_agg(jsonb_build_array(name, key) ORDER BY name)
-    FROM (
-        SELECT DISTINCT ON (r.name) r.name, headrace.line_key(
-                   r.texts, r.arguments, coalesce(defaults, '{}') || args, headers #>> '{limits,key}') AS key
-        FROM headrace.line_rule r
-        WHERE r.task = of_task OR r.queue_id = of_queue
-        ORDER BY r.name, r.task NULLS LAST
-    ) AS one
-$$;
+CREATE OR REPLACE FUNCTION headrace.line_key(
+    texts text[], arguments text[], args jsonb, defaults jsonb, said text
+) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    key text := '';
+BEGIN
+    IF said IS NOT NULL AND texts <> '{}' THEN
+        key := said;
+    ELSE
+        FOR i IN 1..cardinality(texts) LOOP
+            key := key || texts[i] || coalesce(
+                CASE WHEN args ? arguments[i] THEN args ->> arguments[i] ELSE defaults ->> arguments[i] END, '');
+        END LOOP;
+    END IF;
+    IF length(key) > 200 THEN
+        key := left(key, 100) || '#' || encode(sha256(convert_to(key, 'UTF8')), 'hex');
+    END IF;
+    RETURN key;
+END $$;
 
 -- As in headrace.order_id: should two lines share one, their jobs wait for each other, and no more.
 CREATE OR REPLACE FUNCTION headrace.line_id(name text, key text) RETURNS bigint
@@ -43,10 +37,11 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT headrace.hash_of(queue_id || E'\n' || lines::text)
 $$;
 
--- How many seats of these lines are free: of the one that has the fewest. A limit that is not there
--- limits nothing; one that was narrowed has less than none until enough have ended.
-CREATE OR REPLACE FUNCTION headrace.room_of(ids bigint[]) RETURNS int LANGUAGE sql STABLE AS $$
-    SELECT min(coalesce(w.width, c.width, 1000000000) - l.taken)
+-- How many seats of these lines are free. A limit that is not there limits nothing; one that was narrowed has
+-- less than none until enough have ended.
+CREATE OR REPLACE FUNCTION headrace.free_seats(ids bigint[]) RETURNS TABLE (id bigint, room int)
+LANGUAGE sql STABLE AS $$
+    SELECT l.id, coalesce(w.width, c.width, 1000000000) - l.taken
     FROM headrace.line l
     LEFT JOIN headrace.concurrency_limit c ON c.name = l.name
     LEFT JOIN headrace.line_width w ON w.name = l.name AND w.key = l.key
