@@ -51,9 +51,13 @@ BEGIN
            g.doc ?| '{order_key,after,before,flow}', l.lines IS NOT NULL
     FROM given g,
          -- The lines that it needs a seat in; what its task says of a limit wins over what its queue says.
-         LATERAL (SELECT jsonb_agg(jsonb_build_array(r.name, headrace.line_key(
-                             r.texts, r.arguments, g.args, g.key_defaults, g.headers #>> '{limits,key}'))
-                             ORDER BY r.name) AS lines
+         LATERAL (SELECT jsonb_agg(
+                      CASE WHEN r.fair THEN jsonb_build_array(r.name, headrace.line_key(
+                               r.texts, r.arguments, g.args || jsonb_build_object('$tenant', g.tenant),
+                               g.key_defaults, NULL), g.priority)
+                           ELSE jsonb_build_array(r.name, headrace.line_key(
+                               r.texts, r.arguments, g.args, g.key_defaults, g.headers #>> '{limits,key}')) END
+                      ORDER BY r.name) AS lines
                   FROM headrace.line_rule r
                   WHERE r.task = g.task OR r.queue_id = g.queue_id AND NOT EXISTS (
                       SELECT FROM headrace.line_rule o WHERE o.task = g.task AND o.name = r.name)) AS l,

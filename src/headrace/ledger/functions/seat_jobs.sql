@@ -66,7 +66,7 @@ BEGIN
 
     INSERT INTO seat_group (id, queue_id, lines)
     SELECT unknown.id, one.queue_id,
-           ARRAY(SELECT line_id(l ->> 0, l ->> 1) FROM jsonb_array_elements(one.lines) AS l)
+           ARRAY(SELECT line_id(l) FROM jsonb_array_elements(one.lines) AS l)
     FROM (SELECT DISTINCT id FROM unnest(came) AS id) AS unknown, LATERAL (
         SELECT j.queue_id, j.headers -> 'lines' AS lines FROM seat s JOIN job j ON j.id = s.job_id
         WHERE s.group_id = unknown.id AND s.phase <= 1
@@ -75,7 +75,7 @@ BEGIN
     WHERE NOT EXISTS (SELECT FROM seat_group g WHERE g.id = unknown.id);
     IF FOUND THEN
         INSERT INTO line (id, name, key)
-        SELECT DISTINCT ON (id) line_id(l ->> 0, l ->> 1) AS id, l ->> 0, l ->> 1
+        SELECT DISTINCT ON (id) line_id(l) AS id, l ->> 0, l ->> 1
         FROM seat_group g, LATERAL (
             SELECT j.headers -> 'lines' AS lines FROM seat s JOIN job j ON j.id = s.job_id
             WHERE s.group_id = g.id AND s.phase <= 1

@@ -10,6 +10,7 @@ Derive a test class from `EngineConformance` and give it a fixture `rig`:
 import pytest
 
 from headrace.testing.engines.endings import Endings
+from headrace.testing.engines.fairness import Fairness
 from headrace.testing.engines.inserts import Inserts
 from headrace.testing.engines.joining import Joining
 from headrace.testing.engines.leases import Leases
@@ -45,6 +46,7 @@ class EngineConformance(
     Ordering,
     Joining,
     Seating,
+    Fairness,
     Tellings,
     TopicKeeping,
 ):
@@ -60,6 +62,7 @@ class EngineConformance(
             Ordering.__name__: "links",
             Joining.__name__: "links",
             Seating.__name__: "limits",
+            Fairness.__name__: "limits",
         }.get(part)
         if needed is not None and not getattr(rig.around.capabilities, needed):
             pytest.skip(f"the engine declares that it has no {needed}")
