@@ -1,10 +1,11 @@
-"""Jobs of every kind in one line of four seats while everybody dies and replies are lost."""
+"""All kinds of jobs in a line of four seats: everybody dies, replies are lost, the mode changes."""
 
 from collections.abc import Iterator
 
 from chaos.commotion import commotion
 from chaos.events import RunEnded, StartChecked
 from chaos.history import events_of
+from chaos.lanewatch import close_lane
 from chaos.processes.tasks import QUEUE
 from chaos.site import Site
 from headrace.ledger.postgres import PostgresLedger
@@ -22,6 +23,8 @@ SETTLED = "SELECT id, settled_gen FROM headrace.job WHERE state = 2"
 async def test_no_more_run_than_there_are_seats_whoever_dies(site: Site) -> None:
     await _limit(site)
     async with commotion(site, WAYS, seed=SEED) as fleet:
+        if site.redis_url is not None:
+            await close_lane(site.database_url, site.redis_url)  # who has a seat is in it
         await site.ledger_says(ENOUGH, within=60)
         await fleet.retire("producer")
         await site.quiet(within=90)
