@@ -275,7 +275,7 @@ async def test_verify_finds_what_is_broken(
 
     await app.enqueue_many([report.job() for _ in range(4)])
     assert isinstance(app.engine, LedgeredEngine)
-    await app.engine.unblock()
+    assert await app.engine.due(["default"]), "nobody looks any more"
     assert await found(queries) == set()
     await sql.execute(damage)
     assert check in await found(queries)
