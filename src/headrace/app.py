@@ -29,6 +29,7 @@ from headrace.hooks import EnqueueNext, Hooks, Sender
 from headrace.intake import as_id, as_ids, first_state, new_jobs
 from headrace.model.concurrency import ConcurrencyLimit
 from headrace.model.duration import Duration
+from headrace.model.fair_share import FairShare
 from headrace.model.job import Inserted, Job, NewJob
 from headrace.model.names import check_name
 from headrace.model.rate import RateLimit
@@ -159,6 +160,8 @@ class Headrace(Hooks):
         *,
         promise: str | None = None,
         limits: Sequence[RateLimit | ConcurrencyLimit] = (),
+        fair_by: str | None = None,
+        weights: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         """Declare a queue that is no task's own, for `options(queue=...)`, or more of one.
 
@@ -168,12 +171,19 @@ class Headrace(Hooks):
                 says of the queue must be the same, if it says anything.
             limits: how often its jobs may start, and how many may run at once: each a `RateLimit`
                 or a `ConcurrencyLimit`.
+            fair_by: each part of its jobs gets a fair share of the starts, however many others
+                have: "tenant", or a text with arguments of its tasks in it, such as "{org}".
+            weights: of such parts, by key: one of weight 3 gets three times the starts.
 
         Raises:
-            UsageError: the name is not allowed, the promise unknown or another one than before, or
-                a limit is another one than elsewhere.
+            UsageError: the name is not allowed, the promise unknown or another one than before, a
+                limit another one than elsewhere, or a share or weight cannot be.
         """
+        if weights and fair_by is None:
+            raise UsageError('weights are those of parts; give fair_by as well, such as "{org}"')
         self._declared.add_queue(name, promise, limits)
+        if fair_by is not None:
+            self._declared.add_share(FairShare(name, fair_by, weights))
 
     @overload
     def schedule(self, name: str, /, **timing: Unpack[TimingOptions]) -> Callable[[T], T]: ...

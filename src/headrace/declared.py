@@ -7,6 +7,7 @@ import msgspec
 
 from headrace.errors import UsageError
 from headrace.model.concurrency import ConcurrencyLimit, LineRule, LinesSaid
+from headrace.model.fair_share import WINDOW, FairShare
 from headrace.model.names import check_name
 from headrace.model.promise import Promise, read_promise
 from headrace.model.rate import RateLimit
@@ -27,6 +28,7 @@ class Declared:
         queue_limits: the rate limits of queues that have any.
         widths: concurrency limits by name, likewise.
         queue_widths: the concurrency limits of queues of whose limits something is said.
+        shares: by what queues are shared out that are.
     """
 
     def __init__(self) -> None:
@@ -37,11 +39,12 @@ class Declared:
         self.queue_limits: dict[str, tuple[RateLimit, ...]] = {}
         self.widths: dict[str, ConcurrencyLimit] = {}
         self.queue_widths: dict[str, tuple[ConcurrencyLimit, ...]] = {}
+        self.shares: dict[str, FairShare] = {}
 
     def __len__(self) -> int:
         """How much the ledger is told."""
-        said = (self.tasks, self.queues, self.promises, self.limits, self.widths, self.queue_widths)
-        return sum(map(len, said))
+        widths = (self.widths, self.queue_widths, self.shares)
+        return sum(map(len, (self.tasks, self.queues, self.promises, self.limits, *widths)))
 
     def add_task(self, task: Task[..., Any]) -> None:
         """Add a task.
@@ -81,6 +84,17 @@ class Declared:
                 self.queue_limits[name] = rates
             self.queue_widths[name] = widths
 
+    def add_share(self, share: FairShare) -> None:
+        """Share a queue out.
+
+        Raises:
+            UsageError: it is shared out otherwise already.
+        """
+        if self.shares.setdefault(share.queue, share) != share:
+            raise UsageError(
+                f'queue "{share.queue}" is shared by one thing and by another; say one of them'
+            )
+
     async def tell(self, engine: Engine) -> None:
         """Make all of it known to the ledger."""
         tasks = [self.tasks[name].declaration() for name in sorted(self.tasks)]
@@ -100,21 +114,27 @@ class Declared:
     def _lines(self) -> LinesSaid:
         of_tasks = [(one, task) for task in self.tasks.values() for one in task.concurrency]
         of_queues = [(one, queue) for queue, said in self.queue_widths.items() for one in said]
-        fields = frozenset[str]().union(*(one.fields for one in self.widths.values()))
+        shares = self.shares.values()
+        fields = frozenset[str]().union(
+            *(one.fields for one in self.widths.values()), *(one.fields for one in shares)
+        )
+        widths = {name: one.width for name, one in self.widths.items()}
         defaults = {
             name: {field: task.defaults[field] for field in fields & task.defaults.keys()}
             for name, task in self.tasks.items()
             if fields & task.defaults.keys()
         }
         return LinesSaid(
-            limits={name: one.width for name, one in self.widths.items()},
+            limits=widths | {one.limit: WINDOW for one in shares},
             tasks=tuple(self.tasks),
-            queues=tuple(self.queue_widths),
+            queues=tuple(self.queue_widths | self.shares),
             rules=(
                 *(LineRule.of(one, task=task.name) for one, task in of_tasks),
                 *(LineRule.of(one, queue=queue) for one, queue in of_queues),
+                *(one.rule for one in shares),
             ),
             defaults=msgspec.json.decode(encode(defaults, MAX_RESULT)),
+            weights={one.limit: one.weights for one in shares},
         )
 
     def _share(self, limits: Iterable[RateLimit], widths: Iterable[ConcurrencyLimit]) -> None:

@@ -436,6 +436,40 @@ async def test_a_limit_that_cannot_be_is_refused(
     assert result.out == ""
 
 
+async def test_limits_of_both_kinds_are_listed_shown_and_set(cli: Cli) -> None:
+    assert (await cli("limits", "set", "stripe", "10/s")).out == "limit stripe allows 10/s\n"
+    assert (await cli("limits", "set", "reports", "5")).out == "limit reports is 5 wide\n"
+    told = await cli("limits", "set", "reports", "1000", "--key", "acme")
+    assert told.out == "limit reports is 1,000 wide for acme\n"
+    assert (await cli("limits", "set", "reports", "0", "--key", "brick", "--json")).json == {
+        "limit": "reports",
+        "width": 0,
+        "key": "brick",
+    }
+    listed = (await cli("limits", "list")).out.splitlines()
+    assert [line.split() for line in listed] == [
+        ["limit", "allows", "keys", "set", "by"],
+        ["stripe", "10/s", "0", "operator"],
+        ["reports", "5", "at", "once", "0", "operator"],
+    ]
+    assert (await cli("limits", "list", "--json")).json["concurrency"] == [
+        {"name": "reports", "width": 5, "overridden": True, "keys": 0, "fair": False}
+    ]
+    shown = (await cli("limits", "show", "reports")).out.splitlines()
+    assert [line.split() for line in shown] == [
+        ["key", "width", "taken", "standing"],
+        ["acme", "1,000", "0", "0"],
+        ["brick", "0", "0", "0"],
+    ]
+    assert (await cli("limits", "show", "reports", "--key", "acme", "--json")).json["lines"] == [
+        {"key": "acme", "width": 1000, "taken": 0, "standing": 0}
+    ]
+    assert (await cli("limits", "show", "stripe", "--json")).json["windows"] == []
+    assert (await cli("limits", "delete", "reports")).out == "limit reports is gone\n"
+    unknown = await cli("limits", "show", "reports")
+    assert (unknown.status, 'limit "reports" is unknown; known: stripe' in unknown.err) == (2, True)
+
+
 async def test_a_task_that_does_not_exist_is_refused(smith: Jobsmith, cli: Cli) -> None:
     result = await cli("jobs", "list", "--task", "play")
     assert (result.status, result.out) == (2, "")

@@ -124,6 +124,35 @@ async def test_keys_are_made_where_the_jobs_are_inserted(
     assert (len(long), long[:5]) == (165, "{yyyy")
 
 
+async def test_a_queue_is_shared_fairly(served_app: Headrace) -> None:
+    """Of each part a window is ready; all run in the end (the order: the conformance suite)."""
+    app = served_app
+    started: list[str] = []
+    app.queue("exports", fair_by="{org}")
+    app.queue("mails", fair_by="tenant", weights={"acme": 2})
+
+    @app.task(queue="exports")
+    async def export(org: str, n: int) -> None:
+        del n
+        started.append(org)
+
+    await app.declare()
+    await app.enqueue_many(
+        [export.job(org, n) for org, most in (("a", 300), ("b", 10)) for n in range(most)]
+    )
+    assert isinstance(app.engine, LedgeredEngine)
+    await app.engine.unblock()
+    _, lines = await app.engine.limiter.seats.limit("fair:exports")
+    assert [(one.key, one.taken, one.standing) for one in lines] == [("a", 200, 100), ("b", 10, 0)]
+    async with working(app):
+        await until(lambda: len(started) == 310, seconds=30)
+    limits = await app.engine.limiter.seats.limits()
+    assert [(one.name, one.width, one.fair) for one in limits] == [
+        ("fair:exports", 200, True),
+        ("fair:mails", 200, True),
+    ]
+
+
 async def test_what_code_says_no_more_limits_no_more(
     app: Headrace, migrated_url: str, sql: asyncpg.Connection
 ) -> None:
@@ -146,6 +175,12 @@ async def test_what_code_says_no_more_limits_no_more(
         (lambda: ConcurrencyLimit("a b", 1), "'a b'"),
         (lambda: ConcurrencyLimit("a", 1, key="{x.y}"), 'limit "a": key'),
         (lambda: declared(ConcurrencyLimit("a", 1, key="{org}")), 'no argument "org"'),
+        (lambda: ConcurrencyLimit("fair:q", 1), "would be the share of a queue"),
+        (lambda: shared(fair_by="org"), "fair_by='org' makes no parts"),
+        (lambda: shared(fair_by="{x.y}"), "fair_by '{x.y}' is none"),
+        (lambda: shared(weights={"a": 1}), "give fair_by as well"),
+        (lambda: shared(fair_by="tenant", weights={"a": 0}), "weight 0 of 'a' cannot be"),
+        (lambda: shared("{n}", fair_by="tenant"), "shared by one thing and by another"),
         (lambda: declared(ConcurrencyLimit("a", 1), ConcurrencyLimit("a", 1)), "given twice"),
         (lambda: declared(3), "3 is no limit; write RateLimit"),
         (lambda: declared(RateLimit("a", "1/s"), task="two"), "of rates and as one of concurrency"),
@@ -155,6 +190,13 @@ async def test_what_code_says_no_more_limits_no_more(
 def test_what_a_limit_cannot_say(make: Any, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         make()
+
+
+def shared(*before: str, **said: Any) -> None:
+    app = Headrace("tests")
+    for one in before:
+        app.queue("q", fair_by=one)
+    app.queue("q", **said)
 
 
 def declared(*limits: Any, task: str | None = None) -> None:
@@ -233,7 +275,7 @@ async def test_verify_finds_what_is_broken(
 
     await app.enqueue_many([report.job() for _ in range(4)])
     assert isinstance(app.engine, LedgeredEngine)
-    await app.engine.unblock()
+    assert await app.engine.due(["default"]), "nobody looks any more"
     assert await found(queries) == set()
     await sql.execute(damage)
     assert check in await found(queries)

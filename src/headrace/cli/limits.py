@@ -28,7 +28,7 @@ def list_limits(
     """List all limits, of rate and of concurrency.
 
     With --json: {"limits": [{"name", "rates", "overridden", "keys"}], "concurrency": [{"name",
-    "width", "overridden", "keys"}]}.
+    "width", "overridden", "keys", "fair"}]}.
     """
     from headrace.cli.output import print_json, print_table
     from headrace.cli.session import inspect
@@ -49,7 +49,7 @@ def list_limits(
         ("limit", "allows", "keys", "set by"),
         [
             *((one.name, ", ".join(one.rates), f"{one.keys:,}", _by(one)) for one in rates),
-            *((one.name, f"{one.width:,} at once", f"{one.keys:,}", _by(one)) for one in widths),
+            *((one.name, _at_once(one), f"{one.keys:,}", _by(one)) for one in widths),
         ],
         numbers=("keys",),
     )
@@ -128,7 +128,7 @@ def set_limit(
         if as_json:
             print_json({"limit": name, "width": width, "key": key})
         else:
-            say(f"limit {name} lets {width:,} run at once{of_key}")
+            say(f"limit {name} is {width:,} wide{of_key}")
         return
     if key is not None:
         raise UsageError("a rate is that of all keys; leave out --key, or give a width such as 5")
@@ -170,6 +170,10 @@ def _tell(name: str, what: str, asked: int, *, as_json: bool) -> None:
         print_json({"limit": name, "asked_again": asked})
     else:
         say(f"limit {name} {what}" + (f"; {asked:,} jobs that waited ask again" if asked else ""))
+
+
+def _at_once(one: "WidthSeen") -> str:
+    return f"{one.width:,} of each ready" if one.fair else f"{one.width:,} at once"
 
 
 def _by(one: "LimitSeen | WidthSeen") -> str:

@@ -94,7 +94,9 @@ class LedgerLimiter:
         return asked
 
     async def _unknown(self, name: str) -> UnknownLimit:
-        return UnknownLimit(unknown("limit", name, [one.name for one in await self.limits()]))
+        known = [one.name for one in await self.limits()]
+        known += [one.name for one in await self.seats.limits()]
+        return UnknownLimit(unknown("limit", name, sorted(known)))
 
 
 def _columns(rates: Sequence[Rate]) -> tuple[list[int], list[int]]:

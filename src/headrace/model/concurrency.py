@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from string import Formatter
 from typing import Any, NamedTuple
 
 import msgspec
 
 from headrace.errors import UsageError
-from headrace.model.key_template import check_template, fields_of
+from headrace.model.key_template import check_template, fields_of, parts_of
 from headrace.model.names import check_name
 from headrace.model.shown import shown
 
 WIDEST = 1_000_000
+SHARE = "fair:"
+"""What the names of limits that share queues begin with."""
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -43,6 +44,8 @@ class ConcurrencyLimit:
 
     def __init__(self, name: str, width: int, *, key: str | None = None) -> None:
         object.__setattr__(self, "name", check_name("limit", name))
+        if name.startswith(SHARE):
+            raise UsageError(f'limit "{name}" would be the share of a queue; choose another name')
         object.__setattr__(self, "width", check_width(width, least=1))
         object.__setattr__(self, "key", check_template(f'limit "{name}": key', key))
 
@@ -85,16 +88,8 @@ class LineRule(msgspec.Struct, frozen=True, kw_only=True):
         cls, limit: ConcurrencyLimit, *, task: str | None = None, queue: str | None = None
     ) -> "LineRule":
         """The rule by which jobs of a task, or of a queue, are under a limit."""
-        parts = (
-            [] if limit.key is None else list(Formatter().parse(limit.key)) or [("", "", "", "")]
-        )
-        return cls(
-            name=limit.name,
-            task=task,
-            queue=queue,
-            texts=tuple(text for text, _, _, _ in parts),
-            arguments=tuple(field or None for _, field, _, _ in parts),
-        )
+        texts, arguments = parts_of(limit.key)
+        return cls(name=limit.name, task=task, queue=queue, texts=texts, arguments=arguments)
 
 
 class LinesSaid(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +101,7 @@ class LinesSaid(msgspec.Struct, frozen=True, kw_only=True):
         queues: those of whose limits it says something.
         rules: which jobs are under which limit.
         defaults: of arguments that keys name, by task.
+        weights: of keys, by limits that share queues: their lines are as wide as width times that.
     """
 
     limits: Mapping[str, int]
@@ -113,6 +109,7 @@ class LinesSaid(msgspec.Struct, frozen=True, kw_only=True):
     queues: tuple[str, ...] = ()
     rules: tuple[LineRule, ...] = ()
     defaults: Mapping[str, Mapping[str, Any]] = {}
+    weights: Mapping[str, Mapping[str, int]] = {}
 
 
 class WidthSeen(NamedTuple):
@@ -121,13 +118,15 @@ class WidthSeen(NamedTuple):
     Attributes:
         width: of each of its lines, but for those of which an operator says another.
         overridden: an operator has set it: what applications declare of it changes nothing.
-        keys: how many lines it has now.
+        keys: how many there are now.
+        fair: it shares a queue: the width is that of a key of weight 1.
     """
 
     name: str
     width: int
     overridden: bool
     keys: int
+    fair: bool
 
 
 class LineSeen(NamedTuple):

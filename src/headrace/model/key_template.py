@@ -29,6 +29,12 @@ def check_template(what: str, key: object) -> str | None:
     )
 
 
+def parts_of(key: str | None) -> tuple[tuple[str, ...], tuple[str | None, ...]]:
+    """The texts of a template, each with the argument that follows it, or None; of None: none."""
+    parts = [] if key is None else list(Formatter().parse(key)) or [("", None, None, None)]
+    return tuple(text for text, _, _, _ in parts), tuple(field for _, field, _, _ in parts)
+
+
 def fields_of(key: str | None) -> frozenset[str]:
     """The arguments that a template names."""
     return frozenset(field for _, field, _, _ in Formatter().parse(key or "") if field)

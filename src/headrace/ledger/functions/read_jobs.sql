@@ -13,7 +13,6 @@ DECLARE
     known CONSTANT text[] := '{task,args,id,queue,priority,max_attempts,delay,run_at,'
         'idempotency_key,idempotency_for,unique,tenant,rerun_on_crash,headers,'
         'order_key,on_dead,after,before,flow}';
-    under_limits CONSTANT boolean := EXISTS (SELECT FROM headrace.line_rule);
 BEGIN
     RETURN QUERY
     WITH given AS (
@@ -51,8 +50,17 @@ BEGIN
            coalesce(g.doc ->> 'on_dead', 'block'),
            g.doc ?| '{order_key,after,before,flow}', l.lines IS NOT NULL
     FROM given g,
-         LATERAL (SELECT CASE WHEN under_limits
-                              THEN headrace.lines_of(g.task, g.queue_id, g.args, g.key_defaults, g.headers) END AS lines) AS l,
+         -- The lines that it needs a seat in; what its task says of a limit wins over what its queue says.
+         LATERAL (SELECT jsonb_agg(
+                      CASE WHEN r.fair THEN jsonb_build_array(r.name, headrace.line_key(
+                               r.texts, r.arguments, g.args || jsonb_build_object('$tenant', g.tenant),
+                               g.key_defaults, NULL), g.priority)
+                           ELSE jsonb_build_array(r.name, headrace.line_key(
+                               r.texts, r.arguments, g.args, g.key_defaults, g.headers #>> '{limits,key}')) END
+                      ORDER BY r.name) AS lines
+                  FROM headrace.line_rule r
+                  WHERE r.task = g.task OR r.queue_id = g.queue_id AND NOT EXISTS (
+                      SELECT FROM headrace.line_rule o WHERE o.task = g.task AND o.name = r.name)) AS l,
          LATERAL (SELECT CASE WHEN g.said IS NOT NULL
                               THEN headrace.unique_key(g.said, g.tenant, g.task, g.queue, g.args) END AS key) AS k
     WHERE CASE

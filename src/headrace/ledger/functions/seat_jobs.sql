@@ -5,7 +5,9 @@
 -- most: how many jobs to look at, and to let go. Returns the jobs that may run now, their queues, and some
 -- of those at which it is worth to look once more.
 CREATE OR REPLACE FUNCTION headrace.seat_jobs(most int, OUT released uuid[], OUT queues text[], OUT again uuid[])
-LANGUAGE plpgsql SET search_path = headrace, pg_catalog SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET search_path = headrace, pg_catalog SET plan_cache_mode = force_generic_plan
+-- Many jobs of one call are joined with each other, which our sessions otherwise never do.
+SET enable_hashjoin = on AS $$
 DECLARE
     marked  uuid[];
     marks   bigint[];
@@ -64,7 +66,7 @@ BEGIN
 
     INSERT INTO seat_group (id, queue_id, lines)
     SELECT unknown.id, one.queue_id,
-           ARRAY(SELECT line_id(l ->> 0, l ->> 1) FROM jsonb_array_elements(one.lines) AS l)
+           ARRAY(SELECT line_id(l) FROM jsonb_array_elements(one.lines) AS l)
     FROM (SELECT DISTINCT id FROM unnest(came) AS id) AS unknown, LATERAL (
         SELECT j.queue_id, j.headers -> 'lines' AS lines FROM seat s JOIN job j ON j.id = s.job_id
         WHERE s.group_id = unknown.id AND s.phase <= 1
@@ -73,7 +75,7 @@ BEGIN
     WHERE NOT EXISTS (SELECT FROM seat_group g WHERE g.id = unknown.id);
     IF FOUND THEN
         INSERT INTO line (id, name, key)
-        SELECT DISTINCT ON (id) line_id(l ->> 0, l ->> 1) AS id, l ->> 0, l ->> 1
+        SELECT DISTINCT ON (id) line_id(l) AS id, l ->> 0, l ->> 1
         FROM seat_group g, LATERAL (
             SELECT j.headers -> 'lines' AS lines FROM seat s JOIN job j ON j.id = s.job_id
             WHERE s.group_id = g.id AND s.phase <= 1
@@ -88,25 +90,31 @@ BEGIN
         -- The first of each group that has room, as many as it has room for; of these whoever has a seat
         -- in each line once all before it have theirs. Whom that leaves out wrongly, since one before
         -- it has no seat in another line, the next turn has.
-        WITH opened AS MATERIALIZED (
-            SELECT g.id, g.lines, room_of(g.lines) AS room
+        WITH candidate AS MATERIALIZED (
+            SELECT g.id, g.lines
             FROM seat_group g JOIN queue q ON q.id = g.queue_id AND NOT q.paused
             WHERE g.lines && touched
+        ), space AS MATERIALIZED (
+            SELECT id, room FROM free_seats(ARRAY(SELECT DISTINCT unnest(lines) FROM candidate))
+        ), opened AS MATERIALIZED (
+            SELECT c.id, c.lines, min(space.room) AS room
+            FROM candidate c, unnest(c.lines) AS line JOIN space ON space.id = line
+            GROUP BY c.id, c.lines HAVING min(space.room) > 0
         ), first AS MATERIALIZED (
             SELECT s.job_id, s.priority, s.due, opened.lines
             FROM opened, LATERAL (
                 SELECT job_id, priority, due FROM seat
                 WHERE group_id = opened.id AND phase = 1 AND job_id <> ALL (passed)
                 ORDER BY priority, due, job_id
-                LIMIT greatest(least(opened.room, most), 0)
+                LIMIT least(opened.room, most)
             ) AS s
             ORDER BY s.priority, s.due, s.job_id
             LIMIT most - cardinality(released)
         ), fits AS (
             SELECT job_id
-            FROM (SELECT f.job_id, row_number() OVER (PARTITION BY line ORDER BY priority, due, job_id)
-                                   <= room_of(ARRAY[line]) AS has_one
-                  FROM first f, unnest(f.lines) AS line) AS one
+            FROM (SELECT f.job_id, row_number() OVER (PARTITION BY space.id ORDER BY priority, due, job_id)
+                                   <= space.room AS has_one
+                  FROM first f, unnest(f.lines) AS line JOIN space ON space.id = line) AS one
             GROUP BY job_id HAVING bool_and(has_one)
         )
         SELECT array_agg(job_id) INTO chosen FROM fits;

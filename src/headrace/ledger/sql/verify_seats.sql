@@ -20,7 +20,7 @@ FROM headrace.line l
 JOIN headrace.concurrency_limit c ON c.name = l.name
 LEFT JOIN headrace.line_width w ON w.name = l.name AND w.key = l.key,
 LATERAL (
-    SELECT coalesce(w.width, c.width) AS width, greatest(c.changed_at, w.changed_at) AS since
+    SELECT headrace.width_of(c, w) AS width, greatest(c.changed_at, w.changed_at) AS since
 ) AS wide, LATERAL (
     SELECT count(*) AS n
     FROM headrace.seat_group g JOIN headrace.seat s ON s.group_id = g.id AND s.phase = 2

@@ -4,7 +4,7 @@ SELECT s.job_id::text AS subject, 'it stands in line, and a seat is free' AS det
 FROM headrace.seat_group g JOIN headrace.queue q ON q.id = g.queue_id AND NOT q.paused, LATERAL (
     SELECT job_id FROM headrace.seat WHERE group_id = g.id AND phase = 1 LIMIT 1
 ) AS s
-WHERE headrace.room_of(g.lines) > 0 AND $1::int IS NOT DISTINCT FROM $1
+WHERE (SELECT min(room) FROM headrace.free_seats(g.lines)) > 0 AND $1::int IS NOT DISTINCT FROM $1
 UNION ALL
 SELECT job_id::text, 'it is due, and does not stand in line'
 FROM headrace.seat WHERE phase = 0 AND due < now() - interval '5 seconds'

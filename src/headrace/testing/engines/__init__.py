@@ -11,6 +11,7 @@ import pytest
 
 from headrace.testing.engines.endings import Endings
 from headrace.testing.engines.events import EventTelling
+from headrace.testing.engines.fairness import Fairness
 from headrace.testing.engines.inserts import Inserts
 from headrace.testing.engines.joining import Joining
 from headrace.testing.engines.leases import Leases
@@ -47,6 +48,7 @@ class EngineConformance(
     Ordering,
     Joining,
     Seating,
+    Fairness,
     Tellings,
     TopicKeeping,
     EventTelling,
@@ -64,6 +66,7 @@ class EngineConformance(
             Ordering.__name__: "links",
             Joining.__name__: "links",
             Seating.__name__: "limits",
+            Fairness.__name__: "limits",
         }.get(part)
         if needed is not None and not getattr(rig.around.capabilities, needed):
             pytest.skip(f"the engine declares that it has no {needed}")

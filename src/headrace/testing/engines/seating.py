@@ -327,9 +327,14 @@ class Seating:
         rig.engine.settled(rig.ann, one)
         (two,) = await _taken(rig)
         assert (one.id, two.id) == (first, second)
-        await rig.complete([two])
-        await rig.around.pass_time(61)
-        assert [again.id for again in await _taken(rig)] == [first]
+        assert (await limiter.admit([Ask(two, (use,))]))[0].put_off
+        rig.engine.settled(rig.ann, two)
+        assert await _taken(rig) == []
+        assert await limiter.set("scarce", RateLimit("x", "9/day").rates) == 2
+        (again,) = await _taken(rig)
+        assert again.id in (first, second)
+        await rig.complete([again])
+        assert {again.id, *await _drain(rig)} == {first, second}
 
     async def test_the_loss_of_the_lane_frees_no_seat(self, rig: Rig) -> None:
         await _limit(rig, 2)
