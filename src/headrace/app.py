@@ -142,7 +142,12 @@ class Headrace(Hooks):
         return MappingProxyType(self._declared.queue_limits)
 
     def queue(
-        self, name: str, *, promise: str | None = None, limits: Sequence[RateLimit] = ()
+        self,
+        name: str,
+        *,
+        promise: str | None = None,
+        limits: Sequence[RateLimit] = (),
+        max_depth: int | None = None,
     ) -> None:
         """Declare a queue that is no task's own, for `options(queue=...)`, or more of one.
 
@@ -151,12 +156,16 @@ class Headrace(Hooks):
             promise: "standard", "strict" or "loss-tolerant" (docs/promises.md). What the database
                 says of the queue must be the same, if it says anything.
             limits: how often its jobs may start: each a `RateLimit`.
+            max_depth: how many jobs it may hold that are not over; more are refused (`QueueFull`).
+                What an operator has set wins.
 
         Raises:
-            UsageError: the name is not allowed, the promise unknown or another one than before, or
-                a limit has other rates than elsewhere.
+            UsageError: the name is not allowed, the promise unknown or another one than before,
+                a limit has other rates than elsewhere, or max_depth cannot be.
         """
         self._declared.add_queue(name, promise, limits)
+        if max_depth is not None:
+            self._declared.bound_queue(name, max_depth)
 
     @overload
     def schedule(self, name: str, /, **timing: Unpack[TimingOptions]) -> Callable[[T], T]: ...

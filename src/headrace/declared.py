@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from headrace.errors import UsageError
+from headrace.model.depth import check_depth
 from headrace.model.names import check_name
 from headrace.model.promise import Promise, read_promise
 from headrace.model.rate import RateLimit
@@ -21,6 +22,7 @@ class Declared:
         promises: of queues that say one.
         limits: by name; a name means the same everywhere.
         queue_limits: the limits of queues that have any.
+        max_depths: how many jobs queues may hold, where that is limited.
     """
 
     def __init__(self) -> None:
@@ -29,10 +31,12 @@ class Declared:
         self.promises: dict[str, Promise] = {}
         self.limits: dict[str, RateLimit] = {}
         self.queue_limits: dict[str, tuple[RateLimit, ...]] = {}
+        self.max_depths: dict[str, int] = {}
 
     def __len__(self) -> int:
         """How much the ledger is told."""
-        return len(self.tasks) + len(self.queues) + len(self.promises) + len(self.limits)
+        said = self.tasks, self.queues, self.promises, self.limits, self.max_depths
+        return sum(map(len, said))
 
     def add_task(self, task: Task[..., Any]) -> None:
         """Add a task.
@@ -67,11 +71,26 @@ class Declared:
             self.queue_limits[name] = read_limits(limits)
             self._share(self.queue_limits[name])
 
+    def bound_queue(self, name: str, max_depth: int) -> None:
+        """Let a queue hold so many jobs at most.
+
+        Raises:
+            UsageError: as `Headrace.queue`.
+        """
+        before = self.max_depths.setdefault(name, check_depth(name, max_depth))
+        if before != max_depth:
+            raise UsageError(
+                f'queue "{name}" is declared with max_depth {before} and {max_depth}; '
+                "say one of them"
+            )
+
     async def tell(self, engine: Engine) -> None:
         """Make all of it known to the ledger."""
         tasks = [self.tasks[name].declaration() for name in sorted(self.tasks)]
         await engine.declare(tasks, sorted(self.queues), self.promises)
         await engine.limiter.declare(self.limits.values())
+        if self.max_depths:
+            await engine.limiter.bound(self.max_depths)
 
     def _refuse_mixture(self, task: Task[..., Any]) -> None:
         """The slots of a queue are calls, of as many jobs each: of one kind, therefore."""

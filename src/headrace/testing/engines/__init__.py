@@ -9,6 +9,7 @@ Derive a test class from `EngineConformance` and give it a fixture `rig`:
 
 import pytest
 
+from headrace.testing.engines.depths import Depths
 from headrace.testing.engines.endings import Endings
 from headrace.testing.engines.inserts import Inserts
 from headrace.testing.engines.joining import Joining
@@ -41,6 +42,7 @@ class EngineConformance(
     SchedulesByHand,
     Uniqueness,
     Limits,
+    Depths,
     Ordering,
     Joining,
     Tellings,
@@ -54,6 +56,7 @@ class EngineConformance(
         needed = {
             Transactions.__name__: "database",
             Limits.__name__: "limits",
+            Depths.__name__: "limits",
             SchedulesByHand.__name__: "schedules",
             Ordering.__name__: "links",
             Joining.__name__: "links",
