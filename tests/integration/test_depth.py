@@ -46,6 +46,21 @@ async def test_a_transaction_counts_what_it_has_enqueued_itself(
     assert await stored(sql) == DEPTH
 
 
+async def test_open_transactions_pass_the_limit_by_what_they_hold_and_no_more(
+    bounded: Headrace, sql: asyncpg.Connection, migrated_url: str
+) -> None:
+    """Nobody waits for a transaction that may last."""
+    jobs = [bounded.tasks["export"].job(n) for n in range(DEPTH)]
+    other = await asyncpg.connect(migrated_url)
+    async with sql.transaction(), other.transaction():
+        await bounded.enqueue_many(jobs, tx=sql)
+        await bounded.enqueue_many(jobs, tx=other)
+    await other.close()
+    assert await stored(sql) == 2 * DEPTH
+    with pytest.raises(QueueFull, match="holds 6 jobs of 3 at most"):
+        await jobs[0].task.enqueue(9)
+
+
 async def test_raw_sql_gets_a_sqlstate_of_ours(bounded: Headrace, sql: asyncpg.Connection) -> None:
     await bounded.enqueue_many([bounded.tasks["export"].job(n) for n in range(DEPTH)])
     with pytest.raises(asyncpg.PostgresError, match="exports") as refused:
