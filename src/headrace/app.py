@@ -160,6 +160,7 @@ class Headrace(Hooks):
         *,
         promise: str | None = None,
         limits: Sequence[RateLimit | ConcurrencyLimit] = (),
+        max_depth: int | None = None,
         fair_by: str | None = None,
         weights: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
@@ -171,17 +172,21 @@ class Headrace(Hooks):
                 says of the queue must be the same, if it says anything.
             limits: how often its jobs may start, and how many may run at once: each a `RateLimit`
                 or a `ConcurrencyLimit`.
+            max_depth: how many jobs it may hold that are not over; more are refused (`QueueFull`).
+                What an operator has set wins.
             fair_by: each part of its jobs gets a fair share of the starts, however many others
                 have: "tenant", or a text with arguments of its tasks in it, such as "{org}".
             weights: of such parts, by key: one of weight 3 gets three times the starts.
 
         Raises:
             UsageError: the name is not allowed, the promise unknown or another one than before, a
-                limit another one than elsewhere, or a share or weight cannot be.
+                limit another one than elsewhere, or max_depth, a share or a weight cannot be.
         """
         if weights and fair_by is None:
             raise UsageError('weights are those of parts; give fair_by as well, such as "{org}"')
         self._declared.add_queue(name, promise, limits)
+        if max_depth is not None:
+            self._declared.bound_queue(name, max_depth)
         if fair_by is not None:
             self._declared.add_share(FairShare(name, fair_by, weights))
 

@@ -7,6 +7,7 @@ import msgspec
 
 from headrace.errors import UsageError
 from headrace.model.concurrency import ConcurrencyLimit, LineRule, LinesSaid
+from headrace.model.depth import check_depth
 from headrace.model.fair_share import WINDOW, FairShare
 from headrace.model.names import check_name
 from headrace.model.promise import Promise, read_promise
@@ -29,6 +30,7 @@ class Declared:
         widths: concurrency limits by name, likewise.
         queue_widths: the concurrency limits of queues of whose limits something is said.
         shares: by what queues are shared out that are.
+        max_depths: how many jobs queues may hold, where that is limited.
     """
 
     def __init__(self) -> None:
@@ -40,11 +42,12 @@ class Declared:
         self.widths: dict[str, ConcurrencyLimit] = {}
         self.queue_widths: dict[str, tuple[ConcurrencyLimit, ...]] = {}
         self.shares: dict[str, FairShare] = {}
+        self.max_depths: dict[str, int] = {}
 
     def __len__(self) -> int:
         """How much the ledger is told."""
-        widths = (self.widths, self.queue_widths, self.shares)
-        return sum(map(len, (self.tasks, self.queues, self.promises, self.limits, *widths)))
+        limited = self.limits, self.widths, self.queue_widths, self.shares, self.max_depths
+        return sum(map(len, (self.tasks, self.queues, self.promises, *limited)))
 
     def add_task(self, task: Task[..., Any]) -> None:
         """Add a task.
@@ -95,12 +98,27 @@ class Declared:
                 f'queue "{share.queue}" is shared by one thing and by another; say one of them'
             )
 
+    def bound_queue(self, name: str, max_depth: int) -> None:
+        """Let a queue hold so many jobs at most.
+
+        Raises:
+            UsageError: as `Headrace.queue`.
+        """
+        before = self.max_depths.setdefault(name, check_depth(name, max_depth))
+        if before != max_depth:
+            raise UsageError(
+                f'queue "{name}" is declared with max_depth {before} and {max_depth}; '
+                "say one of them"
+            )
+
     async def tell(self, engine: Engine) -> None:
         """Make all of it known to the ledger."""
         tasks = [self.tasks[name].declaration() for name in sorted(self.tasks)]
         await engine.declare(tasks, sorted(self.queues), self.promises)
         await engine.limiter.declare(self.limits.values())
         await engine.limiter.seats.declare(self._lines())
+        if self.max_depths:
+            await engine.limiter.bound(self.max_depths)
 
     def _refuse_mixture(self, task: Task[..., Any]) -> None:
         """The slots of a queue are calls, of as many jobs each: of one kind, therefore."""

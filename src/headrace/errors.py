@@ -7,6 +7,7 @@
     │   ├── BadArguments         arguments do not fit the task's signature
     │   ├── BadPayload           arguments cannot be stored: size, depth, NUL, surrogate, NaN
     │   ├── DuplicateJob         another job holds its unique key
+    │   ├── QueueFull            its queue would hold more jobs than it may
     │   ├── UnknownTask
     │   ├── UnknownQueue
     │   ├── UnknownSchedule
@@ -66,6 +67,10 @@ class BadPayload(UsageError):
 
 class DuplicateJob(UsageError):
     """Another job holds the unique key of this one."""
+
+
+class QueueFull(UsageError):
+    """The queue would hold more jobs than it may."""
 
 
 class UnknownTask(UsageError):

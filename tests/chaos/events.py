@@ -64,6 +64,20 @@ class StartChecked(Event, frozen=True, tag="start_checked"):
     ledger_xmin: int | None = None
 
 
+class Admitted(Event, frozen=True, tag="admitted"):
+    """The limits let this run start, so many seconds after they were asked at the earliest.
+
+    Attributes:
+        asked_at: the clock read before they were asked.
+        wait: seconds from the answer's reading of PostgreSQL's clock to the start.
+    """
+
+    job: str
+    gen: int
+    asked_at: int
+    wait: float
+
+
 class RunEnded(Event, frozen=True, tag="run_ended"):
     """The handler returned or raised; written before the settle is sent."""
 
@@ -141,6 +155,7 @@ AnyEvent = (
     | EnqueueReturned
     | EnqueueUndone
     | StartChecked
+    | Admitted
     | RunEnded
     | SettleSent
     | Settled

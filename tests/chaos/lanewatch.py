@@ -17,7 +17,7 @@ from headrace.ledger.postgres import PostgresLedger
 from headrace.model.lane_view import Mode
 from headrace.ports.lane_ledger import LaneLedger
 from headrace.relay.relay import Relay
-from headrace.relay.switch import switch_off
+from headrace.relay.switch import switch_off, switch_on
 
 CALM = "SELECT calm FROM headrace.lane"
 AWAY = (
@@ -42,6 +42,13 @@ async def close_lane(database_url: str, redis_url: str) -> None:
     """Switch to direct mode, as an operator does."""
     async with _both(database_url, redis_url) as (ledger, lane):
         await switch_off(ledger, lane)
+
+
+async def lane_off_and_on(database_url: str, redis_url: str) -> None:
+    """Switch to direct mode and back, as an operator does."""
+    async with _both(database_url, redis_url) as (ledger, lane):
+        await switch_off(ledger, lane)
+        await switch_on(ledger, lane)
 
 
 @asynccontextmanager

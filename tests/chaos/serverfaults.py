@@ -13,24 +13,39 @@ from headrace.embedded import EmbeddedPostgres
 BACKENDS = """
     SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
     WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+      AND datname = current_database()
 """
-REPLIES = (b"-- insert", b"-- claim:", b"-- settle", b"COMMIT", b"-- beat:", b"-- reap:")
+REPLIES = (
+    b"-- insert",
+    b"-- claim:",
+    b"-- admit:",
+    b"-- settle",
+    b"COMMIT",
+    b"-- beat:",
+    b"-- reap:",
+)
 BLINK = 0.5  # seconds
 
 
 def faults_of_postgres(server: EmbeddedPostgres) -> list[Fault]:
     """Its backends are terminated all at once; it is killed and started again."""
 
-    async def terminate() -> None:
-        connection = await asyncpg.connect(server.url)
-        await connection.execute(BACKENDS)
-        await connection.close()
-
     async def restart() -> None:
         await asyncio.to_thread(server.kill)
         await asyncio.to_thread(server.start)
 
-    return [call("backends", terminate, weight=3), call("restart", restart, weight=1)]
+    return [end_backends(server.url, weight=3), call("restart", restart, weight=1)]
+
+
+def end_backends(url: str, weight: int) -> Fault:
+    """All backends of a database are terminated at once."""
+
+    async def terminate() -> None:
+        connection = await asyncpg.connect(url)
+        await connection.execute(BACKENDS)
+        await connection.close()
+
+    return call("backends", terminate, weight)
 
 
 def faults_of_the_way(proxy: Proxy, to: str, replies: Iterable[bytes]) -> list[Fault]:

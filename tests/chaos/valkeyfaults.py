@@ -9,6 +9,7 @@ from chaos import lanewatch
 from chaos.events import FaultInjected, LeaseLost
 from chaos.faultplan import Fault, call
 from chaos.fleet import Fleet
+from chaos.processes.patience import until_the_ledger_is_there
 from chaos.site import Site
 from headrace.embedded import EmbeddedValkey
 from headrace.lanes.redis.scripts import script
@@ -40,6 +41,21 @@ def faults_of_valkey(server: EmbeddedValkey, site: Site) -> list[Fault]:
         call("freeze lane", freeze),
         call("minute", site.trust, weight=3),
     ]
+
+
+def faults_of_the_lane(site: Site) -> list[Fault]:
+    """It loses its data, or is switched off and on again; none in direct mode."""
+    url = site.redis_url
+    if url is None:
+        return []
+
+    async def switch() -> None:
+        await until_the_ledger_is_there(lambda: lanewatch.lane_off_and_on(site.database_url, url))
+
+    async def flush() -> None:
+        await lanewatch.flush(url)
+
+    return [_loss("flush", flush), call("lane off and on", switch, weight=2)]
 
 
 def _loss(name: str, step: Callable[[], Awaitable[None]]) -> Fault:

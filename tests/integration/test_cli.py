@@ -366,6 +366,18 @@ async def test_changing_jobs_by_filter(smith: Jobsmith, cli: Cli) -> None:
     ]
 
 
+async def queues_hold_so_many_jobs(cli: Cli) -> None:
+    most = await cli("queues", "max-depth", "main", "5000")
+    assert most.out == "queue main holds 5000 jobs at most\n"
+    assert "5,000 at most" in (await cli("queues", "list")).out
+    again = await cli("queues", "max-depth", "main", "5000")
+    assert again.out == "queue main holds 5000 jobs at most, as before\n"
+    none = await cli("queues", "max-depth", "main", "none")
+    assert none.out == "queue main holds any number of jobs\n"
+    odd = await cli("queues", "max-depth", "main", "few")
+    assert (odd.status, "give a whole number" in odd.err) == (2, True)
+
+
 async def test_queues(smith: Jobsmith, cli: Cli) -> None:
     await smith.complete(2)
     assert (await cli("queues", "create", "new")).out == "queue new is new\n"
@@ -377,6 +389,7 @@ async def test_queues(smith: Jobsmith, cli: Cli) -> None:
     assert shown[1].endswith("paused")
     assert (await cli("queues", "resume", "main")).out == "queue main is on\n"
     assert (await cli("queues", "pause", "no")).status == 2
+    await queues_hold_so_many_jobs(cli)
     said = await cli("queues", "promise", "main", "strict")
     assert said.out == "queue main is strict: all that starts later than 15 s from now\n"
     assert (await cli("queues", "promise", "main", "strict")).out == "queue main was strict\n"

@@ -232,6 +232,28 @@ async def test_one_that_cannot_make_its_job_holds_up_no_other(
         assert (found.error, found.made) == (None, 1)
 
 
+async def test_a_tick_that_finds_its_queue_full_is_made_later(
+    migrated_url: str, sql: asyncpg.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with started(migrated_url) as app:
+        engine = engine_of(app)
+        await app.schedules.create("full", app.tasks["note"].job(), every="1m")
+        app.queue("elsewhere")
+        await app.schedules.create(
+            "other", app.tasks["note"].options(queue="elsewhere").job(), every="1m"
+        )
+        await engine.limiter.bound({"work": 0})
+        await sql.execute(OUTAGE, timedelta(seconds=90))
+        with caplog.at_level(logging.CRITICAL):
+            assert await Scheduler(engine).poll() == 0.0
+        assert [row["name"] for row in await sql.fetch(TICKS)] == ["other"]
+        assert 'queue "work" holds 0 jobs of 0' in str((await app.schedules.get("full")).error)
+        await engine.limiter.bound({"work": 1})
+        await sql.execute("UPDATE headrace.schedule SET due_at = now()")  # as ten seconds later
+        await tick_now(app)
+        assert [row["name"] for row in await sql.fetch(TICKS)] == ["full", "other"]
+
+
 async def test_a_thousand_due_at_once_take_few_statements(
     migrated_url: str, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from uuid import uuid4
 
@@ -30,6 +30,9 @@ class Limiter:
             raise self.errors.pop(0)
 
     async def declare(self, limits: Iterable[RateLimit]) -> None:
+        raise NotImplementedError
+
+    async def bound(self, depths: Mapping[str, int]) -> None:
         raise NotImplementedError
 
     async def admit(self, asks: Sequence[Ask]) -> list[Admission]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 from uuid import UUID
 
 import typer
@@ -59,7 +59,7 @@ def list_queues(
                 *(_number(getattr(one, name)) for name in numbers),
                 ago(one.oldest),
                 one.promise,
-                "paused" if one.paused else "",
+                ", ".join(_notes(one)),
             )
             for one in counts
         ],
@@ -116,6 +116,32 @@ def promise(
         say(f"queue {name} is {promise}: all that starts later than {seconds:g} s from now")
     else:
         say(f"queue {name} {'is' if answer.changed else 'was'} {promise}")
+
+
+@app.command(short_help="Let a queue hold no more jobs than so many.")
+def max_depth(
+    name: Name,
+    depth: Annotated[str, typer.Argument(metavar="N", help='How many, or "none".')],
+    database_url: DatabaseUrl = None,
+    embedded: Embedded = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let a queue hold no more jobs than so many that are not over, whatever applications declare.
+
+    What would be more is refused when it is enqueued; what is there already stays, retries and
+    replays pass. With --json: {"queue", "changed"}.
+    """
+    from headrace.cli.output import say_changed
+    from headrace.cli.session import inspect
+
+    most = None if depth == "none" else int(depth) if depth.isdecimal() else depth
+
+    async def work(inspector: "Inspector") -> bool:
+        return await inspector.max_depth(name, cast("int | None", most))
+
+    new = inspect(database_url, embedded=embedded, work=work)
+    said = "holds any number of jobs" if most is None else f"holds {most} jobs at most"
+    say_changed("queue", name, new, (said, f"{said}, as before"), as_json=as_json)
 
 
 @app.command(short_help="Hand out no more jobs of a queue.")
@@ -241,6 +267,13 @@ async def _drained(inspector: "Inspector", name: str, patience: timedelta) -> "Q
 
 def _left(counts: "QueueCounts") -> int:
     return counts.running + (0 if counts.paused else counts.available)
+
+
+def _notes(counts: "QueueCounts") -> list[str]:
+    said = ["paused"] if counts.paused else []
+    if counts.max_depth is not None:
+        said.append(f"{_number(counts.max_depth)} at most")
+    return said
 
 
 def _number(n: int) -> str:

@@ -116,6 +116,10 @@ class LaneInspector(LaneSight):
         """Let a queue promise something else of its jobs."""
         return await self._inspector.promise(name, promise)
 
+    async def max_depth(self, name: str, depth: int | None) -> bool:
+        """Let a queue hold so many jobs at most; False if an operator has said so before."""
+        return await self._inspector.max_depth(name, depth)
+
     async def pause(self, name: str) -> bool:
         """Hand out no more jobs of a queue; False if it was paused."""
         new = await self._inspector.pause(name)

@@ -13,6 +13,7 @@ from headrace.errors import (
     LedgerError,
     LedgerFull,
     LedgerUnavailable,
+    QueueFull,
     SchemaError,
     UnknownQueue,
     UnknownTask,
@@ -26,6 +27,7 @@ _OURS: dict[str, type[HeadraceError]] = {
     "HR003": BadPayload,
     "HR004": UsageError,
     "HR005": DuplicateJob,
+    "HR006": QueueFull,
 }
 _SESSIONS_MIXED = (
     "something between us and PostgreSQL pools sessions ({}); "

@@ -15,6 +15,7 @@ from headrace.ledger.rows import Row, as_job
 from headrace.ledger.schedules import PostgresSchedules
 from headrace.ledger.topics import PostgresTopics
 from headrace.model.cancellation import Cancellation
+from headrace.model.depth import check_depth
 from headrace.model.fleet import Fleet, Leader, WorkerSeen
 from headrace.model.inspection import (
     BOUND,
@@ -211,6 +212,14 @@ class LedgerInspector:
     async def resume(self, name: str) -> bool:
         """Hand out its jobs again; False if it was not paused."""
         return await self._pause(name, paused=False)
+
+    async def max_depth(self, name: str, depth: int | None) -> bool:
+        """Let a queue hold so many jobs at most; False if an operator has said so before."""
+        said = None if depth is None else check_depth(name, depth)
+        rows = await self._queries.fetch("max_depth", name, said)
+        if not rows:
+            raise await self._unknown_queue(name)
+        return bool(rows[0]["changed"])
 
     async def _pause(self, name: str, *, paused: bool) -> bool:
         rows = await self._queries.fetch("pause", name, paused)

@@ -1,6 +1,6 @@
 """Rate limits on PostgreSQL: functions/rate_limits.sql decides."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -42,6 +42,11 @@ class LedgerLimiter:
         """Make limits known; what an operator has set of them stays."""
         for one in sorted(limits, key=lambda limit: limit.name):
             await self._queries.fetch("declare_limit", one.name, *_columns(one.rates))
+
+    async def bound(self, depths: Mapping[str, int]) -> None:
+        """Let queues hold so many jobs at most; what an operator has set of them stays."""
+        names = sorted(depths)
+        await self._queries.fetch("bound_queues", names, [depths[name] for name in names])
 
     async def admit(self, asks: Sequence[Ask]) -> list[Admission]:
         """Which of these jobs may start, in order; the others are put off and wait again."""

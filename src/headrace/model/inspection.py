@@ -132,6 +132,7 @@ class QueueCounts(msgspec.Struct, frozen=True, kw_only=True):
     """The jobs of a queue that are in the ledger now.
 
     Attributes:
+        max_depth: how many live and blocked jobs it takes; None: any number.
         live: all that are neither over nor blocked; exact, as are the stored states.
         available: counted up to `BOUND`; `BOUND + 1` means more. So are scheduled, retryable and
             running.
@@ -141,6 +142,7 @@ class QueueCounts(msgspec.Struct, frozen=True, kw_only=True):
     queue: str
     paused: bool
     promise: str
+    max_depth: int | None = None
     live: int
     available: int
     scheduled: int

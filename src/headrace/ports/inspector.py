@@ -114,6 +114,16 @@ class Inspector(Protocol):
     async def fleet(self) -> Fleet:
         """The workers, the leaders and the lane."""
 
+    async def max_depth(self, name: str, depth: int | None) -> bool:
+        """Let a queue hold so many jobs at most, whatever applications declare; None: any number.
+
+        False if an operator has said so before.
+
+        Raises:
+            UnknownQueue: there is none of this name.
+            UsageError: the depth cannot be.
+        """
+
     async def create_queue(self, name: str) -> bool:
         """Make a queue known; False if it was.
 

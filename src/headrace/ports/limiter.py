@@ -1,6 +1,6 @@
 """What keeps rate limits: asked before jobs start, and by operators."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -17,6 +17,9 @@ class Limiter(Protocol):
 
     async def declare(self, limits: Iterable[RateLimit]) -> None:
         """Make limits known; what an operator has set of them stays."""
+
+    async def bound(self, depths: Mapping[str, int]) -> None:
+        """Let queues hold so many jobs at most; what an operator has set of them stays."""
 
     async def admit(self, asks: Sequence[Ask]) -> list[Admission]:
         """Which of these jobs may start, in order; the others are put off and wait again."""

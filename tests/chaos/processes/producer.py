@@ -74,6 +74,7 @@ class Producer:
             "unique": self._unique,
             "ordered": self._ordered,
             "flows": self._flows,
+            "limited": self._limited,
         }
         self._ways = [ways[name] for name in os.environ[WAYS].split(",")]
 
@@ -164,6 +165,11 @@ class Producer:
             async with self._tx.transaction():
                 handle = await flow.enqueue(tx=self._tx)
         self._durable(handle.jobs.values())
+
+    async def _limited(self) -> None:
+        task = self._app.tasks["limited"]
+        jobs = [task.job(next(self._orders), self._seconds()) for _ in range(5)]
+        self._durable(await self._app.enqueue_many(jobs))
 
     def _job(self, kind: str) -> JobSpec[object]:
         return self._app.tasks[kind].job(next(self._orders), self._random.choice((0.0, 0.01, 0.05)))

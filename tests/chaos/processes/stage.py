@@ -14,6 +14,7 @@ from uuid import UUID
 
 from chaos.crashpoints import CrashPoint, armed, crash_points_of_this_process
 from chaos.events import (
+    Admitted,
     CrashPointReached,
     EnqueueCalled,
     Event,
@@ -28,14 +29,17 @@ from chaos.history import History, events_of, now_ns
 from chaos.holdpoints import held
 from chaos.lane_twins import LANE_TWINS
 from chaos.ledger_twins import LEDGER_TWINS, no_services
+from chaos.limit_twins import LIMIT_TWINS
 from chaos.processes.lane_stage import RecordedLaneLedger, lanes_with
 from chaos.processes.tasks import Middle
 from chaos.twins import apply_twin_of_this_process, swap_method
 from headrace import connect
 from headrace.lanes.redis import lane as redis_lane
+from headrace.ledger.limiter import LedgerLimiter
 from headrace.ledger.postgres import PostgresLedger
 from headrace.ledger.transaction import LedgerTransaction
 from headrace.model.job import Delivery, Inserted, NewJob, Settlement, Token
+from headrace.model.rate import Admission, Ask
 from headrace.model.state import Stored
 from headrace.supervisor import node
 from headrace.worker import conclude as conclude_module
@@ -91,11 +95,12 @@ def set_stage() -> Stage:
     reached = {event.name for event in events_of(CrashPointReached, folder)}
     points = [point for point in crash_points_of_this_process() if point.name not in reached]
     stage = Stage(History(folder), points)
-    apply_twin_of_this_process({**LEDGER_TWINS, **LANE_TWINS})
+    apply_twin_of_this_process({**LEDGER_TWINS, **LANE_TWINS, **LIMIT_TWINS})
     witness = Witness(stage.history)
     _record_ledger(stage, witness)
     _record_transactions(stage, witness)
     _record_hands(stage)
+    _record_admissions(stage.history)
     _record_runs(stage.history)
     if prefetch := os.environ.get(PREFETCH):
         _put(node, "Worker", partial(Worker, pace=lambda: SteadyPace(int(prefetch))))
@@ -234,6 +239,21 @@ def _record_hands(stage: Stage) -> None:
         return stage.around("hand", recorded)
 
     _put(identity_module, "Hand", hand)
+
+
+def _record_admissions(history: History) -> None:
+    admit = LedgerLimiter.admit
+
+    async def recorded(self: LedgerLimiter, asks: Sequence[Ask]) -> list[Admission]:
+        asked_at = now_ns()
+        answers = await admit(self, asks)
+        for ask, answer in zip(asks, answers, strict=True):
+            if not answer.put_off:
+                job, gen = str(ask.delivery.id), ask.delivery.gen
+                history.append(Admitted(job=job, gen=gen, asked_at=asked_at, wait=answer.wait))
+        return answers
+
+    swap_method(LedgerLimiter, "admit", recorded)
 
 
 def _record_runs(history: History) -> None:

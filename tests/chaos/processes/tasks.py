@@ -11,13 +11,14 @@ from datetime import timedelta
 from random import random
 from threading import Event
 
-from headrace import Cancel, Context, Dead, Headrace, Retry, RetryPolicy, Snooze
+from headrace import Cancel, Context, Dead, Headrace, RateLimit, Retry, RetryPolicy, Snooze
 
 QUEUE = "work"
 STRICT = "careful-work"
 ATTEMPTS = 20  # enough that faults alone use up nobody's
 NOW = timedelta(milliseconds=20)
 SOON = timedelta(milliseconds=200)
+NARROW = RateLimit("narrow", "8/150ms", "40/s")
 RETRY = RetryPolicy(base=NOW, cap=SOON)
 EFFECT = "INSERT INTO effect (job, gen_of_run) VALUES ($1, $2)"
 
@@ -49,6 +50,7 @@ def build(
     _tasks_with_effects(app, middle)
     _tasks_that_go_wrong(app, middle)
     _tasks_that_steer(app)
+    _tasks_under_limits(app, middle)
     _tasks_with_children(app, middle)
     return app
 
@@ -135,6 +137,16 @@ def _tasks_that_steer(app: Headrace) -> None:
         if ctx.attempt == 1:
             os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.sleep(seconds)
+        return order
+
+
+def _tasks_under_limits(app: Headrace, middle: Middle) -> None:
+    @app.task(queue=QUEUE, max_attempts=ATTEMPTS, retry=RETRY, limits=[NARROW])
+    async def limited(order: str, seconds: float = 0.0) -> str:
+        middle.reach()
+        await asyncio.sleep(seconds)
+        if random() < 0.1:
+            raise Retry("each of its runs is a start", after=NOW)
         return order
 
 

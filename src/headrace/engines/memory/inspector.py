@@ -7,7 +7,7 @@ from uuid import UUID
 from headrace.engines.memory.book import Book, Queue
 from headrace.engines.memory.row import Row
 from headrace.engines.memory.topics import MemoryTopics
-from headrace.engines.memory.unlimited import NoLimits, NoSchedules
+from headrace.engines.memory.unlimited import NoLimits, NoSchedules, refusal
 from headrace.engines.memory.unlinked import NoFlows
 from headrace.errors import JobNotFound, UnknownQueue, UnknownTask
 from headrace.model.cancellation import Cancellation
@@ -247,6 +247,11 @@ class MemoryInspector:
             changed = queue.promise is not said
             queue.promise = said
         return Promised(changed=changed, lease=_LEASE)
+
+    async def max_depth(self, name: str, depth: int | None) -> bool:
+        """Refused."""
+        del name, depth
+        raise refusal("limits of depth")
 
     async def pause(self, name: str) -> bool:
         """Hand out no more jobs of a queue; False if it was paused."""

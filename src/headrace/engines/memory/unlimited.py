@@ -25,6 +25,9 @@ class NoLimits:
     async def declare(self, limits: Iterable[RateLimit]) -> None:
         """Nothing is counted."""
 
+    async def bound(self, depths: Mapping[str, int]) -> None:
+        """No queue is ever full."""
+
     async def admit(self, asks: Sequence[Ask]) -> list[Admission]:
         """All of them."""
         return [Admission(put_off=False, wait=0.0) for _ in asks]
@@ -39,17 +42,17 @@ class NoLimits:
     async def limit(self, name: str, key: str | None = None) -> tuple[LimitSeen, list[WindowSeen]]:
         """Refused."""
         del name, key
-        raise _refusal("rate limits")
+        raise refusal("rate limits")
 
     async def set(self, name: str, rates: Sequence[Rate]) -> int:
         """Refused."""
         del name, rates
-        raise _refusal("rate limits")
+        raise refusal("rate limits")
 
     async def delete(self, name: str) -> int:
         """Refused."""
         del name
-        raise _refusal("rate limits")
+        raise refusal("rate limits")
 
 
 class NoSeats:
@@ -93,48 +96,49 @@ class NoSchedules:
     async def retire(self, app: str, declared: Iterable[str], actor: str) -> list[str]:
         """Refused."""
         del app, declared, actor
-        raise _refusal("schedules")
+        raise refusal("schedules")
 
     async def get(self, name: str) -> Schedule:
         """Refused."""
         del name
-        raise _refusal("schedules")
+        raise refusal("schedules")
 
     async def history(self, name: str) -> list[ScheduleEvent]:
         """Refused."""
         del name
-        raise _refusal("schedules")
+        raise refusal("schedules")
 
     async def create(self, name: str, timing: Timing, job: Template, actor: str) -> None:
         """Refused."""
         del name, timing, job, actor
-        raise _refusal("schedules")
+        raise refusal("schedules")
 
     async def edit(self, name: str, changes: TimingOptions, job: Template, actor: str) -> Schedule:
         """Refused."""
         del name, changes, job, actor
-        raise _refusal("schedules")
+        raise refusal("schedules")
 
     async def pause(self, name: str, actor: str) -> bool:
         """Refused."""
         del name, actor
-        raise _refusal("schedules")
+        raise refusal("schedules")
 
     async def resume(self, name: str, actor: str) -> bool:
         """Refused."""
         del name, actor
-        raise _refusal("schedules")
+        raise refusal("schedules")
 
     async def delete(self, name: str, actor: str) -> None:
         """Refused."""
         del name, actor
-        raise _refusal("schedules")
+        raise refusal("schedules")
 
     async def run(self, name: str, actor: str) -> UUID:
         """Refused."""
         del name, actor
-        raise _refusal("schedules")
+        raise refusal("schedules")
 
 
-def _refusal(what: str) -> UsageError:
+def refusal(what: str) -> UsageError:
+    """What is said to who asks for it."""
     return UsageError(f"jobs in memory have no {what}; test this with headrace_real")

@@ -15,7 +15,10 @@ BEGIN
         RETURNING j.queue_id
     ), tally AS (
         INSERT INTO headrace.counter_delta (queue_id, state, n)
-        SELECT queue_id, 0, count(*) FROM fresh GROUP BY queue_id
+        SELECT queue_id, 0,
+               CASE WHEN queue_id IN (SELECT q.id FROM headrace.queue q WHERE q.max_depth IS NOT NULL)
+                    THEN headrace.within_depth(queue_id, count(*)) ELSE count(*) END
+        FROM fresh GROUP BY queue_id
     )
     SELECT spec.place, spec.id FROM spec;
 END $$;

@@ -54,7 +54,10 @@ BEGIN
         RETURNING j.id, j.queue_id, j.state, j.run_at
     ), tally AS (
         INSERT INTO headrace.counter_delta (queue_id, state, n)
-        SELECT queue_id, state, count(*) FROM fresh GROUP BY queue_id, state
+        SELECT queue_id, state,
+               CASE WHEN queue_id IN (SELECT q.id FROM headrace.queue q WHERE q.max_depth IS NOT NULL)
+                    THEN headrace.within_depth(queue_id, count(*)) ELSE count(*) END
+        FROM fresh GROUP BY queue_id, state
     ), places AS (
         INSERT INTO headrace.order_place (job_id, key_id, seq, kept)
         SELECT s.id, s.order_id, seq.seq, s.on_dead = 'block'

@@ -37,7 +37,10 @@ WITH spec AS (
     RETURNING queue_id
 ), tally AS (
     INSERT INTO headrace.counter_delta (queue_id, state, n)
-    SELECT queue_id, 0, count(*) FROM fresh GROUP BY queue_id
+    SELECT queue_id, 0,
+           CASE WHEN queue_id IN (SELECT q.id FROM headrace.queue q WHERE q.max_depth IS NOT NULL)
+                THEN headrace.within_depth(queue_id, count(*)) ELSE count(*) END
+    FROM fresh GROUP BY queue_id
 )
 SELECT count(*), (SELECT limited FROM fit) AS limited,
        CASE WHEN NOT $13::boolean AND headrace.may_lose($2) THEN

@@ -16,7 +16,7 @@ WITH stored AS (
           WHERE j.state = 0 AND j.owner IS NOT NULL LIMIT $1::bigint) AS owned
     GROUP BY owned.queue_id
 )
-SELECT q.name AS queue, q.paused, coalesce(q.promise, 'standard') AS promise,
+SELECT q.name AS queue, q.paused, coalesce(q.promise, 'standard') AS promise, q.max_depth,
        coalesce(s.live, 0)::bigint AS live, coalesce(s.blocked, 0)::bigint AS blocked,
        coalesce(s.completed, 0)::bigint AS completed, coalesce(s.dead, 0)::bigint AS dead,
        coalesce(s.cancelled, 0)::bigint AS cancelled, coalesce(r.n, 0) AS running,

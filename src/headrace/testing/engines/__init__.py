@@ -9,6 +9,7 @@ Derive a test class from `EngineConformance` and give it a fixture `rig`:
 
 import pytest
 
+from headrace.testing.engines.depths import Depths
 from headrace.testing.engines.endings import Endings
 from headrace.testing.engines.events import EventTelling
 from headrace.testing.engines.fairness import Fairness
@@ -45,6 +46,7 @@ class EngineConformance(
     SchedulesByHand,
     Uniqueness,
     Limits,
+    Depths,
     Ordering,
     Joining,
     Seating,
@@ -62,6 +64,7 @@ class EngineConformance(
         needed = {
             Transactions.__name__: "database",
             Limits.__name__: "limits",
+            Depths.__name__: "limits",
             SchedulesByHand.__name__: "schedules",
             Ordering.__name__: "links",
             Joining.__name__: "links",
