@@ -121,7 +121,7 @@ async def test_an_asynchronous_standby_takes_over_that_is_behind(
             await site.ledger_says(MARKED.format(tide=tide))  # so that the next one is not due yet
             began = now_ns()
             async with site.connection() as connection:
-                before, tide = await connection.fetchrow(BEFORE)
+                (before, tide), *_ = await connection.fetch(BEFORE)
                 here = await connection.fetchval(HERE)
             await site.ledger_says(FOLLOWED.format(here=here))
             feed.inject(Hold())

@@ -68,17 +68,17 @@ class NoSeats:
     async def limit(self, name: str, key: str | None = None) -> tuple[WidthSeen, list[LineSeen]]:
         """Refused."""
         del name, key
-        raise _refusal("concurrency limits")
+        raise refusal("concurrency limits")
 
     async def set(self, name: str, width: int, key: str | None = None) -> None:
         """Refused."""
         del name, width, key
-        raise _refusal("concurrency limits")
+        raise refusal("concurrency limits")
 
     async def delete(self, name: str) -> bool:
         """Refused."""
         del name
-        raise _refusal("concurrency limits")
+        raise refusal("concurrency limits")
 
 
 class NoSchedules:
