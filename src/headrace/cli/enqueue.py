@@ -1,7 +1,6 @@
 """headrace enqueue: a job by hand."""
 
 import json
-import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -44,9 +43,8 @@ def enqueue(
     """
     import asyncio
 
-    from headrace.cli.application import database_url_of, load_app_on_embedded
     from headrace.cli.output import print_json, say
-    from headrace.cli.session import database
+    from headrace.cli.session import application
 
     given = {
         "delay": delay,
@@ -56,11 +54,7 @@ def enqueue(
     }
     named = _object(arguments)
     options = {name: value for name, value in given.items() if value is not None}
-    found = database_url_of(app_path, database_url, embedded=embedded)
-    with database(found, embedded=embedded) as url:
-        # The application reads its settings itself, and code of its own may connect as well.
-        os.environ["HEADRACE_DATABASE_URL"] = url
-        app = load_app_on_embedded(app_path, url, embedded=embedded)
+    with application(app_path, database_url, embedded=embedded) as app:
         answer = asyncio.run(_enqueue(app, task, named, options))
     if as_json:
         print_json(answer)

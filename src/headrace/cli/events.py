@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headrace.cli.options import AtMost, QueueName, TaskName
+from headrace.cli.options import AtMost, DatabaseUrl, Embedded, QueueName, TaskName
 
 if TYPE_CHECKING:
     from headrace.app import Headrace
@@ -22,6 +22,8 @@ def events(
     task: TaskName = None,
     job: Annotated[str | None, typer.Option("--job", metavar="ID", help="Of this job.")] = None,
     limit: AtMost = None,
+    database_url: DatabaseUrl = None,
+    embedded: Embedded = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document a line.")
     ] = False,
@@ -36,10 +38,9 @@ def events(
     import asyncio
     from contextlib import suppress
 
-    from headrace.cli.application import load_app
+    from headrace.cli.session import application
 
-    app = load_app(path)
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt), application(path, database_url, embedded=embedded) as app:
         asyncio.run(_watch(app, queue, task, job, limit, as_json=as_json))
 
 

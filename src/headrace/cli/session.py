@@ -6,13 +6,16 @@ import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from headrace.cli.output import noting_if_it_lasts
 from headrace.config import read_settings
 from headrace.connect import inspecting
 from headrace.errors import ConfigError, UsageError
 from headrace.ports.inspector import Inspector
+
+if TYPE_CHECKING:
+    from headrace.app import Headrace
 
 EMBEDDED = Path(".headrace")
 T = TypeVar("T")
@@ -48,6 +51,24 @@ def database(url: str | None, *, embedded: bool) -> Iterator[str]:
             yield urls.database_url
         finally:
             os.environ.pop("HEADRACE_REDIS_URL", None)
+
+
+@contextmanager
+def application(path: str, url: str | None, *, embedded: bool) -> "Iterator[Headrace]":
+    """The application that `path` names, with its database: as given, its own, or an embedded one.
+
+    Raises:
+        UsageError: there is no such application, or two databases were named.
+        AppBroken: its module fails.
+        ConfigError, EmbeddedError: as `database`.
+    """
+    from headrace.cli.application import database_url_of, load_app_on_embedded
+
+    found = database_url_of(path, url, embedded=embedded)
+    with database(found, embedded=embedded) as known:
+        # The application reads its settings itself, and code of its own may connect as well.
+        os.environ["HEADRACE_DATABASE_URL"] = known
+        yield load_app_on_embedded(path, known, embedded=embedded)
 
 
 def inspect(url: str | None, *, embedded: bool, work: Callable[[Inspector], Awaitable[T]]) -> T:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headrace.cli.options import AtMost
+from headrace.cli.options import AtMost, DatabaseUrl, Embedded
 
 if TYPE_CHECKING:
     from headrace.app import Headrace
@@ -27,6 +27,8 @@ def read(
         str, typer.Option(metavar="ID", help="Begin after this event; 0: with all that is kept.")
     ] = "0",
     limit: AtMost = None,
+    database_url: DatabaseUrl = None,
+    embedded: Embedded = False,
     as_json: AsJson = False,
 ) -> None:
     """Read a stream from a place on, and then what comes, until Ctrl-C.
@@ -37,10 +39,9 @@ def read(
     import asyncio
     from contextlib import suppress
 
-    from headrace.cli.application import load_app
+    from headrace.cli.session import application
 
-    app = load_app(path)
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt), application(path, database_url, embedded=embedded) as app:
         asyncio.run(_read(app, stream, after, limit, as_json=as_json))
 
 
@@ -50,6 +51,8 @@ def publish(
     stream: Name,
     kind: Annotated[str, typer.Argument(metavar="KIND", help="What it is about.")],
     data: Annotated[str, typer.Argument(metavar="JSON", help="The event itself.")] = "null",
+    database_url: DatabaseUrl = None,
+    embedded: Embedded = False,
     as_json: AsJson = False,
 ) -> None:
     """Publish an event to a stream by hand.
@@ -60,21 +63,21 @@ def publish(
 
     import msgspec
 
-    from headrace.cli.application import load_app
     from headrace.cli.output import print_json, say
+    from headrace.cli.session import application
     from headrace.errors import UsageError
 
     try:
         value = msgspec.json.decode(data)
     except msgspec.DecodeError as exc:
         raise UsageError(f"{data!r} is no JSON: {exc}") from exc
-    app = load_app(path)
 
-    async def work() -> int:
+    async def work(app: "Headrace") -> int:
         async with app:
             return await app.streams.publish(stream, kind, value)
 
-    event_id = asyncio.run(work())
+    with application(path, database_url, embedded=embedded) as app:
+        event_id = asyncio.run(work(app))
     if as_json:
         print_json({"stream": stream, "id": event_id})
     else:
