@@ -72,6 +72,22 @@ async def test_a_worker_goes_with_the_code(folder: Folder) -> None:
     assert process.returncode == 0, err.decode()
 
 
+async def test_its_worker_logs_what_is_of_the_level(folder: Folder) -> None:
+    process = await folder.start("dev", "shop:app", "--log-level", "error")
+    try:
+        # There is no log to wait for: the servers tell of themselves by their file.
+        told = folder.path / ".headrace/stack.json"
+        async with asyncio.timeout(30):
+            while not told.exists():
+                await asyncio.sleep(0.05)
+        assert await result_of(folder, "pack") == "first"
+    finally:
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(15):
+            _, err = await process.communicate()
+    assert (process.returncode, b"is ready" in err, b"info" in err) == (0, False, False), err
+
+
 def change(folder: Folder, code: str) -> None:
     (folder.path / "shop.py").write_text(code)
 

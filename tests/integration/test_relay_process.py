@@ -127,3 +127,18 @@ async def test_a_service_that_ends_by_a_defect_ends_the_process(
             await run_relay(app.settings)
         with pytest.raises(RuntimeError, match="the worker ended: a defect"):
             await run_node(app, {"q": 1})
+
+
+@pytest.mark.parametrize(("level", "says"), [("info", True), ("error", False)])
+async def test_only_what_is_of_the_level_is_logged(
+    migrated_url: str, ledger: PostgresLedger, level: str, *, says: bool
+) -> None:
+    async with relay("--log-level", level, database_url=migrated_url) as process:
+        await until(lambda: _leads(ledger), 20)
+        process.send_signal(signal.SIGTERM)
+        assert bool(await told(process)) is says
+    assert process.returncode == 0
+
+
+async def _leads(ledger: PostgresLedger) -> bool:
+    return bool((await ledger.inspector.fleet()).leaders)
