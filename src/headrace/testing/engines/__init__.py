@@ -23,6 +23,7 @@ from headrace.testing.engines.promises import PromiseKeeping
 from headrace.testing.engines.rig import Rig, Surroundings
 from headrace.testing.engines.schedules import SchedulesByHand
 from headrace.testing.engines.seating import Seating
+from headrace.testing.engines.seating_beside import SeatingBeside
 from headrace.testing.engines.shares import Shares
 from headrace.testing.engines.streams import StreamKeeping
 from headrace.testing.engines.takes import Takes
@@ -50,6 +51,7 @@ class EngineConformance(
     Ordering,
     Joining,
     Seating,
+    SeatingBeside,
     Fairness,
     Tellings,
     TopicKeeping,
@@ -69,6 +71,7 @@ class EngineConformance(
             Ordering.__name__: "links",
             Joining.__name__: "links",
             Seating.__name__: "limits",
+            SeatingBeside.__name__: "limits",
             Fairness.__name__: "limits",
         }.get(part)
         if needed is not None and not getattr(rig.around.capabilities, needed):
