@@ -276,7 +276,8 @@ async def test_a_thousand_due_at_once_take_few_statements(
         monkeypatch.setattr(Queries, "fetch", counting)
         while await sql.fetchval("SELECT count(*) FROM headrace.job") < 1000:
             assert await scheduler.poll() == 0.0
-        assert [one for one in asked if one not in {"lead", "ring"}] == [
+        beside = {"lead", "ring", "heard"}  # once a second at most, whatever there is to do
+        assert [one for one in asked if one not in beside] == [
             "due_schedules",
             "make_ticks",
         ] * 2
