@@ -112,17 +112,25 @@ class Drill:
             ENQUEUED.format(n=there + (jobs or self.size.jobs)), within=PATIENCE
         )
 
-    async def recover(self, since: int | None = None) -> None:
-        """Wait until a job that is enqueued from now on (or since then, in ns) is over."""
+    async def recover(self, since: int | None = None, *, of: int | None = None) -> None:
+        """Wait until a job that is enqueued from now on (or since then, in ns) is over.
+
+        Args:
+            since: from when the seconds are counted.
+            of: that job is enqueued after this, where what happened is noticed later only.
+        """
         healed = since or now_ns()
 
+        def seconds() -> float | None:
+            return recovery(self.site.events(), healed, of or healed)
+
         async def recovered() -> bool:
-            return recovery(self.site.events(), healed) is not None
+            return seconds() is not None
 
         await until(recovered, within=PATIENCE, what="a job that was enqueued after the fault")
-        seconds = recovery(self.site.events(), healed)
-        assert seconds is not None
-        self.recoveries.append(seconds)
+        found = seconds()
+        assert found is not None
+        self.recoveries.append(found)
         self.unended = False
 
     def over(self, since: int) -> None:
@@ -165,8 +173,8 @@ class Drill:
         )
 
 
-def recovery(history: Sequence[AnyEvent], since: int) -> float | None:
-    """Seconds from a time (ns) to the first outcome of a job that was first asked for after it.
+def recovery(history: Sequence[AnyEvent], since: int, of: int) -> float | None:
+    """Seconds from a time (ns) to the first outcome of a job that was first asked for after `of`.
 
     Who repeats an idempotency key is told of a job that may be over long since.
     """
@@ -180,7 +188,7 @@ def recovery(history: Sequence[AnyEvent], since: int) -> float | None:
         if isinstance(one, Settled)
         and one.accepted
         and one.outcome.terminal
-        and asked.get(one.job, 0) >= since
+        and asked.get(one.job, 0) >= of
     )
     first = min(ends, default=None)
     return None if first is None else (first - since) / 1e9

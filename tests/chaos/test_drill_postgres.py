@@ -136,7 +136,7 @@ async def test_an_asynchronous_standby_takes_over_that_is_behind(
             if marks:
                 await site.ledger_says(NOTICED.format(epoch=before), within=60)
                 going.gap = Gap(began, ended, now_ns())
-            await going.recover(since=ended)
+            await going.recover(since=ended, of=going.gap.noticed if going.gap else None)
             await going.drain()
             going.gap = going.gap or Gap(began, ended, now_ns())
 
@@ -189,7 +189,7 @@ async def test_the_ledger_is_restored_from_a_dump_taken_a_moment_ago(
             way.accept()
             await site.ledger_says(NOTICED.format(epoch=before), within=60)
             going.gap = Gap(began, ended, now_ns())
-            await going.recover(since=ended)
+            await going.recover(since=ended, of=going.gap.noticed)
 
 
 async def run(name: str, *arguments: str) -> None:
