@@ -8,8 +8,8 @@ import pytest
 from chaos.drill import Size
 from chaos.site import SHORT_LEASE, Mode, Site
 
-SHORT = Size(rounds=1, jobs=60, lease=SHORT_LEASE, timed=False)
-LONG = Size(rounds=5, jobs=1000, lease=None, timed=True)
+SHORT = Size(rounds=1, jobs=60, lease=SHORT_LEASE, timed=False, split=3.0)
+LONG = Size(rounds=5, jobs=1000, lease=None, timed=True, split=30.0)
 
 
 @pytest.fixture(params=list(Mode))

@@ -72,6 +72,7 @@ class Size:
         jobs: how many flow before each.
         lease: of the workers, in seconds; the product's own where it is None.
         timed: seconds are judged, too: not where other tests share the processors.
+        split: for how many seconds there are two masters.
         results: the folder for what is to be published, or None.
     """
 
@@ -79,6 +80,7 @@ class Size:
     jobs: int
     lease: float | None
     timed: bool
+    split: float
     results: Path | None = None
 
     def at(self, site: Site) -> Site:

@@ -18,8 +18,6 @@ from chaos.proxy import Proxy
 from chaos.site import Site
 from headrace.embedded import EmbeddedValkey
 
-SPLIT = 3.0  # seconds
-
 
 @pytest.fixture
 def way(valkey: EmbeddedValkey) -> Iterator[Proxy]:
@@ -111,7 +109,7 @@ async def test_two_masters_each_with_half_of_the_workers(
             feed.inject(Hold())
             await promote(replica)
             other_way.lead_to(replica.url)
-            await asyncio.sleep(SPLIT)  # the fault is its length
+            await asyncio.sleep(size.split)  # the fault is its length
             await asyncio.to_thread(valkey.kill)
             way.lead_to(replica.url)
             await going.recover()
